@@ -1,0 +1,324 @@
+//! Builds a batch: every string, module, frame, stack and context goes in once.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::event::{Event, Losses, Pairs, Run, Text};
+use crate::id::{BatchId, RunId};
+use crate::limits;
+use crate::stacktrace::{Frame, Module, StackTrace};
+
+use super::v1::{
+    BreadcrumbV1, EventV1, FrameV1, LossesV1, ModuleV1, RunV1, SpanV1, StackV1, kind_number,
+    level_number,
+};
+use super::{Sealed, frame, kind, text};
+
+/// What an event adds at most to the content beside its text, so that [`BatchBuilder::fits`] can
+/// answer before anything is encoded.
+const EVENT_OVERHEAD_BYTES: usize = 4 << 10;
+
+/// Collects events until the batch is sealed.
+#[derive(Default)]
+pub struct BatchBuilder {
+    strings: Interned<Text>,
+    modules: Interned<Arc<Module>>,
+    frames: Interned<Arc<Frame>>,
+    stacks: Interned<Arc<StackTrace>>,
+    contexts: Interned<Pairs>,
+    runs: Vec<RunId>,
+    /// Encoded runs, events and losses, in that order within their own lists.
+    run_items: Vec<Vec<u8>>,
+    event_items: Vec<Vec<u8>>,
+    losses_items: Vec<Vec<u8>>,
+    content_bytes: usize,
+    reports: u64,
+}
+
+/// Values in the order of their first use, each once.
+struct Interned<T> {
+    positions: HashMap<T, u32>,
+    values: Vec<T>,
+}
+
+impl<T> Default for Interned<T> {
+    fn default() -> Self {
+        Self {
+            positions: HashMap::new(),
+            values: Vec::new(),
+        }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Interned<T> {
+    /// The position of `value` and whether it is new.
+    fn position(&mut self, value: &T) -> (u32, bool) {
+        if let Some(&position) = self.positions.get(value) {
+            return (position, false);
+        }
+        let position = self.values.len() as u32;
+        self.positions.insert(value.clone(), position);
+        self.values.push(value.clone());
+        (position, true)
+    }
+}
+
+impl BatchBuilder {
+    /// A batch with nothing in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether nothing was pushed yet.
+    pub fn is_empty(&self) -> bool {
+        self.event_items.is_empty() && self.losses_items.is_empty()
+    }
+
+    /// How many reports are in, repeats counted.
+    pub fn reports(&self) -> u64 {
+        self.reports
+    }
+
+    /// About how many bytes the content has before compression.
+    pub fn content_bytes(&self) -> usize {
+        self.content_bytes
+    }
+
+    /// Whether `text_bytes` more of event text are sure to stay within the limits of a batch.
+    ///
+    /// The bound is the compressed limit although the content is not compressed yet: text that
+    /// does not compress must fit too.
+    pub fn fits(&self, text_bytes: usize) -> bool {
+        let bytes = self.content_bytes + text_bytes + EVENT_OVERHEAD_BYTES;
+        bytes < limits::BATCH_BYTES_MAX * 3 / 4
+            && self.event_items.len() < limits::BATCH_ITEMS_MAX / 2
+            && self.stacks.values.len() < limits::STACKS_MAX
+            && self.contexts.values.len() < limits::CONTEXTS_MAX
+    }
+
+    /// Adds an event and whatever of its dictionary entries is new.
+    pub fn push(&mut self, event: &Event) {
+        let run = self.run(&event.run);
+        let stack = event.stack.as_ref().map_or(0, |stack| self.stack(stack));
+        let contexts = if event.contexts.is_empty() {
+            0
+        } else {
+            self.contexts(&event.contexts)
+        };
+        let spans = event.spans.iter().map(|span| SpanV1 {
+            name: self.string(&span.name),
+            target: self.string(&span.target),
+            fields: self.pairs(&span.fields),
+        });
+        let spans = spans.collect();
+        let breadcrumbs = event.breadcrumbs.iter().map(|crumb| BreadcrumbV1 {
+            before: event.first_at.0.wrapping_sub(crumb.at.0) as i64,
+            level: level_number(crumb.level),
+            target: self.string(&crumb.target),
+            message: self.string(&crumb.message),
+        });
+        let breadcrumbs = breadcrumbs.collect();
+        let errors = event.errors.iter();
+        let errors = errors.map(|e| (self.maybe(e.type_name.as_ref()), self.string(&e.message)));
+        let errors = errors.collect();
+        let wire = EventV1 {
+            id: event.id.to_bytes(),
+            run,
+            kind: kind_number(event.kind),
+            level: level_number(event.level),
+            count: event.count,
+            first_at: event.first_at.0,
+            last_after: event.last_at.micros_since(event.first_at),
+            deltas: event.deltas_us.clone(),
+            message: self.string(&event.message),
+            errors,
+            location: event
+                .location
+                .as_ref()
+                .map(|l| (self.string(&l.file), l.line, l.column)),
+            thread_name: self.maybe(event.thread.name.as_ref()),
+            thread_id: event.thread.id,
+            stack,
+            spans,
+            breadcrumbs,
+            tags: self.pairs(&event.tags),
+            user: self.maybe(event.user.as_ref()),
+            contexts,
+        };
+        let item = encode(&wire);
+        self.content_bytes += item.len() + frame::ITEM_OVERHEAD_BYTES;
+        self.event_items.push(item);
+        self.reports += event.count;
+    }
+
+    /// Adds the running totals of what a run lost.
+    pub fn push_losses(&mut self, losses: &Losses) {
+        let dropped = losses
+            .dropped
+            .iter()
+            .map(|(reason, n)| (self.string(reason), *n));
+        let wire = LossesV1 {
+            run: losses.run.to_bytes(),
+            produced: losses.produced,
+            dropped: dropped.collect(),
+        };
+        let item = encode(&wire);
+        self.content_bytes += item.len() + frame::ITEM_OVERHEAD_BYTES;
+        self.losses_items.push(item);
+    }
+
+    /// Fixes the batch under its id. From here on its bytes never change.
+    pub fn seal(self, id: BatchId) -> Sealed {
+        let mut content = Vec::with_capacity(self.content_bytes + 1_024);
+        let strings: Vec<&str> = self.strings.values.iter().map(|s| &**s).collect();
+        let positions = &self.strings.positions;
+        let reference = |string: &Text| positions.get(string).map_or(0, |position| position + 1);
+        let modules = self.modules.values.iter().map(|module| ModuleV1 {
+            path: reference(&module.path),
+            build_id: reference(&module.build_id),
+            base: module.base,
+            size: module.size,
+        });
+        let frames = self.frames.values.iter().map(|frame| FrameV1 {
+            function: frame.function.as_ref().map_or(0, reference),
+            file: frame.file.as_ref().map_or(0, reference),
+            line: frame.line.unwrap_or(0),
+            column: frame.column.unwrap_or(0),
+            address: frame.address,
+            module: frame
+                .module
+                .as_ref()
+                .and_then(|module| self.modules.positions.get(module))
+                .map_or(0, |position| position + 1),
+            flags: u8::from(frame.inlined) | u8::from(frame.in_app) << 1,
+        });
+        let stacks = self.stacks.values.iter().map(|stack| StackV1 {
+            symbolicated: stack.symbolicated,
+            frames: stack
+                .frames
+                .iter()
+                .filter_map(|f| self.frames.positions.get(f))
+                .copied()
+                .collect(),
+        });
+        let contexts = self.contexts.values.iter();
+        let contexts = contexts.map(|pairs| {
+            pairs
+                .iter()
+                .map(|(k, v)| (reference(k), reference(v)))
+                .collect::<Vec<_>>()
+        });
+        put_dictionary(&mut content, kind::STRINGS, strings);
+        put_dictionary(&mut content, kind::MODULES, modules.collect::<Vec<_>>());
+        put_dictionary(&mut content, kind::FRAMES, frames.collect::<Vec<_>>());
+        put_dictionary(&mut content, kind::STACKS, stacks.collect::<Vec<_>>());
+        put_dictionary(&mut content, kind::CONTEXTS, contexts.collect::<Vec<_>>());
+        for (kind, items) in [
+            (kind::RUN, &self.run_items),
+            (kind::EVENT, &self.event_items),
+            (kind::LOSSES, &self.losses_items),
+        ] {
+            for item in items {
+                frame::put_item(&mut content, kind, item);
+            }
+        }
+        Sealed {
+            id,
+            bytes: frame::seal(id, &content),
+            reports: self.reports,
+        }
+    }
+
+    fn run(&mut self, run: &Run) -> u32 {
+        if let Some(position) = self.runs.iter().position(|id| *id == run.id) {
+            return position as u32;
+        }
+        let wire = RunV1 {
+            id: run.id.to_bytes(),
+            release: self.maybe(run.release.as_ref()),
+            environment: self.maybe(run.environment.as_ref()),
+            started_at: run.started_at.0,
+            sdk: self.string(&run.sdk),
+        };
+        self.run_items.push(encode(&wire));
+        self.runs.push(run.id);
+        self.runs.len() as u32 - 1
+    }
+
+    fn string(&mut self, string: &Text) -> u32 {
+        if string.is_empty() {
+            return 0;
+        }
+        let (position, new) = if string.len() > limits::VALUE_BYTES_MAX {
+            self.strings
+                .position(&text(&limits::cut(string, limits::VALUE_BYTES_MAX)))
+        } else {
+            self.strings.position(string)
+        };
+        if new {
+            self.content_bytes += string.len().min(limits::VALUE_BYTES_MAX) + 3;
+        }
+        position + 1
+    }
+
+    fn maybe(&mut self, string: Option<&Text>) -> u32 {
+        string.map_or(0, |string| self.string(string))
+    }
+
+    fn pairs(&mut self, pairs: &Pairs) -> Vec<(u32, u32)> {
+        pairs
+            .iter()
+            .map(|(key, value)| (self.string(key), self.string(value)))
+            .collect()
+    }
+
+    fn contexts(&mut self, contexts: &Pairs) -> u32 {
+        let (position, new) = self.contexts.position(contexts);
+        if new {
+            self.content_bytes += self.pairs(contexts).len() * 4;
+        }
+        position + 1
+    }
+
+    fn stack(&mut self, stack: &Arc<StackTrace>) -> u32 {
+        let (position, new) = self.stacks.position(stack);
+        if new {
+            self.content_bytes += stack.frames.len() * 3;
+            for frame in &stack.frames {
+                self.frame(frame);
+            }
+        }
+        position + 1
+    }
+
+    fn frame(&mut self, frame: &Arc<Frame>) {
+        let (_, new) = self.frames.position(frame);
+        if !new {
+            return;
+        }
+        self.content_bytes += 24;
+        self.maybe(frame.function.as_ref());
+        self.maybe(frame.file.as_ref());
+        if let Some(module) = &frame.module
+            && self.modules.position(module).1
+        {
+            self.content_bytes += 24;
+            self.string(&module.path);
+            self.string(&module.build_id);
+        }
+    }
+}
+
+fn put_dictionary<T: Serialize>(content: &mut Vec<u8>, kind: u8, entries: Vec<T>) {
+    if !entries.is_empty() {
+        frame::put_item(content, kind, &encode(&entries));
+    }
+}
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    // Postcard fails on sequences of unknown length and on a full buffer; there is neither here.
+    postcard::to_allocvec(value).unwrap_or_default()
+}

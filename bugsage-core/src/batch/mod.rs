@@ -1,0 +1,258 @@
+//! What travels from the SDK to the collector: many events, coded against shared dictionaries.
+//!
+//! A body is a little-endian header and raw deflate:
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 0..4 | magic, `BUGS` |
+//! | 4..6 | format version |
+//! | 6..22 | batch id |
+//! | 22..26 | length of what the deflate stream holds |
+//! | 26..30 | CRC-32C of all other bytes of the body |
+//! | 30.. | deflate of length-prefixed items: kind (`u8`), length (`u32`), that many bytes |
+//!
+//! Dictionaries (strings, modules, frames, stacks, contexts) come first, then runs, events and
+//! losses; each item is a `postcard` message of [`v1`]. An item of an unknown kind is counted and
+//! skipped, a bad item is reported by its index and leaves its neighbours alone. The sender may
+//! lie about every number: nothing is allocated before its bound in [`crate::limits`] was checked,
+//! and no type on the wire is recursive.
+
+mod frame;
+mod dictionary;
+mod v1;
+
+use std::sync::Arc;
+
+use crate::event::{Event, Losses, Run, Text};
+use crate::id::BatchId;
+
+pub use dictionary::BatchBuilder;
+pub use frame::HEADER_BYTES;
+
+/// The format that [`BatchBuilder`] writes.
+pub const VERSION: u16 = 1;
+
+/// The kind of an item on the wire. Numbers are never given twice.
+mod kind {
+    pub(super) const STRINGS: u8 = 1;
+    pub(super) const MODULES: u8 = 2;
+    pub(super) const FRAMES: u8 = 3;
+    pub(super) const STACKS: u8 = 4;
+    pub(super) const CONTEXTS: u8 = 5;
+    pub(super) const RUN: u8 = 6;
+    pub(super) const EVENT: u8 = 7;
+    /// Reserved for finished spans; skipped until then.
+    #[cfg(test)]
+    pub(super) const SPAN: u8 = 8;
+    pub(super) const LOSSES: u8 = 9;
+}
+
+/// A batch whose bytes are fixed: it is sent, and sent again, just so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The id inside the bytes.
+    pub id: BatchId,
+    /// The body of the request.
+    pub bytes: Vec<u8>,
+    /// How many reports it carries, repeats counted.
+    pub reports: u64,
+}
+
+/// A decoded batch.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The id that the sender gave it.
+    pub id: BatchId,
+    /// The runs that its events belong to.
+    pub runs: Vec<Arc<Run>>,
+    /// Its good events with their item indexes, in the order in which they were sent.
+    pub events: Vec<(u32, Event)>,
+    /// The senders' running totals of what they lost.
+    pub losses: Vec<Losses>,
+    /// The items that could not be used.
+    pub rejected: Vec<Rejected>,
+    /// How many items had a kind that this version does not know.
+    pub unknown_items: u32,
+}
+
+/// An item that could not be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The index of the item in the batch, dictionaries counted, from 0.
+    pub index: u32,
+    /// The rule that it broke.
+    pub reason: ItemError,
+}
+
+/// Why one item of a batch was turned away. Every variant is for the sender to mend.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ItemError {
+    /// The bytes are no message of their kind.
+    #[error("item of kind {kind} cannot be read")]
+    Malformed {
+        /// The kind that the item claims.
+        kind: u8,
+    },
+    /// A number is not one of those that the field may have.
+    #[error("{field} is {value}, which names nothing")]
+    UnknownValue {
+        /// The field.
+        field: &'static str,
+        /// What stood there.
+        value: u64,
+    },
+    /// The item refers to a dictionary entry that is not in the batch.
+    #[error("{dictionary} has no entry {entry}")]
+    MissingEntry {
+        /// The dictionary.
+        dictionary: &'static str,
+        /// The entry, counted from 0.
+        entry: u32,
+    },
+    /// The item has more of something than one item may have.
+    #[error("{what}: {value}, the limit is {limit}")]
+    OverLimit {
+        /// What there is too much of.
+        what: &'static str,
+        /// The bound in [`crate::limits`].
+        limit: usize,
+        /// How much there is.
+        value: usize,
+    },
+}
+
+impl ItemError {
+    /// The reason as one word, for counters and answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            ItemError::Malformed { .. } => "malformed",
+            ItemError::UnknownValue { .. } => "unknown_value",
+            ItemError::MissingEntry { .. } => "missing_entry",
+            ItemError::OverLimit { .. } => "over_limit",
+        }
+    }
+}
+
+/// Why a whole body was turned away. Every variant is for the sender to mend.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// The body is shorter than the header.
+    #[error("the body has {size_bytes} bytes, a batch begins with a header of {HEADER_BYTES}")]
+    Truncated {
+        /// The length of the body.
+        size_bytes: usize,
+    },
+    /// The body does not begin with the magic bytes.
+    #[error("the body does not begin with BUGS, so it is no batch")]
+    NotABatch,
+    /// The format is newer than this collector.
+    #[error("the batch has format version {found}, the newest known here is {VERSION}")]
+    UnsupportedVersion {
+        /// The version in the header.
+        found: u16,
+    },
+    /// The body has more bytes than a batch may have.
+    #[error("the body has {size_bytes} bytes, the limit is {limit_bytes}")]
+    TooLarge {
+        /// The length of the body.
+        size_bytes: usize,
+        /// [`crate::limits::BATCH_BYTES_MAX`].
+        limit_bytes: usize,
+    },
+    /// The content would be larger than a batch may be.
+    #[error("the batch inflates to {size_bytes} bytes, the limit is {limit_bytes}")]
+    InflatedTooLarge {
+        /// The length in the header.
+        size_bytes: usize,
+        /// [`crate::limits::BATCH_INFLATED_BYTES_MAX`].
+        limit_bytes: usize,
+    },
+    /// The checksum does not fit the bytes: they changed on the way.
+    #[error("the checksum does not fit the body")]
+    Checksum,
+    /// The compressed stream is broken, or shorter or longer than the header says.
+    #[error("the compressed stream does not hold the {declared_bytes} bytes that its header says")]
+    Inflate {
+        /// The length in the header.
+        declared_bytes: usize,
+    },
+    /// An item's length leads past the end of the content.
+    #[error("item {index} leads past the end of the batch")]
+    ItemTruncated {
+        /// The item, counted from 0.
+        index: u32,
+    },
+    /// There are more items than a batch may have.
+    #[error("the batch has more than {limit} items")]
+    TooManyItems {
+        /// [`crate::limits::BATCH_ITEMS_MAX`].
+        limit: usize,
+    },
+}
+
+impl BatchError {
+    /// The reason as one word, for counters and answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            BatchError::Truncated { .. } => "truncated",
+            BatchError::NotABatch => "not_a_batch",
+            BatchError::UnsupportedVersion { .. } => "unsupported_version",
+            BatchError::TooLarge { .. } => "too_large",
+            BatchError::InflatedTooLarge { .. } => "inflated_too_large",
+            BatchError::Checksum => "checksum",
+            BatchError::Inflate { .. } => "inflate",
+            BatchError::ItemTruncated { .. } => "item_truncated",
+            BatchError::TooManyItems { .. } => "too_many_items",
+        }
+    }
+
+    /// The bound that was broken and the value that broke it, where there is one.
+    pub fn limit_and_value(&self) -> Option<(usize, usize)> {
+        match *self {
+            BatchError::TooLarge {
+                size_bytes,
+                limit_bytes,
+            }
+            | BatchError::InflatedTooLarge {
+                size_bytes,
+                limit_bytes,
+            } => Some((limit_bytes, size_bytes)),
+            BatchError::Truncated { size_bytes } => Some((HEADER_BYTES, size_bytes)),
+            BatchError::UnsupportedVersion { found } => Some((VERSION.into(), found.into())),
+            BatchError::TooManyItems { limit } => Some((limit, limit + 1)),
+            _ => None,
+        }
+    }
+}
+
+/// What the header says, read before anything is inflated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// The batch id.
+    pub id: BatchId,
+    /// How many bytes the content takes once inflated, at most
+    /// [`crate::limits::BATCH_INFLATED_BYTES_MAX`].
+    pub inflated_bytes: usize,
+}
+
+/// Reads and checks the header and the checksum, at the cost of one pass over the body.
+pub fn check(body: &[u8]) -> Result<Header, BatchError> {
+    frame::check(body)
+}
+
+/// Decodes a body, whatever is in it.
+///
+/// Needs at most the inflated length (by [`check`]), the dictionaries and
+/// [`crate::limits::BATCH_TEXT_BYTES_MAX`] of memory at a time.
+pub fn decode(body: &[u8]) -> Result<Batch, BatchError> {
+    let header = frame::check(body)?;
+    let content = frame::inflate(body, &header)?;
+    v1::decode(header.id, &content)
+}
+
+/// Makes text that is shared by reference.
+fn text(s: &str) -> Text {
+    Arc::from(s)
+}

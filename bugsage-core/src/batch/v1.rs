@@ -1,0 +1,542 @@
+//! Format version 1: what each item holds, and how it becomes the types of [`crate::event`].
+//!
+//! These structs are the wire. They never change once released: a new format is a new file.
+//! References to dictionaries are positions plus one, so that zero says "none" in one byte.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::event::{
+    Breadcrumb, ErrorLink, Event, EventKind, Level, Location, Losses, Pairs, Run, SpanContext,
+    Text, Thread,
+};
+use crate::id::{BatchId, EventId, RunId};
+use crate::limits;
+use crate::stacktrace::{Frame, Module, StackTrace};
+
+use super::frame::Items;
+use super::{Batch, BatchError, ItemError, Rejected, kind, text};
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ModuleV1 {
+    pub(super) path: u32,
+    pub(super) build_id: u32,
+    pub(super) base: u64,
+    pub(super) size: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct FrameV1 {
+    pub(super) function: u32,
+    pub(super) file: u32,
+    /// Zero where it is not known, as `column`.
+    pub(super) line: u32,
+    pub(super) column: u32,
+    pub(super) address: u64,
+    pub(super) module: u32,
+    /// Bit 0: inlined. Bit 1: in_app.
+    pub(super) flags: u8,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StackV1 {
+    pub(super) symbolicated: bool,
+    /// Positions in the frames, without the plus one: a stack has no gaps.
+    pub(super) frames: Vec<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct RunV1 {
+    pub(super) id: [u8; 16],
+    pub(super) release: u32,
+    pub(super) environment: u32,
+    pub(super) started_at: u64,
+    pub(super) sdk: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct EventV1 {
+    pub(super) id: [u8; 16],
+    /// Position in the runs, without the plus one.
+    pub(super) run: u32,
+    pub(super) kind: u8,
+    pub(super) level: u8,
+    pub(super) count: u64,
+    pub(super) first_at: u64,
+    /// Microseconds from the first to the last.
+    pub(super) last_after: u64,
+    pub(super) deltas: Vec<u64>,
+    pub(super) message: u32,
+    pub(super) errors: Vec<(u32, u32)>,
+    pub(super) location: Option<(u32, u32, u32)>,
+    pub(super) thread_name: u32,
+    pub(super) thread_id: u64,
+    pub(super) stack: u32,
+    pub(super) spans: Vec<SpanV1>,
+    pub(super) breadcrumbs: Vec<BreadcrumbV1>,
+    pub(super) tags: Vec<(u32, u32)>,
+    pub(super) user: u32,
+    pub(super) contexts: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SpanV1 {
+    pub(super) name: u32,
+    pub(super) target: u32,
+    pub(super) fields: Vec<(u32, u32)>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct BreadcrumbV1 {
+    /// Microseconds before the event's `first_at`; negative where the crumb is younger.
+    pub(super) before: i64,
+    pub(super) level: u8,
+    pub(super) target: u32,
+    pub(super) message: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct LossesV1 {
+    pub(super) run: [u8; 16],
+    pub(super) produced: u64,
+    pub(super) dropped: Vec<(u32, u64)>,
+}
+
+pub(super) fn kind_number(kind: EventKind) -> u8 {
+    match kind {
+        EventKind::Panic => 0,
+        EventKind::Error => 1,
+        EventKind::Log => 2,
+    }
+}
+
+pub(super) fn level_number(level: Level) -> u8 {
+    match level {
+        Level::Trace => 0,
+        Level::Debug => 1,
+        Level::Info => 2,
+        Level::Warn => 3,
+        Level::Error => 4,
+        Level::Fatal => 5,
+    }
+}
+
+fn kind_of(number: u8) -> Result<EventKind, ItemError> {
+    Ok(match number {
+        0 => EventKind::Panic,
+        1 => EventKind::Error,
+        2 => EventKind::Log,
+        _ => {
+            return Err(ItemError::UnknownValue {
+                field: "kind",
+                value: number.into(),
+            });
+        }
+    })
+}
+
+fn level_of(number: u8) -> Result<Level, ItemError> {
+    Ok(match number {
+        0 => Level::Trace,
+        1 => Level::Debug,
+        2 => Level::Info,
+        3 => Level::Warn,
+        4 => Level::Error,
+        5 => Level::Fatal,
+        _ => {
+            return Err(ItemError::UnknownValue {
+                field: "level",
+                value: number.into(),
+            });
+        }
+    })
+}
+
+pub(super) fn decode(id: BatchId, content: &[u8]) -> Result<Batch, BatchError> {
+    let mut decoder = Decoder {
+        dictionaries: Dictionaries::default(),
+        text_bytes: 0,
+        batch: Batch {
+            id,
+            runs: Vec::new(),
+            events: Vec::new(),
+            losses: Vec::new(),
+            rejected: Vec::new(),
+            unknown_items: 0,
+        },
+    };
+    for item in Items::new(content) {
+        let (index, kind, bytes) = item?;
+        if let Err(reason) = decoder.item(index, kind, bytes) {
+            decoder.batch.rejected.push(Rejected { index, reason });
+        }
+    }
+    Ok(decoder.batch)
+}
+
+struct Decoder {
+    dictionaries: Dictionaries,
+    /// What the events so far take, so that one string referred to a million times stays bounded.
+    text_bytes: usize,
+    batch: Batch,
+}
+
+impl Decoder {
+    fn item(&mut self, index: u32, kind: u8, bytes: &[u8]) -> Result<(), ItemError> {
+        let dictionaries = &mut self.dictionaries;
+        match kind {
+            kind::STRINGS => read_strings(&mut dictionaries.strings, bytes),
+            kind::MODULES => dictionaries.read_modules(bytes),
+            kind::FRAMES => dictionaries.read_frames(bytes),
+            kind::STACKS => dictionaries.read_stacks(bytes),
+            kind::CONTEXTS => dictionaries.read_contexts(bytes),
+            kind::RUN => self.run(bytes),
+            kind::EVENT => self.event(index, bytes),
+            kind::LOSSES => self.losses(bytes),
+            _ => {
+                self.batch.unknown_items += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn run(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+        let wire: RunV1 = read(kind::RUN, bytes)?;
+        let strings = &self.dictionaries.strings;
+        let run = Run {
+            id: RunId::from_bytes(wire.id),
+            release: strings.maybe(wire.release)?.map(|s| name(&s)),
+            environment: strings.maybe(wire.environment)?.map(|s| name(&s)),
+            started_at: Timestamp(wire.started_at),
+            sdk: name(&strings.one(wire.sdk)?),
+        };
+        // Each event item is at least as long as a run item, so the items' bound is this one's too.
+        self.batch.runs.push(Arc::new(run));
+        Ok(())
+    }
+
+    fn event(&mut self, index: u32, bytes: &[u8]) -> Result<(), ItemError> {
+        within("event bytes", limits::EVENT_BYTES_MAX, bytes.len())?;
+        let wire: EventV1 = read(kind::EVENT, bytes)?;
+        let run = self.batch.runs.get(wire.run as usize).cloned();
+        let run = run.ok_or(ItemError::MissingEntry {
+            dictionary: "runs",
+            entry: wire.run,
+        })?;
+        let event = self.dictionaries.event(wire, run)?;
+        let size = size_of_event(&event);
+        within("event text", limits::EVENT_BYTES_MAX, size)?;
+        within(
+            "batch text",
+            limits::BATCH_TEXT_BYTES_MAX,
+            self.text_bytes + size,
+        )?;
+        self.text_bytes += size;
+        self.batch.events.push((index, event));
+        Ok(())
+    }
+
+    fn losses(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+        let wire: LossesV1 = read(kind::LOSSES, bytes)?;
+        within("loss reasons", limits::LOSS_REASONS_MAX, wire.dropped.len())?;
+        let strings = &self.dictionaries.strings;
+        let dropped = wire
+            .dropped
+            .iter()
+            .map(|&(reason, n)| Ok((name(&strings.one(reason)?), n)));
+        let losses = Losses {
+            run: RunId::from_bytes(wire.run),
+            produced: wire.produced,
+            dropped: dropped.collect::<Result<_, ItemError>>()?,
+        };
+        self.batch.losses.push(losses);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Dictionaries {
+    strings: Strings,
+    modules: Vec<Arc<Module>>,
+    frames: Vec<Arc<Frame>>,
+    stacks: Vec<Arc<StackTrace>>,
+    contexts: Vec<Pairs>,
+}
+
+#[derive(Default)]
+struct Strings(Vec<Text>);
+
+impl Strings {
+    fn maybe(&self, reference: u32) -> Result<Option<Text>, ItemError> {
+        entry("strings", &self.0, reference).map(Option::<&Text>::cloned)
+    }
+
+    fn one(&self, reference: u32) -> Result<Text, ItemError> {
+        Ok(self.maybe(reference)?.unwrap_or_else(|| text("")))
+    }
+
+    fn pairs(&self, wire: &[(u32, u32)]) -> Result<Pairs, ItemError> {
+        within("pairs", limits::PAIRS_MAX, wire.len())?;
+        wire.iter()
+            .map(|&(key, value)| Ok((self.one(key)?, self.one(value)?)))
+            .collect()
+    }
+}
+
+impl Dictionaries {
+    fn read_modules(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+        let strings = &self.strings;
+        read_entries(
+            kind::MODULES,
+            &mut self.modules,
+            limits::MODULES_MAX,
+            bytes,
+            |wire: ModuleV1| {
+                Ok(Arc::new(Module {
+                    path: strings.one(wire.path)?,
+                    build_id: strings.one(wire.build_id)?,
+                    base: wire.base,
+                    size: wire.size,
+                }))
+            },
+        )
+    }
+
+    fn read_frames(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+        let (strings, modules) = (&self.strings, &self.modules);
+        let limit = limits::DICTIONARY_ENTRIES_MAX;
+        read_entries(
+            kind::FRAMES,
+            &mut self.frames,
+            limit,
+            bytes,
+            |wire: FrameV1| {
+                Ok(Arc::new(Frame {
+                    function: strings.maybe(wire.function)?,
+                    file: strings.maybe(wire.file)?,
+                    line: (wire.line != 0).then_some(wire.line),
+                    column: (wire.column != 0).then_some(wire.column),
+                    address: wire.address,
+                    module: entry("modules", modules, wire.module)?.cloned(),
+                    inlined: wire.flags & 1 != 0,
+                    in_app: wire.flags & 2 != 0,
+                }))
+            },
+        )
+    }
+
+    fn read_stacks(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+        let frames = &self.frames;
+        read_entries(
+            kind::STACKS,
+            &mut self.stacks,
+            limits::STACKS_MAX,
+            bytes,
+            |wire: StackV1| {
+                within("frames", limits::FRAMES_MAX, wire.frames.len())?;
+                let frames = wire.frames.iter().map(|&at| {
+                    let missing = ItemError::MissingEntry {
+                        dictionary: "frames",
+                        entry: at,
+                    };
+                    frames.get(at as usize).cloned().ok_or(missing)
+                });
+                Ok(Arc::new(StackTrace {
+                    frames: frames.collect::<Result<_, _>>()?,
+                    symbolicated: wire.symbolicated,
+                }))
+            },
+        )
+    }
+
+    fn read_contexts(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+        let strings = &self.strings;
+        let limit = limits::CONTEXTS_MAX;
+        read_entries(
+            kind::CONTEXTS,
+            &mut self.contexts,
+            limit,
+            bytes,
+            |wire: Vec<(u32, u32)>| strings.pairs(&wire),
+        )
+    }
+
+    fn event(&self, wire: EventV1, run: Arc<Run>) -> Result<Event, ItemError> {
+        let strings = &self.strings;
+        within("time deltas", limits::DELTAS_MAX, wire.deltas.len())?;
+        within("errors", limits::ERRORS_MAX, wire.errors.len())?;
+        within("spans", limits::SPANS_MAX, wire.spans.len())?;
+        within(
+            "breadcrumbs",
+            limits::BREADCRUMBS_MAX,
+            wire.breadcrumbs.len(),
+        )?;
+        if wire.count == 0 {
+            return Err(ItemError::UnknownValue {
+                field: "count",
+                value: 0,
+            });
+        }
+        let errors = wire.errors.iter().map(|&(type_name, message)| {
+            Ok(ErrorLink {
+                type_name: strings.maybe(type_name)?,
+                message: strings.one(message)?,
+            })
+        });
+        let spans = wire.spans.iter().map(|span| {
+            Ok(SpanContext {
+                name: strings.one(span.name)?,
+                target: strings.one(span.target)?,
+                fields: strings.pairs(&span.fields)?,
+            })
+        });
+        let breadcrumbs = wire.breadcrumbs.iter().map(|crumb| {
+            Ok(Breadcrumb {
+                at: Timestamp(
+                    wire.first_at
+                        .saturating_add_signed(crumb.before.saturating_neg()),
+                ),
+                level: level_of(crumb.level)?,
+                target: strings.one(crumb.target)?,
+                message: strings.one(crumb.message)?,
+            })
+        });
+        let location = match wire.location {
+            Some((file, line, column)) => Some(Location {
+                file: strings.one(file)?,
+                line,
+                column,
+            }),
+            None => None,
+        };
+        Ok(Event {
+            id: EventId::from_bytes(wire.id),
+            run,
+            kind: kind_of(wire.kind)?,
+            level: level_of(wire.level)?,
+            count: wire.count,
+            first_at: Timestamp(wire.first_at),
+            last_at: Timestamp(wire.first_at.saturating_add(wire.last_after)),
+            deltas_us: wire.deltas,
+            message: strings.one(wire.message)?,
+            errors: errors.collect::<Result<_, ItemError>>()?,
+            location,
+            thread: Thread {
+                name: strings.maybe(wire.thread_name)?,
+                id: wire.thread_id,
+            },
+            stack: entry("stacks", &self.stacks, wire.stack)?.cloned(),
+            spans: spans.collect::<Result<_, ItemError>>()?,
+            breadcrumbs: breadcrumbs.collect::<Result<_, ItemError>>()?,
+            tags: strings.pairs(&wire.tags)?,
+            user: strings.maybe(wire.user)?.map(|s| name(&s)),
+            contexts: entry("contexts", &self.contexts, wire.contexts)?
+                .cloned()
+                .unwrap_or_default(),
+        })
+    }
+}
+
+/// Looks up a reference; zero is none.
+fn entry<'a, T>(
+    dictionary: &'static str,
+    entries: &'a [T],
+    reference: u32,
+) -> Result<Option<&'a T>, ItemError> {
+    let Some(entry) = reference.checked_sub(1) else {
+        return Ok(None);
+    };
+    let found = entries.get(entry as usize);
+    found
+        .map(Some)
+        .ok_or(ItemError::MissingEntry { dictionary, entry })
+}
+
+fn within(what: &'static str, limit: usize, value: usize) -> Result<(), ItemError> {
+    if value > limit {
+        Err(ItemError::OverLimit { what, limit, value })
+    } else {
+        Ok(())
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(kind: u8, bytes: &'a [u8]) -> Result<T, ItemError> {
+    postcard::from_bytes(bytes).map_err(|_| ItemError::Malformed { kind })
+}
+
+/// Reads the entries of a dictionary one by one, so that a lying count allocates nothing.
+fn read_entries<'a, W: Deserialize<'a>, T>(
+    kind: u8,
+    entries: &mut Vec<T>,
+    limit: usize,
+    bytes: &'a [u8],
+    mut entry: impl FnMut(W) -> Result<T, ItemError>,
+) -> Result<(), ItemError> {
+    let malformed = |_| ItemError::Malformed { kind };
+    let (count, mut rest) = postcard::take_from_bytes::<u32>(bytes).map_err(malformed)?;
+    within(
+        "dictionary entries",
+        limit,
+        entries.len().saturating_add(count as usize),
+    )?;
+    for _ in 0..count {
+        let (wire, behind) = postcard::take_from_bytes::<W>(rest).map_err(malformed)?;
+        rest = behind;
+        entries.push(entry(wire)?);
+    }
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        Err(ItemError::Malformed { kind })
+    }
+}
+
+fn read_strings(strings: &mut Strings, bytes: &[u8]) -> Result<(), ItemError> {
+    let limit = limits::DICTIONARY_ENTRIES_MAX;
+    read_entries(
+        kind::STRINGS,
+        &mut strings.0,
+        limit,
+        bytes,
+        |string: &str| Ok(text(&limits::cut(string, limits::VALUE_BYTES_MAX))),
+    )
+}
+
+fn name(string: &Text) -> Text {
+    if string.len() <= limits::NAME_BYTES_MAX {
+        return string.clone();
+    }
+    text(&limits::cut(string, limits::NAME_BYTES_MAX))
+}
+
+/// What an event takes in memory and, about, in a store: its text and its own structs.
+fn size_of_event(event: &Event) -> usize {
+    let pairs = |pairs: &Pairs| {
+        pairs
+            .iter()
+            .map(|(k, v)| 32 + k.len() + v.len())
+            .sum::<usize>()
+    };
+    let errors = event
+        .errors
+        .iter()
+        .map(|e| 32 + e.message.len())
+        .sum::<usize>();
+    let spans = event
+        .spans
+        .iter()
+        .map(|s| 64 + s.name.len() + s.target.len() + pairs(&s.fields));
+    let crumbs = event
+        .breadcrumbs
+        .iter()
+        .map(|c| 64 + c.target.len() + c.message.len());
+    size_of::<Event>()
+        + event.message.len()
+        + errors
+        + spans.sum::<usize>()
+        + crumbs.sum::<usize>()
+        + pairs(&event.tags)
+        + pairs(&event.contexts)
+}

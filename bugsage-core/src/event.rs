@@ -1,0 +1,228 @@
+//! One report from an app, and the run of the app that it belongs to.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::{EventId, RunId};
+use crate::stacktrace::StackTrace;
+
+/// Text that many events share: a batch holds each string once.
+pub type Text = Arc<str>;
+
+/// One report from an app: a panic, an error it captured, or an error it logged.
+///
+/// An event may stand for many equal reports: `count` of them between `first_at` and `last_at`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The id that the app gave it.
+    pub id: EventId,
+    /// The run of the app that made it.
+    pub run: Arc<Run>,
+    /// What kind of report it is.
+    pub kind: EventKind,
+    /// How bad the app says it is.
+    pub level: Level,
+    /// How many equal reports it stands for, at least 1.
+    pub count: u64,
+    /// When the first of them was made.
+    pub first_at: Timestamp,
+    /// When the last of them was made.
+    pub last_at: Timestamp,
+    /// Microseconds from each of the first reports to the next, as far as they were kept.
+    pub deltas_us: Vec<u64>,
+    /// The panic's payload, the error's text or the log line.
+    pub message: Text,
+    /// The error and its sources, outermost first; empty where there was no error value.
+    pub errors: Vec<ErrorLink>,
+    /// Where the panic was raised or the log line stands.
+    pub location: Option<Location>,
+    /// The thread that made it.
+    pub thread: Thread,
+    /// The stack of that thread.
+    pub stack: Option<Arc<StackTrace>>,
+    /// The spans that were open, outermost first.
+    pub spans: Vec<SpanContext>,
+    /// What was logged before, oldest first.
+    pub breadcrumbs: Vec<Breadcrumb>,
+    /// What the app attached to tell events apart.
+    pub tags: Pairs,
+    /// Who was using the app, as the app names its users.
+    pub user: Option<Text>,
+    /// Facts about the host, the build and the process, under dotted names.
+    pub contexts: Pairs,
+}
+
+/// Names and values in the order in which they came.
+pub type Pairs = Vec<(Text, Text)>;
+
+/// What kind of report an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A thread panicked.
+    Panic,
+    /// The app handed over an error value.
+    Error,
+    /// The app logged at error level, or captured a message.
+    Log,
+}
+
+impl EventKind {
+    /// The kind's name in JSON and SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EventKind::Panic => "panic",
+            EventKind::Error => "error",
+            EventKind::Log => "log",
+        }
+    }
+}
+
+/// How bad an event is, in the words of `tracing`, with `Fatal` for what ends a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Very fine detail.
+    Trace,
+    /// Detail for developers.
+    Debug,
+    /// Normal course.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// Something failed.
+    Error,
+    /// A thread or the process ended.
+    Fatal,
+}
+
+impl Level {
+    /// The level's name in JSON and SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+            Level::Fatal => "fatal",
+        }
+    }
+}
+
+/// One error of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ErrorLink {
+    /// The error's type, where it could be known; otherwise the variant that its `Debug` output names.
+    pub type_name: Option<Text>,
+    /// The error's `Display` text.
+    pub message: Text,
+}
+
+/// A place in the source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Location {
+    /// The file as the compiler names it.
+    pub file: Text,
+    /// The line, counted from 1.
+    pub line: u32,
+    /// The column, counted from 1; 0 where it is not known.
+    pub column: u32,
+}
+
+/// The thread that made an event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Thread {
+    /// Its name, where it has one.
+    pub name: Option<Text>,
+    /// Its number in the process.
+    pub id: u64,
+}
+
+/// A span that was open when an event was made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SpanContext {
+    /// The span's name; a function's where `#[instrument]` made it.
+    pub name: Text,
+    /// The module path it was declared in.
+    pub target: Text,
+    /// Its fields as text, in the order in which they were recorded.
+    pub fields: Pairs,
+}
+
+/// Something that was logged before an event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Breadcrumb {
+    /// When it was logged.
+    pub at: Timestamp,
+    /// At which level.
+    pub level: Level,
+    /// The module path that logged it.
+    pub target: Text,
+    /// Its message and fields as one line.
+    pub message: Text,
+}
+
+/// One process start of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Run {
+    /// Names the run.
+    pub id: RunId,
+    /// `name@version[+commit]`, where the app told it.
+    pub release: Option<Text>,
+    /// `production`, `staging`, ...; where the app told it.
+    pub environment: Option<Text>,
+    /// When the SDK was initialized.
+    pub started_at: Timestamp,
+    /// The SDK's name and version.
+    pub sdk: Text,
+}
+
+impl Run {
+    /// The commit in the release's name: the part after `+`, where it is 7 to 40 hex digits.
+    pub fn commit(&self) -> Option<&str> {
+        let (_, commit) = self.release.as_deref()?.rsplit_once('+')?;
+        let hex = commit.bytes().all(|b| b.is_ascii_hexdigit());
+        (hex && (7..=40).contains(&commit.len())).then_some(commit)
+    }
+}
+
+/// What a run has lost so far, by reason. Totals only grow, so that a lost batch loses no account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Losses {
+    /// The run that lost it.
+    pub run: RunId,
+    /// Events that the run produced, lost ones included.
+    pub produced: u64,
+    /// Reason and number of events.
+    pub dropped: Vec<(Text, u64)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit_of(release: &str) -> Option<String> {
+        let run = Run {
+            id: RunId::from_bytes([0; 16]),
+            release: Some(release.into()),
+            environment: None,
+            started_at: Timestamp(0),
+            sdk: "".into(),
+        };
+        run.commit().map(str::to_owned)
+    }
+
+    #[test]
+    fn the_commit_is_what_follows_the_plus() {
+        assert_eq!(
+            commit_of("shop@1.2.0+0a1b2c3d").as_deref(),
+            Some("0a1b2c3d")
+        );
+        assert_eq!(commit_of("shop@1.2.0"), None);
+        assert_eq!(commit_of("shop@1.2.0+build7"), None);
+        assert_eq!(commit_of("shop@1.2.0+abc"), None);
+    }
+}

@@ -1,0 +1,396 @@
+//! Which frames of a stack tell about the bug.
+//!
+//! A panic's stack begins with the hook and the panic machinery, ends in the runtime that started
+//! the thread, and has std, executors and libraries in between. [`judge`] gives each frame its
+//! part in that; the SDK cuts with it before shipping, the collector groups by what is left.
+
+use std::sync::Arc;
+
+use crate::stacktrace::{Frame, StackTrace};
+
+use super::symbol;
+
+/// What a frame is doing on the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The app's own code.
+    App,
+    /// The panic machinery, the hook, and BugSage itself, at the inner end.
+    Machinery,
+    /// What started the thread, at the outer end.
+    Runtime,
+    /// The standard library.
+    Std,
+    /// A library that the app depends on.
+    Dependency,
+    /// Nothing is known about it.
+    Unknown,
+}
+
+impl Part {
+    /// The rule's name in an explanation.
+    pub fn rule(self) -> &'static str {
+        match self {
+            Part::App => "app code",
+            Part::Machinery => "panic machinery",
+            Part::Runtime => "runtime end",
+            Part::Std => "standard library",
+            Part::Dependency => "dependency",
+            Part::Unknown => "no symbol",
+        }
+    }
+}
+
+const STD_CRATES: &[&str] = &[
+    "std",
+    "core",
+    "alloc",
+    "proc_macro",
+    "test",
+    "compiler_builtins",
+    "std_detect",
+];
+
+/// Crates that carry calls for the app, where a frame has no file that says so.
+const CARRIER_CRATES: &[&str] = &[
+    "tokio",
+    "hyper",
+    "hyper_util",
+    "tower",
+    "tower_http",
+    "axum",
+    "futures",
+    "futures_util",
+    "futures_core",
+    "futures_executor",
+    "async_std",
+    "smol",
+    "async_executor",
+    "rayon",
+    "rayon_core",
+    "tracing",
+    "tracing_core",
+    "tracing_subscriber",
+    "backtrace",
+    "anyhow",
+    "eyre",
+    "color_eyre",
+    "actix",
+    "actix_rt",
+    "actix_web",
+    "tonic",
+    "reqwest",
+    "log",
+    "crossbeam_channel",
+];
+
+/// C functions at the ends of stacks.
+const C_RUNTIME: &[&str] = &[
+    "main",
+    "_start",
+    "__libc_start_main",
+    "__libc_start_call_main",
+    "__libc_start_main_impl",
+    "start_thread",
+    "clone",
+    "clone3",
+    "__clone3",
+    "thread_start",
+    "__rust_try",
+    "_Unwind_RaiseException",
+    "_pthread_start",
+    "BaseThreadInitThunk",
+    "RtlUserThreadStart",
+];
+
+/// What a frame is doing, by its function and file alone.
+pub fn judge(frame: &Frame) -> Part {
+    let function = frame.function.as_deref().map(symbol::normalize);
+    judge_named(frame, function.as_deref())
+}
+
+/// [`judge`] for a caller who has normalized the function's name already.
+pub(super) fn judge_named(frame: &Frame, function: Option<&str>) -> Part {
+    if let Some(function) = function {
+        if is_machinery(function) {
+            return Part::Machinery;
+        }
+        if function.ends_with("__rust_begin_short_backtrace") {
+            return Part::Runtime;
+        }
+        if frame.file.is_none() && C_RUNTIME.contains(&function) {
+            return Part::Runtime;
+        }
+        let krate = symbol::crate_of(function);
+        // Names without a path come from inlined calls of other crates; the file decides there.
+        if function.contains("::") && STD_CRATES.contains(&krate) {
+            return Part::Std;
+        }
+    }
+    match frame.file.as_deref().map(judge_file) {
+        Some(part) => part,
+        None => match function {
+            Some(function) if CARRIER_CRATES.contains(&symbol::crate_of(function)) => {
+                Part::Dependency
+            }
+            // `<T as Trait>::m` of a builtin type, a C function, or a bare name.
+            Some(function) if !function.contains("::") => Part::Unknown,
+            Some(_) => Part::App,
+            None => Part::Unknown,
+        },
+    }
+}
+
+/// Whether a frame's code belongs to the app: not std, not a dependency, not BugSage.
+pub fn in_app(frame: &Frame) -> bool {
+    judge(frame) == Part::App
+}
+
+fn is_machinery(function: &str) -> bool {
+    const EXACT: &[&str] = &[
+        "rust_begin_unwind",
+        "__rustc::rust_begin_unwind",
+        "rust_panic",
+        "__rustc::rust_panic",
+        "core::option::unwrap_failed",
+        "core::option::expect_failed",
+        "core::option::expect_none_failed",
+        "core::result::unwrap_failed",
+        "core::str::slice_error_fail",
+        "core::str::slice_error_fail_rt",
+    ];
+    const INSIDE: &[&str] = &[
+        "core::panicking::",
+        "std::panicking::",
+        "bugsage_sdk::",
+        "bugsage_core::",
+    ];
+    // The outer end has functions of `std::panicking` too: they start what may panic.
+    const CATCHING: &[&str] = &["std::panicking::try", "std::panicking::catch_unwind"];
+    if function.ends_with("__rust_end_short_backtrace") || EXACT.contains(&function) {
+        return true;
+    }
+    if CATCHING
+        .iter()
+        .any(|catching| function.starts_with(catching))
+    {
+        return false;
+    }
+    let is_failure = function.starts_with("core::slice::index::slice_")
+        || (function.starts_with("core::cell::panic_") && function.contains("borrow"));
+    is_failure || INSIDE.iter().any(|inside| function.starts_with(inside))
+}
+
+fn judge_file(file: &str) -> Part {
+    let file = file.replace('\\', "/");
+    let is_std = file.starts_with("/rustc/")
+        || file.contains("/lib/rustlib/src/rust/")
+        || file.starts_with("library/std/")
+        || file.starts_with("library/core/")
+        || file.starts_with("library/alloc/");
+    if is_std {
+        return Part::Std;
+    }
+    let is_dependency = file.contains("/registry/src/")
+        || file.contains("/git/checkouts/")
+        || file.contains("/vendor/")
+        || file.starts_with("vendor/");
+    if is_dependency {
+        return Part::Dependency;
+    }
+    // C and assembler below Rust: libc, the unwinder.
+    let is_rust = file.ends_with(".rs");
+    if is_rust { Part::App } else { Part::Unknown }
+}
+
+/// The bounds of what happened in the app: where the panic machinery ends and the runtime begins.
+///
+/// The inner cut never goes past a frame of the app, so a second panic in a destructor keeps its
+/// own frames.
+pub fn bounds(parts: &[Part]) -> std::ops::Range<usize> {
+    let inner = parts.iter().take_while(|part| **part != Part::App);
+    let start = inner
+        .enumerate()
+        .filter(|(_, part)| **part == Part::Machinery)
+        .last()
+        .map_or(0, |(at, _)| at + 1);
+    let runtime = parts[start..]
+        .iter()
+        .position(|part| *part == Part::Runtime);
+    start..runtime.map_or(parts.len(), |at| start + at)
+}
+
+/// The stack between the panic machinery and the runtime's end, with `in_app` set by rule, as the
+/// SDK ships it. Both ends of a stack that is too long are kept.
+pub fn trim(frames: Vec<Frame>, symbolicated: bool) -> StackTrace {
+    let parts: Vec<Part> = frames.iter().map(judge).collect();
+    let bounds = bounds(&parts);
+    let frames: Vec<Frame> = if bounds.is_empty() {
+        frames
+    } else {
+        frames
+            .into_iter()
+            .take(bounds.end)
+            .skip(bounds.start)
+            .collect()
+    };
+    let frames_max = crate::limits::FRAMES_MAX;
+    let left_out = frames.len().saturating_sub(frames_max);
+    let kept = frames.into_iter().enumerate().filter(|(at, _)| {
+        let middle = frames_max / 2..frames_max / 2 + left_out;
+        !middle.contains(at)
+    });
+    let frames = kept.map(|(_, mut frame)| {
+        frame.in_app = in_app(&frame);
+        Arc::new(frame)
+    });
+    StackTrace {
+        frames: frames.collect(),
+        symbolicated,
+    }
+}
+
+/// The part of a path that does not depend on where the crate was built: from the last `src`,
+/// `tests`, `examples` or `benches` on, else the file's name.
+pub fn crate_relative(file: &str) -> String {
+    let file = file.replace('\\', "/");
+    let segments: Vec<&str> = file.split('/').collect();
+    let root = segments
+        .iter()
+        .rposition(|segment| matches!(*segment, "src" | "tests" | "examples" | "benches"))
+        .unwrap_or(segments.len() - 1);
+    segments[root..].join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(function: &str, file: &str) -> Frame {
+        Frame {
+            function: (!function.is_empty()).then(|| function.into()),
+            file: (!file.is_empty()).then(|| file.into()),
+            ..Frame::default()
+        }
+    }
+
+    #[test]
+    fn every_frame_has_its_part() {
+        let registry =
+            "/home/u/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/serde-1.0.0/src/de.rs";
+        let library = "/rustc/59807616e/library/core/src/ops/function.rs";
+        for (function, file, part) in [
+            ("shop::pricing::discount", "src/pricing.rs", Part::App),
+            ("main", "src/main.rs", Part::App),
+            ("main", "", Part::Runtime),
+            ("core::panicking::panic_fmt", library, Part::Machinery),
+            (
+                "core::panicking::panic_bounds_check",
+                library,
+                Part::Machinery,
+            ),
+            (
+                "__rustc[4794b31dd7191200]::rust_begin_unwind",
+                library,
+                Part::Machinery,
+            ),
+            (
+                "core::slice::index::slice_index_fail",
+                library,
+                Part::Machinery,
+            ),
+            ("core::option::unwrap_failed", library, Part::Machinery),
+            ("std::panicking::catch_unwind::do_call", library, Part::Std),
+            ("std::panicking::try", library, Part::Std),
+            (
+                "std::sys::backtrace::__rust_begin_short_backtrace",
+                library,
+                Part::Runtime,
+            ),
+            (
+                "bugsage_sdk::capture::panic::hook",
+                "bugsage-sdk/src/capture/panic.rs",
+                Part::Machinery,
+            ),
+            ("serde::de::Visitor::visit", registry, Part::Dependency),
+            ("visit", registry, Part::Dependency),
+            (
+                "<alloc::vec::Vec<T> as core::ops::Index<I>>::index",
+                library,
+                Part::Std,
+            ),
+            ("index", library, Part::Std),
+            ("tokio::runtime::task::raw::poll", "", Part::Dependency),
+            ("__libc_start_call_main", "", Part::Runtime),
+            ("", "", Part::Unknown),
+        ] {
+            assert_eq!(judge(&frame(function, file)), part, "{function} in {file}");
+        }
+    }
+
+    #[test]
+    fn a_stack_is_cut_at_both_ends() {
+        let library = "/rustc/59807616e/library/std/src/panicking.rs";
+        let frames = vec![
+            frame(
+                "bugsage_sdk::capture::panic::hook",
+                "bugsage-sdk/src/capture/panic.rs",
+            ),
+            frame("std::panicking::rust_panic_with_hook", library),
+            frame("core::panicking::panic_fmt", library),
+            frame(
+                "core::slice::index::<impl core::ops::Index<I> for [T]>::index",
+                library,
+            ),
+            frame("shop::price", "src/price.rs"),
+            frame("shop::main", "src/main.rs"),
+            frame("core::ops::function::FnOnce::call_once", library),
+            frame("std::sys::backtrace::__rust_begin_short_backtrace", library),
+            frame("main", ""),
+        ];
+
+        let stack = trim(frames, true);
+
+        let kept: Vec<_> = stack
+            .frames
+            .iter()
+            .map(|f| (f.function.as_deref().unwrap_or(""), f.in_app))
+            .collect();
+        assert_eq!(
+            kept,
+            [
+                (
+                    "core::slice::index::<impl core::ops::Index<I> for [T]>::index",
+                    false
+                ),
+                ("shop::price", true),
+                ("shop::main", true),
+                ("core::ops::function::FnOnce::call_once", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_stack_that_is_too_long_keeps_both_ends() {
+        let frames = (0..1_000)
+            .map(|n| frame(&format!("shop::f{n}"), "src/main.rs"))
+            .collect();
+
+        let stack = trim(frames, true);
+
+        assert_eq!(stack.frames.len(), crate::limits::FRAMES_MAX);
+        assert_eq!(stack.frames[0].function.as_deref(), Some("shop::f0"));
+        assert_eq!(stack.frames[249].function.as_deref(), Some("shop::f999"));
+    }
+
+    #[test]
+    fn a_path_is_told_from_its_crate_on() {
+        assert_eq!(
+            crate_relative("/home/u/shop/orders/src/a/b.rs"),
+            "src/a/b.rs"
+        );
+        assert_eq!(crate_relative("orders\\src\\a.rs"), "src/a.rs");
+        assert_eq!(crate_relative("main.rs"), "main.rs");
+        assert_eq!(crate_relative("build/gen.rs"), "gen.rs");
+    }
+}

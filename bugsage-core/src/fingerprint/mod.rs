@@ -1,0 +1,24 @@
+//! Says which bug an event belongs to, and why.
+//!
+//! A pure, versioned function of the event. The rules, in their order:
+//!
+//! 1. The class counts always: for a panic what std's message says ([`crate::panic_class`]), for
+//!    an error the type or variant at the root of its chain.
+//! 2. [`frames`] cuts the panic machinery and the runtime's ends off the stack, drops what is not
+//!    the app's own, and folds recursion. Of what is left the two innermost functions count, as
+//!    file and name: where it failed, and who asked for it. Lines never count.
+//! 3. The words of the message count only where the stack does not separate: where no function is
+//!    left, and where the class is the app's own text (`panic!("...")`), by its first words.
+//! 4. Without source files in the stack (no debug information) file and class decide, and the
+//!    fingerprint is marked provisional.
+//!
+//! Old fingerprints stay with their issue for ever, so a new version of the rules splits nothing.
+
+pub mod symbol;
+pub mod frames;
+pub mod message;
+#[cfg(feature = "fingerprint")]
+mod explain;
+
+#[cfg(feature = "fingerprint")]
+pub use explain::{Dropped, Explanation, Fingerprint, Grouping, Kept, VERSION, group};

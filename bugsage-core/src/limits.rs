@@ -1,0 +1,92 @@
+//! Every size that somebody outside may choose, with its bound and the reason for it.
+//!
+//! Both ends use these numbers: the SDK stays below them, the collector refuses what is above.
+
+/// A batch on the wire. One megabyte holds thousands of folded events; a larger body gains nothing
+/// and costs memory for every connection that sends one.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// A batch after inflating. Deflate expands up to 1,032 times, so the output is counted, not guessed.
+pub const BATCH_INFLATED_BYTES_MAX: usize = 8 << 20;
+
+/// The text of all events of one batch after the dictionaries are applied. Dictionaries let one
+/// string stand in many events, so this bounds what a small batch can make a store write.
+pub const BATCH_TEXT_BYTES_MAX: usize = 16 << 20;
+
+/// Items in one batch, dictionaries included.
+pub const BATCH_ITEMS_MAX: usize = 16_384;
+
+/// Entries of one dictionary of a batch: more than any batch of this size can use.
+pub const DICTIONARY_ENTRIES_MAX: usize = 65_536;
+
+/// Modules in one batch: a process with plugins has hundreds.
+pub const MODULES_MAX: usize = 4_096;
+
+/// Stacks in one batch; times [`FRAMES_MAX`] references this is 8 MiB.
+pub const STACKS_MAX: usize = 4_096;
+
+/// Distinct sets of contexts in one batch.
+pub const CONTEXTS_MAX: usize = 256;
+
+/// The text of one event after the dictionaries are applied.
+pub const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// A panic message or log line; longer ones are cut, and end in [`CUT`].
+pub const MESSAGE_BYTES_MAX: usize = 8 << 10;
+
+/// A breadcrumb's line.
+pub const BREADCRUMB_BYTES_MAX: usize = 1 << 10;
+
+/// Breadcrumbs of one event; older ones are left out first.
+pub const BREADCRUMBS_MAX: usize = 100;
+
+/// Frames of one stack; of longer stacks both ends are kept.
+pub const FRAMES_MAX: usize = 250;
+
+/// Open spans of one event; the outermost and the innermost are kept.
+pub const SPANS_MAX: usize = 64;
+
+/// Tags, contexts or fields of one span.
+pub const PAIRS_MAX: usize = 100;
+
+/// The name of a tag, field or context.
+pub const KEY_BYTES_MAX: usize = 200;
+
+/// The value of a tag, field or context, and any other single string on the wire.
+pub const VALUE_BYTES_MAX: usize = 8 << 10;
+
+/// The name of a release, an environment, a user or a thread.
+pub const NAME_BYTES_MAX: usize = 200;
+
+/// Errors of one chain. `source()` may run in a circle.
+pub const ERRORS_MAX: usize = 16;
+
+/// Time deltas kept of a folded event.
+pub const DELTAS_MAX: usize = 32;
+
+/// Reasons in one losses item.
+pub const LOSS_REASONS_MAX: usize = 64;
+
+/// What stands at the end of a text that was cut.
+pub const CUT: &str = "…";
+
+/// Shortens `text` to at most `bytes_max` bytes at a character boundary, and marks the cut.
+pub fn cut(text: &str, bytes_max: usize) -> std::borrow::Cow<'_, str> {
+    if text.len() <= bytes_max {
+        return text.into();
+    }
+    let end = text.floor_char_boundary(bytes_max.saturating_sub(CUT.len()));
+    format!("{}{CUT}", &text[..end]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_text_is_within_its_limit_and_says_that_it_was_cut() {
+        assert_eq!(cut("short", 5), "short");
+        assert_eq!(cut("a longer text", 8), "a lon…");
+        assert_eq!(cut("ééééé", 8), "éé…");
+    }
+}
