@@ -35,7 +35,8 @@ pub struct BatchBuilder {
     event_items: Vec<Vec<u8>>,
     losses_items: Vec<Vec<u8>>,
     content_bytes: usize,
-    reports: u64,
+    /// How many reports each event item stands for.
+    event_reports: Vec<u64>,
 }
 
 /// Values in the order of their first use, each once.
@@ -79,7 +80,7 @@ impl BatchBuilder {
 
     /// How many reports are in, repeats counted.
     pub fn reports(&self) -> u64 {
-        self.reports
+        self.event_reports.iter().sum()
     }
 
     /// About how many bytes the content has before compression.
@@ -151,7 +152,7 @@ impl BatchBuilder {
         let item = encode(&wire);
         self.content_bytes += item.len() + frame::ITEM_OVERHEAD_BYTES;
         self.event_items.push(item);
-        self.reports += event.count;
+        self.event_reports.push(event.count);
     }
 
     /// Adds the running totals of what a run lost.
@@ -216,6 +217,14 @@ impl BatchBuilder {
         put_dictionary(&mut content, kind::FRAMES, frames.collect::<Vec<_>>());
         put_dictionary(&mut content, kind::STACKS, stacks.collect::<Vec<_>>());
         put_dictionary(&mut content, kind::CONTEXTS, contexts.collect::<Vec<_>>());
+        let dictionaries = [
+            self.strings.values.is_empty(),
+            self.modules.values.is_empty(),
+            self.frames.values.is_empty(),
+            self.stacks.values.is_empty(),
+            self.contexts.values.is_empty(),
+        ];
+        let dictionaries = dictionaries.iter().filter(|is_empty| !**is_empty).count();
         for (kind, items) in [
             (kind::RUN, &self.run_items),
             (kind::EVENT, &self.event_items),
@@ -228,7 +237,9 @@ impl BatchBuilder {
         Sealed {
             id,
             bytes: frame::seal(id, &content),
-            reports: self.reports,
+            reports: self.reports(),
+            first_event: (dictionaries + self.run_items.len()) as u32,
+            event_reports: self.event_reports,
         }
     }
 

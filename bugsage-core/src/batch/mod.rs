@@ -56,6 +56,22 @@ pub struct Sealed {
     pub bytes: Vec<u8>,
     /// How many reports it carries, repeats counted.
     pub reports: u64,
+    /// The index of the first event's item, and how many reports each event stands for.
+    first_event: u32,
+    event_reports: Vec<u64>,
+}
+
+impl Sealed {
+    /// How many reports the item at an index stands for; zero where it is no event.
+    pub fn reports_of_item(&self, index: u32) -> u64 {
+        let event = index
+            .checked_sub(self.first_event)
+            .and_then(|at| usize::try_from(at).ok());
+        event
+            .and_then(|at| self.event_reports.get(at))
+            .copied()
+            .unwrap_or(0)
+    }
 }
 
 /// A decoded batch.
@@ -256,3 +272,6 @@ pub fn decode(body: &[u8]) -> Result<Batch, BatchError> {
 fn text(s: &str) -> Text {
     Arc::from(s)
 }
+
+#[cfg(test)]
+mod tests;

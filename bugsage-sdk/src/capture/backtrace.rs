@@ -1,0 +1,46 @@
+//! Takes return addresses, and nothing else: symbols are the shipping thread's work.
+
+/// The most addresses that are taken; of a deeper stack, as of endless recursion, the inner end.
+pub(crate) const ADDRESSES_MAX: usize = 128;
+
+/// The return addresses of a thread, innermost first.
+pub(crate) struct Addresses {
+    taken: [usize; ADDRESSES_MAX],
+    count: usize,
+}
+
+impl Addresses {
+    /// Walks the calling thread's stack. Allocates nothing.
+    #[inline(never)]
+    pub(crate) fn take() -> Self {
+        let mut addresses = Self {
+            taken: [0; ADDRESSES_MAX],
+            count: 0,
+        };
+        walk(|address| {
+            addresses.taken[addresses.count] = address;
+            addresses.count += 1;
+            addresses.count < ADDRESSES_MAX
+        });
+        addresses
+    }
+
+    pub(crate) fn as_slice(&self) -> &[usize] {
+        &self.taken[..self.count]
+    }
+}
+
+#[cfg(unix)]
+fn walk(mut each: impl FnMut(usize) -> bool) {
+    // SAFETY: the crate asks for its lock only because of `dbghelp` on Windows. On Unix the walk
+    // goes through `_Unwind_Backtrace`, which may run on any number of threads at once. The safe
+    // function would take the lock that symbolizing holds, and a panicking thread would wait.
+    unsafe {
+        backtrace::trace_unsynchronized(|frame| each(frame.ip() as usize));
+    }
+}
+
+#[cfg(not(unix))]
+fn walk(mut each: impl FnMut(usize) -> bool) {
+    backtrace::trace(|frame| each(frame.ip() as usize));
+}

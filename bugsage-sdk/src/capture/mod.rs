@@ -1,0 +1,276 @@
+//! Takes down a report on the thread that makes it: into a slot of the queue, or, where an equal
+//! report is on its way already, as a count.
+//!
+//! In: a [`Sighting`]. Out: a record for [`crate::ship`].
+//! Never: waiting, the network, the symbolizer, a lock that code of the app can hold.
+
+pub(crate) mod panic;
+pub(crate) mod error;
+pub(crate) mod backtrace;
+pub(crate) mod modules;
+pub(crate) mod host;
+
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, Hasher};
+
+use bugsage_core::clock::Timestamp;
+use bugsage_core::event::{EventKind, Level};
+use bugsage_core::id::EventId;
+use bugsage_core::limits;
+
+use crate::client::{self, Client};
+use crate::context;
+use crate::fold::Ticket;
+use crate::record::{self, Writer};
+
+/// What a capturing thread knows about a report, all of it borrowed.
+pub(crate) struct Sighting<'a> {
+    pub(crate) kind: EventKind,
+    pub(crate) level: Level,
+    pub(crate) message: &'a str,
+    /// Type (may be empty) and text of the error and its sources, outermost first.
+    pub(crate) errors: &'a [(String, String)],
+    /// File, line, column.
+    pub(crate) location: Option<(&'a str, u32, u32)>,
+    /// Return addresses, innermost first; empty where no stack was taken.
+    pub(crate) addresses: &'a [usize],
+}
+
+/// Takes down a report. `None` where nobody listens or no slot is free.
+pub(crate) fn capture(sighting: &Sighting<'_>) -> Option<EventId> {
+    if context::thread_is_ours() {
+        return None;
+    }
+    let client = client::active()?;
+    let at = client::now();
+    client.ledger.produced();
+    let current = context::current();
+    let key = key(client, sighting, current.as_ref());
+    if let Some(id) = client.folds.repeat(key, at.0) {
+        return Some(EventId::from_bytes(join(id)));
+    }
+    let Some(mut claim) = client.queue.claim() else {
+        client.ledger.queue_full();
+        return None;
+    };
+    let id = client.new_id(at);
+    let ticket = client.folds.open(key, split(id), at.0);
+    write(
+        claim.buffer(),
+        sighting,
+        current.as_ref(),
+        &Facts {
+            key,
+            ticket,
+            id,
+            at,
+        },
+    );
+    claim.publish();
+    client.wake();
+    Some(id)
+}
+
+/// What equal reports have in common: all but time, thread, spans and breadcrumbs.
+fn key(
+    client: &Client,
+    sighting: &Sighting<'_>,
+    current: Option<&std::sync::Arc<context::OpenSpan>>,
+) -> u64 {
+    // Keyed by the process: nobody can choose messages that meet.
+    let mut hasher = client.hash_keys.build_hasher();
+    hasher.write_u8(record::kind_number(sighting.kind));
+    hasher.write_u8(record::level_number(sighting.level));
+    hasher.write(sighting.message.as_bytes());
+    if let Some((file, line, column)) = sighting.location {
+        hasher.write(file.as_bytes());
+        hasher.write_u32(line);
+        hasher.write_u32(column);
+    }
+    sighting
+        .addresses
+        .iter()
+        .for_each(|address| hasher.write_usize(*address));
+    for (type_name, message) in sighting.errors {
+        hasher.write(type_name.as_bytes());
+        hasher.write(message.as_bytes());
+    }
+    let hasher = std::cell::RefCell::new(hasher);
+    context::read_scopes(
+        current,
+        |key, value| {
+            let mut hasher = hasher.borrow_mut();
+            hasher.write(key.as_bytes());
+            hasher.write_u8(0);
+            hasher.write(value.as_bytes());
+            hasher.write_u8(1);
+        },
+        |user| hasher.borrow_mut().write(user.as_bytes()),
+    );
+    hasher.into_inner().finish()
+}
+
+/// What the capture itself adds to a record.
+struct Facts {
+    key: u64,
+    ticket: Option<Ticket>,
+    id: EventId,
+    at: Timestamp,
+}
+
+/// Writes the record that [`crate::ship`] reads; the order of the parts is the order of their
+/// worth, since what does not fit is left out at the end.
+fn write(
+    buffer: &mut [u8],
+    sighting: &Sighting<'_>,
+    current: Option<&std::sync::Arc<context::OpenSpan>>,
+    facts: &Facts,
+) {
+    let mut out = Writer::new(buffer);
+    out.u8(record::kind_number(sighting.kind));
+    out.u8(record::level_number(sighting.level));
+    out.u64(facts.key);
+    let (slot, generation) = facts.ticket.map_or((u16::MAX, 0), Ticket::to_parts);
+    out.u16(slot);
+    out.u64(generation);
+    split(facts.id).into_iter().for_each(|half| out.u64(half));
+    out.u64(facts.at.0);
+    let thread = std::thread::current();
+    out.u64(thread_number(&thread));
+    out.text(thread.name().unwrap_or(""), limits::NAME_BYTES_MAX);
+    out.text(sighting.message, limits::MESSAGE_BYTES_MAX);
+    let (file, line, column) = sighting.location.unwrap_or(("", 0, 0));
+    out.text(file, limits::VALUE_BYTES_MAX);
+    out.u64(line.into());
+    out.u64(column.into());
+    out.u16(sighting.addresses.len() as u16);
+    sighting
+        .addresses
+        .iter()
+        .for_each(|address| out.u64(*address as u64));
+    list(
+        &mut out,
+        sighting.errors.iter().take(limits::ERRORS_MAX),
+        |out, (type_name, message)| {
+            out.text(type_name, limits::NAME_BYTES_MAX);
+            out.text(message, 2 << 10);
+            true
+        },
+    );
+    write_scopes(&mut out, current);
+    write_spans(&mut out, current);
+    write_breadcrumbs(&mut out, current);
+}
+
+fn write_scopes(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::OpenSpan>>) {
+    let count_at = out.reserve_count();
+    let mut count = 0;
+    let mut first_user: Option<Box<str>> = None;
+    context::read_scopes(
+        current,
+        |key, value| {
+            if count < limits::PAIRS_MAX as u16 && out.room() > key.len() + value.len() + 512 {
+                out.text(key, limits::KEY_BYTES_MAX);
+                out.text(value, limits::VALUE_BYTES_MAX);
+                count += 1;
+            }
+        },
+        |user| {
+            if first_user.is_none() {
+                first_user = Some(user.into());
+            }
+        },
+    );
+    out.set_count(count_at, count);
+    out.text(first_user.as_deref().unwrap_or(""), limits::NAME_BYTES_MAX);
+}
+
+fn write_spans(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::OpenSpan>>) {
+    let spans = context::open_spans(current).take(context::SPANS_TOLD);
+    list(out, spans, |out, span| {
+        if out.room() < 512 {
+            return false;
+        }
+        out.text(span.name, limits::NAME_BYTES_MAX);
+        out.text(span.target, limits::NAME_BYTES_MAX);
+        let count_at = out.reserve_count();
+        let mut count = 0;
+        span.read_fields(|fields| {
+            for (name, value) in fields {
+                // A long value leaves room for what is further out and for breadcrumbs.
+                let value_max = (2 << 10).min(out.room() / 4);
+                if out.room() < name.len() + value_max + 64 {
+                    break;
+                }
+                out.text(name, limits::KEY_BYTES_MAX);
+                out.text(value, value_max);
+                count += 1;
+            }
+        });
+        out.set_count(count_at, count);
+        true
+    });
+}
+
+fn write_breadcrumbs(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::OpenSpan>>) {
+    let count_at = out.reserve_count();
+    let mut count = 0;
+    context::read_breadcrumbs(current, |crumb| {
+        let needed = 16 + crumb.target.len() + crumb.message.len();
+        if count >= limits::BREADCRUMBS_MAX as u16 || out.room() < needed {
+            return false;
+        }
+        out.u64(crumb.at);
+        out.u8(record::level_number(crumb.level));
+        out.text(crumb.target, limits::NAME_BYTES_MAX);
+        out.text(&crumb.message, limits::BREADCRUMB_BYTES_MAX);
+        count += 1;
+        true
+    });
+    out.set_count(count_at, count);
+}
+
+/// Writes items with their number before them, until one says that it did not fit.
+fn list<T>(
+    out: &mut Writer<'_>,
+    items: impl Iterator<Item = T>,
+    mut item: impl FnMut(&mut Writer<'_>, T) -> bool,
+) {
+    let count_at = out.reserve_count();
+    let mut count = 0;
+    for value in items {
+        if !item(out, value) {
+            break;
+        }
+        count += 1;
+    }
+    out.set_count(count_at, count);
+}
+
+/// The thread's number as its `Debug` text tells it; there is no other way on stable.
+fn thread_number(thread: &std::thread::Thread) -> u64 {
+    struct Digits(u64);
+    impl std::fmt::Write for Digits {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            for digit in text.bytes().filter(u8::is_ascii_digit) {
+                self.0 = self
+                    .0
+                    .wrapping_mul(10)
+                    .wrapping_add(u64::from(digit - b'0'));
+            }
+            Ok(())
+        }
+    }
+    let mut digits = Digits(0);
+    let _ = write!(digits, "{:?}", thread.id());
+    digits.0
+}
+
+fn split(id: EventId) -> [u64; 2] {
+    let number = u128::from_be_bytes(id.to_bytes());
+    [(number >> 64) as u64, number as u64]
+}
+
+fn join([high, low]: [u64; 2]) -> [u8; 16] {
+    (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
+}

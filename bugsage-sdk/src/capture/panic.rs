@@ -1,0 +1,48 @@
+//! The panic hook: takes the report down, lets the app's own hook print, and returns.
+
+use std::panic::PanicHookInfo;
+use std::sync::Once;
+
+use bugsage_core::event::{EventKind, Level};
+
+use super::backtrace::Addresses;
+use super::{Sighting, capture};
+use crate::client;
+
+static INSTALLED: Once = Once::new();
+
+/// Puts our hook in front of the one that is installed, once per process.
+pub(crate) fn install() {
+    if std::thread::panicking() {
+        // `set_hook` panics then. The next init gets another chance.
+        return;
+    }
+    INSTALLED.call_once(|| {
+        let chained = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            // First the record: the chained hook may exit, abort, sleep or panic.
+            take_down(info);
+            chained(info);
+            if cfg!(panic = "abort") {
+                // The process ends when we return, and nobody else can send what it knew.
+                client::deliver_before_abort();
+            }
+        }));
+    });
+}
+
+fn take_down(info: &PanicHookInfo<'_>) {
+    let message = info.payload_as_str().unwrap_or("Box<dyn Any>");
+    let location = info
+        .location()
+        .map(|at| (at.file(), at.line(), at.column()));
+    let addresses = Addresses::take();
+    capture(&Sighting {
+        kind: EventKind::Panic,
+        level: Level::Fatal,
+        message,
+        errors: &[],
+        location,
+        addresses: addresses.as_slice(),
+    });
+}

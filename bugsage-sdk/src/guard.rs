@@ -1,0 +1,78 @@
+//! Keeps the SDK alive, and delivers what is left when it is dropped.
+
+use std::time::Duration;
+
+use crate::client::{self, Client, Stop};
+use crate::ledger::Report;
+
+/// Keeps the SDK active. Bind it for the whole of `main`: `let _guard = bugsage_sdk::init();`.
+///
+/// Dropping it ends capturing and waits for delivery, at most
+/// [`shutdown_timeout`](crate::Builder::shutdown_timeout), whatever the network does. Without it
+/// (`let _ = ...` drops it at once, `std::process::exit` never does) the last reports may be lost.
+#[derive(Debug)]
+#[must_use = "dropping the guard ends capturing: bind it to a name for the whole of main"]
+pub struct Guard {
+    client: Option<&'static Client>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("report", &self.ledger.report())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Guard {
+    pub(crate) fn new(client: &'static Client) -> Self {
+        Self {
+            client: Some(client),
+        }
+    }
+
+    /// A guard for an app whose SDK could not start.
+    pub(crate) fn inactive() -> Self {
+        Self { client: None }
+    }
+
+    /// Whether events are captured.
+    pub fn is_active(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// Delivers what was captured so far, and waits at most `timeout` for it.
+    pub fn flush(&self, timeout: Duration) -> Report {
+        let Some(client) = self.client else {
+            return Report::default();
+        };
+        client.flush(timeout, Stop::No);
+        client.ledger.report()
+    }
+
+    /// Ends capturing, delivers what is left within `timeout`, and tells what became of it all.
+    /// What could not be delivered is counted as dropped for `shutdown`.
+    pub fn shutdown(mut self, timeout: Duration) -> Report {
+        self.end(timeout)
+    }
+
+    fn end(&mut self, timeout: Duration) -> Report {
+        let Some(client) = self.client.take() else {
+            return Report::default();
+        };
+        client::deactivate(client);
+        client.flush(timeout, Stop::AfterFlush);
+        let report = client.ledger.close();
+        client.change_progress(|progress| progress.stop = Stop::Now);
+        client.work.notify_one();
+        report
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(client) = self.client {
+            self.end(client.shutdown_timeout);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Where the app's own instrumentation comes in.
+
+pub(crate) mod tracing;

@@ -1,0 +1,180 @@
+//! What a capturing thread leaves behind: one report in one flat buffer.
+//!
+//! Written without allocating, into memory that was set aside before; what does not fit is cut.
+//! Read again by the shipping thread. The reader trusts nothing: a record may be torn.
+
+use bugsage_core::event::{EventKind, Level};
+
+/// Room for one report. The largest parts are 128 return addresses (1 KiB), a message of up to
+/// 8 KiB, and spans and breadcrumbs in what is left.
+pub(crate) const RECORD_BYTES: usize = 32 << 10;
+
+/// Writes the parts of a record one after the other. Once something did not fit, it leaves out
+/// what comes later, but each single write is either whole or cut at a character.
+pub(crate) struct Writer<'a> {
+    buffer: &'a mut [u8],
+    at: usize,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(buffer: &'a mut [u8]) -> Self {
+        Self { buffer, at: 0 }
+    }
+
+    /// How many bytes are left.
+    pub(crate) fn room(&self) -> usize {
+        self.buffer.len() - self.at
+    }
+
+    pub(crate) fn u8(&mut self, value: u8) {
+        self.put(&[value]);
+    }
+
+    pub(crate) fn u16(&mut self, value: u16) {
+        self.put(&value.to_le_bytes());
+    }
+
+    pub(crate) fn u64(&mut self, value: u64) {
+        self.put(&value.to_le_bytes());
+    }
+
+    /// A text of at most `bytes_max` bytes and of at most 64 KiB.
+    pub(crate) fn text(&mut self, text: &str, bytes_max: usize) {
+        let room = self
+            .room()
+            .saturating_sub(2)
+            .min(bytes_max)
+            .min(usize::from(u16::MAX));
+        let end = text.floor_char_boundary(room);
+        self.u16(end as u16);
+        self.put(&text.as_bytes()[..end]);
+    }
+
+    /// Leaves room for a count that is known only later.
+    pub(crate) fn reserve_count(&mut self) -> usize {
+        let at = self.at;
+        self.u16(0);
+        at
+    }
+
+    /// Fills in a count that [`reserve_count`](Self::reserve_count) left open.
+    pub(crate) fn set_count(&mut self, at: usize, count: u16) {
+        if let Some(place) = self.buffer.get_mut(at..at + 2) {
+            place.copy_from_slice(&count.to_le_bytes());
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some(place) = self.buffer.get_mut(self.at..self.at + bytes.len()) {
+            place.copy_from_slice(bytes);
+            self.at += bytes.len();
+        }
+    }
+}
+
+/// Reads a record again.
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(record: &'a [u8]) -> Self {
+        Self { rest: record }
+    }
+
+    pub(crate) fn u8(&mut self) -> Option<u8> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+
+    pub(crate) fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
+        let length = usize::from(self.u16()?);
+        let (text, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        Some(*bytes)
+    }
+}
+
+pub(crate) fn kind_number(kind: EventKind) -> u8 {
+    match kind {
+        EventKind::Panic => 0,
+        EventKind::Error => 1,
+        EventKind::Log => 2,
+    }
+}
+
+pub(crate) fn kind_of(number: u8) -> Option<EventKind> {
+    [EventKind::Panic, EventKind::Error, EventKind::Log]
+        .get(usize::from(number))
+        .copied()
+}
+
+pub(crate) fn level_number(level: Level) -> u8 {
+    level as u8
+}
+
+pub(crate) fn level_of(number: u8) -> Option<Level> {
+    const LEVELS: [Level; 6] = [
+        Level::Trace,
+        Level::Debug,
+        Level::Info,
+        Level::Warn,
+        Level::Error,
+        Level::Fatal,
+    ];
+    LEVELS.get(usize::from(number)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let mut buffer = [0; 64];
+        let mut writer = Writer::new(&mut buffer);
+        writer.u8(7);
+        let count = writer.reserve_count();
+        writer.u64(9);
+        writer.text("hello", 100);
+        writer.set_count(count, 3);
+
+        let mut reader = Reader::new(&buffer);
+        assert_eq!(reader.u8(), Some(7));
+        assert_eq!(reader.u16(), Some(3));
+        assert_eq!(reader.u64(), Some(9));
+        assert_eq!(reader.text(), Some("hello"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_at_a_character() {
+        let mut buffer = [0; 6];
+        let mut writer = Writer::new(&mut buffer);
+        writer.text("éé€", 100);
+        writer.u64(1);
+
+        assert_eq!(Reader::new(&buffer).text(), Some("éé"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let mut reader = Reader::new(&bytes);
+            while reader.u8().is_some() && reader.text().is_some() && reader.u64().is_some() {}
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! When to try again.
+
+use std::time::{Duration, Instant};
+
+/// The wait after the first failure; it doubles with every further one.
+const WAIT_FIRST: Duration = Duration::from_millis(250);
+
+/// The longest wait that we choose ourselves.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// The longest wait that a collector can ask for.
+const ASKED_MAX: Duration = Duration::from_secs(300);
+
+/// Counts failures and spaces the tries: exponential, with jitter, or as the collector asks.
+#[derive(Debug, Default)]
+pub(super) struct Retry {
+    failures: u32,
+    next: Option<Instant>,
+}
+
+impl Retry {
+    pub(super) fn may_try(&self, now: Instant) -> bool {
+        self.next.is_none_or(|next| next <= now)
+    }
+
+    pub(super) fn next_try(&self) -> Option<Instant> {
+        self.next
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Lets the next try happen at once, without forgetting how often it failed.
+    pub(super) fn reset_wait(&mut self) {
+        self.next = None;
+    }
+
+    /// `jitter` spreads the wait over its upper half, so that apps that failed together do not
+    /// come back together.
+    pub(super) fn failed(&mut self, now: Instant, asked: Option<Duration>, jitter: u8) {
+        let doubled = WAIT_FIRST.saturating_mul(1 << self.failures.min(16));
+        self.failures = self.failures.saturating_add(1);
+        let chosen = doubled.min(WAIT_MAX);
+        let spread = chosen / 2 + chosen / 2 * u32::from(jitter) / 255;
+        let wait = asked.map_or(spread, |asked| asked.min(ASKED_MAX).max(spread));
+        self.next = now.checked_add(wait);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_bound_and_end_with_success() {
+        let now = Instant::now();
+        let mut retry = Retry::default();
+        let wait = |retry: &Retry| retry.next_try().map(|next| next - now);
+
+        retry.failed(now, None, 255);
+        assert_eq!(wait(&retry), Some(WAIT_FIRST));
+        retry.failed(now, None, 255);
+        assert_eq!(wait(&retry), Some(WAIT_FIRST * 2));
+        (0..50).for_each(|_| retry.failed(now, None, 255));
+        assert_eq!(wait(&retry), Some(WAIT_MAX));
+        assert!(!retry.may_try(now));
+
+        retry.succeeded();
+        assert!(retry.may_try(now));
+    }
+
+    #[test]
+    fn the_collector_may_ask_for_more_but_not_for_ever() {
+        let now = Instant::now();
+        let mut retry = Retry::default();
+
+        retry.failed(now, Some(Duration::from_secs(86_400)), 0);
+
+        assert_eq!(retry.next_try(), Some(now + ASKED_MAX));
+    }
+}
