@@ -1,0 +1,76 @@
+//! How much the stages read, run and keep, with the reason for each bound.
+//!
+//! Repositories and events are written by others: whatever they hold, a stage ends.
+
+use std::time::Duration;
+
+/// One run of `git`. Blame and line history of a large file take seconds, not minutes.
+pub const GIT_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// What one run of `git` may print: the tree of a repository with 200,000 files.
+pub const GIT_OUTPUT_BYTES_MAX: usize = 32 << 20;
+
+/// What is kept of git's complaint, for the reason that a person reads.
+pub const GIT_COMPLAINT_BYTES_MAX: usize = 400;
+
+/// A source file. Hand-written ones are far below; generated ones explain nothing.
+pub const SOURCE_BYTES_MAX: usize = 1 << 20;
+
+/// Files read for one case: a stack crosses few.
+pub const SOURCE_FILES_MAX: usize = 16;
+
+/// Parts of a path of an event that are compared with the tree.
+pub const PATH_PARTS_MAX: usize = 64;
+
+/// A line of source in a document; minified or generated lines are cut.
+pub const LINE_BYTES_MAX: usize = 400;
+
+/// Lines shown before and after a frame's line.
+pub const LINES_AROUND: u32 = 6;
+
+/// Frames of the evidence: the inner part of a stack, where causes are.
+pub const FRAMES_MAX: usize = 24;
+
+/// Lines blamed at once. A longer function is blamed around its failing line.
+pub const BLAME_LINES_MAX: u32 = 400;
+
+/// Commits since the last release without the bug, newest first.
+pub const COMMITS_MAX: usize = 200;
+
+/// Commits asked for that changed one function: only the last ones can be the cause.
+pub const FUNCTION_COMMITS_MAX: usize = 40;
+
+/// Releases of a project that are looked at.
+pub const RELEASES_MAX: usize = 1_000;
+
+/// Events of an issue that are looked at.
+pub const SAMPLES_MAX: usize = 20;
+
+/// Distinct values and messages kept of the samples.
+pub const VALUES_MAX: usize = 5;
+
+/// A text from an event in the evidence: enough to read, too little to flood.
+pub const UNTRUSTED_BYTES_MAX: usize = 2 << 10;
+
+/// A piece of source or of an event inside a sentence.
+pub const QUOTE_BYTES_MAX: usize = 120;
+
+/// How deep the tokens of a source file may stand inside each other: nested brackets plus the longest
+/// run without a separator on the way. Parsers recurse; a file above this would exhaust the stack of
+/// [`PARSER_STACK_BYTES`].
+pub const SYNTAX_DEPTH_MAX: usize = 4_096;
+
+/// The stack of the thread that parses: 64 KiB for each level. Only what is used is backed by memory.
+pub const PARSER_STACK_BYTES: usize = 256 << 20;
+
+/// Definitions followed from the failing expression back to where its values come from.
+pub const TRACE_DEPTH_MAX: usize = 4;
+
+/// Sentences of a root cause: what does not fit helps nobody.
+pub const SENTENCES_MAX: usize = 12;
+
+/// Tries of a stage whose failure may pass by itself, before the case fails.
+pub const ATTEMPTS_MAX: u32 = 5;
+
+/// Transitions kept in a case; the oldest are left out first.
+pub const HISTORY_MAX: usize = 200;
