@@ -61,6 +61,10 @@ pub const NAME_BYTES_MAX: usize = 200;
 /// Errors of one chain. `source()` may run in a circle.
 pub const ERRORS_MAX: usize = 16;
 
+/// Reports that one event may stand for. A thread folds some millions a second at most, for ten
+/// seconds; sums of this bound stay within the integers of every store.
+pub const REPORTS_MAX: usize = 1 << 32;
+
 /// Time deltas kept of a folded event.
 pub const DELTAS_MAX: usize = 32;
 

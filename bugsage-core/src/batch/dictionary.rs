@@ -1,5 +1,6 @@
 //! Builds a batch: every string, module, frame, stack and context goes in once.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use crate::id::{BatchId, RunId};
 use crate::limits;
 use crate::stacktrace::{Frame, Module, StackTrace};
 
+use super::bound::Budget;
 use super::v1::{
-    BreadcrumbV1, EventV1, FrameV1, LossesV1, ModuleV1, RunV1, SpanV1, StackV1, kind_number,
-    level_number,
+    BreadcrumbV1, EventV1, FrameV1, LossesV1, ModuleV1, PairsV1, RunV1, SpanV1, StackV1,
+    kind_number, level_number,
 };
-use super::{Sealed, frame, kind, text};
+use super::{Sealed, frame, kind};
 
 /// What an event adds at most to the content beside its text, so that [`BatchBuilder::fits`] can
 /// answer before anything is encoded.
@@ -35,6 +37,7 @@ pub struct BatchBuilder {
     event_items: Vec<Vec<u8>>,
     losses_items: Vec<Vec<u8>>,
     content_bytes: usize,
+    budget: Budget,
     /// How many reports each event item stands for.
     event_reports: Vec<u64>,
 }
@@ -80,7 +83,9 @@ impl BatchBuilder {
 
     /// How many reports are in, repeats counted.
     pub fn reports(&self) -> u64 {
-        self.event_reports.iter().sum()
+        self.event_reports
+            .iter()
+            .fold(0, |sum, n| sum.saturating_add(*n))
     }
 
     /// About how many bytes the content has before compression.
@@ -91,11 +96,15 @@ impl BatchBuilder {
     /// Whether `text_bytes` more of event text are sure to stay within the limits of a batch.
     ///
     /// The bound is the compressed limit although the content is not compressed yet: text that
-    /// does not compress must fit too.
+    /// does not compress must fit too. The counts leave room for what one event can add to them.
     pub fn fits(&self, text_bytes: usize) -> bool {
         let bytes = self.content_bytes + text_bytes + EVENT_OVERHEAD_BYTES;
         bytes < limits::BATCH_BYTES_MAX * 3 / 4
+            && self.budget.has_room()
             && self.event_items.len() < limits::BATCH_ITEMS_MAX / 2
+            && self.strings.values.len() < limits::DICTIONARY_ENTRIES_MAX / 2
+            && self.modules.values.len() + limits::FRAMES_MAX <= limits::MODULES_MAX
+            && self.frames.values.len() + limits::FRAMES_MAX <= limits::DICTIONARY_ENTRIES_MAX
             && self.stacks.values.len() < limits::STACKS_MAX
             && self.contexts.values.len() < limits::CONTEXTS_MAX
     }
@@ -133,7 +142,7 @@ impl BatchBuilder {
             count: event.count,
             first_at: event.first_at.0,
             last_after: event.last_at.micros_since(event.first_at),
-            deltas: event.deltas_us.clone(),
+            deltas: event.deltas_us.clone().into(),
             message: self.string(&event.message),
             errors,
             location: event
@@ -153,6 +162,7 @@ impl BatchBuilder {
         self.content_bytes += item.len() + frame::ITEM_OVERHEAD_BYTES;
         self.event_items.push(item);
         self.event_reports.push(event.count);
+        self.budget.count(event);
     }
 
     /// Adds the running totals of what a run lost.
@@ -168,6 +178,7 @@ impl BatchBuilder {
         };
         let item = encode(&wire);
         self.content_bytes += item.len() + frame::ITEM_OVERHEAD_BYTES;
+        self.budget.count(losses);
         self.losses_items.push(item);
     }
 
@@ -176,7 +187,10 @@ impl BatchBuilder {
         let mut content = Vec::with_capacity(self.content_bytes + 1_024);
         let strings: Vec<&str> = self.strings.values.iter().map(|s| &**s).collect();
         let positions = &self.strings.positions;
-        let reference = |string: &Text| positions.get(string).map_or(0, |position| position + 1);
+        let reference = |string: &Text| {
+            let position = positions.get(&*shortened(string));
+            position.map_or(0, |position| position + 1)
+        };
         let modules = self.modules.values.iter().map(|module| ModuleV1 {
             path: reference(&module.path),
             build_id: reference(&module.build_id),
@@ -254,6 +268,7 @@ impl BatchBuilder {
             started_at: run.started_at.0,
             sdk: self.string(&run.sdk),
         };
+        self.budget.count(run);
         self.run_items.push(encode(&wire));
         self.runs.push(run.id);
         self.runs.len() as u32 - 1
@@ -263,14 +278,11 @@ impl BatchBuilder {
         if string.is_empty() {
             return 0;
         }
-        let (position, new) = if string.len() > limits::VALUE_BYTES_MAX {
-            self.strings
-                .position(&text(&limits::cut(string, limits::VALUE_BYTES_MAX)))
-        } else {
-            self.strings.position(string)
-        };
+        let string = shortened(string);
+        let (position, new) = self.strings.position(&string);
         if new {
-            self.content_bytes += string.len().min(limits::VALUE_BYTES_MAX) + 3;
+            self.content_bytes += string.len() + 3;
+            self.budget.count(&*string);
         }
         position + 1
     }
@@ -279,7 +291,7 @@ impl BatchBuilder {
         string.map_or(0, |string| self.string(string))
     }
 
-    fn pairs(&mut self, pairs: &Pairs) -> Vec<(u32, u32)> {
+    fn pairs(&mut self, pairs: &Pairs) -> PairsV1 {
         pairs
             .iter()
             .map(|(key, value)| (self.string(key), self.string(value)))
@@ -289,7 +301,9 @@ impl BatchBuilder {
     fn contexts(&mut self, contexts: &Pairs) -> u32 {
         let (position, new) = self.contexts.position(contexts);
         if new {
-            self.content_bytes += self.pairs(contexts).len() * 4;
+            self.pairs(contexts);
+            self.content_bytes += contexts.len() * 4;
+            self.budget.count(contexts);
         }
         position + 1
     }
@@ -298,6 +312,7 @@ impl BatchBuilder {
         let (position, new) = self.stacks.position(stack);
         if new {
             self.content_bytes += stack.frames.len() * 3;
+            self.budget.count(stack);
             for frame in &stack.frames {
                 self.frame(frame);
             }
@@ -311,15 +326,25 @@ impl BatchBuilder {
             return;
         }
         self.content_bytes += 24;
+        self.budget.count(frame);
         self.maybe(frame.function.as_ref());
         self.maybe(frame.file.as_ref());
         if let Some(module) = &frame.module
             && self.modules.position(module).1
         {
             self.content_bytes += 24;
+            self.budget.count(module);
             self.string(&module.path);
             self.string(&module.build_id);
         }
+    }
+}
+
+/// The string as the dictionary has it: within the limit of a single string.
+fn shortened(string: &Text) -> Cow<'_, Text> {
+    match limits::cut(string, limits::VALUE_BYTES_MAX) {
+        Cow::Borrowed(_) => Cow::Borrowed(string),
+        Cow::Owned(cut) => Cow::Owned(cut.into()),
     }
 }
 

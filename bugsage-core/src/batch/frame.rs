@@ -54,7 +54,7 @@ pub(super) fn check(body: &[u8]) -> Result<Header, BatchError> {
     })
 }
 
-/// Inflates to exactly the declared length; a byte more or less is an error.
+/// Inflates to exactly the declared length; a byte more or less is an error, also in the body.
 pub(super) fn inflate(body: &[u8], header: &Header) -> Result<Vec<u8>, BatchError> {
     let declared_bytes = header.inflated_bytes;
     let broken = BatchError::Inflate { declared_bytes };
@@ -62,10 +62,13 @@ pub(super) fn inflate(body: &[u8], header: &Header) -> Result<Vec<u8>, BatchErro
     // bounded by what deflate can make of the body, so that a small lie costs little.
     let room = declared_bytes.min(body.len().saturating_mul(1_032)) + 1;
     let mut content = Vec::with_capacity(room);
-    let status = Decompress::new(false)
-        .decompress_vec(&body[HEADER_BYTES..], &mut content, FlushDecompress::Finish)
+    let deflated = &body[HEADER_BYTES..];
+    let mut inflate = Decompress::new(false);
+    let status = inflate
+        .decompress_vec(deflated, &mut content, FlushDecompress::Finish)
         .map_err(|_| broken.clone())?;
-    if status != Status::StreamEnd || content.len() != declared_bytes {
+    let whole = status == Status::StreamEnd && inflate.total_in() == deflated.len() as u64;
+    if !whole || content.len() != declared_bytes {
         return Err(broken);
     }
     Ok(content)

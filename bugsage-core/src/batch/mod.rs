@@ -12,13 +12,14 @@
 //! | 30.. | deflate of length-prefixed items: kind (`u8`), length (`u32`), that many bytes |
 //!
 //! Dictionaries (strings, modules, frames, stacks, contexts) come first, then runs, events and
-//! losses; each item is a `postcard` message of [`v1`]. An item of an unknown kind is counted and
+//! losses; each item is a `postcard` message of `v1.rs`. An item of an unknown kind is counted and
 //! skipped, a bad item is reported by its index and leaves its neighbours alone. The sender may
 //! lie about every number: nothing is allocated before its bound in [`crate::limits`] was checked,
 //! and no type on the wire is recursive.
 
 mod frame;
 mod dictionary;
+mod bound;
 mod v1;
 
 use std::sync::Arc;
@@ -260,8 +261,8 @@ pub fn check(body: &[u8]) -> Result<Header, BatchError> {
 
 /// Decodes a body, whatever is in it.
 ///
-/// Needs at most the inflated length (by [`check`]), the dictionaries and
-/// [`crate::limits::BATCH_TEXT_BYTES_MAX`] of memory at a time.
+/// Takes the inflated length (by [`check`]) and at most [`crate::limits::BATCH_TEXT_BYTES_MAX`] for
+/// what comes of it, with the vectors around that less than 32 MiB at any moment.
 pub fn decode(body: &[u8]) -> Result<Batch, BatchError> {
     let header = frame::check(body)?;
     let content = frame::inflate(body, &header)?;

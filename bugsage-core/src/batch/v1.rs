@@ -2,6 +2,7 @@
 //!
 //! These structs are the wire. They never change once released: a new format is a new file.
 //! References to dictionaries are positions plus one, so that zero says "none" in one byte.
+//! [`Bounded`] is a plain sequence on the wire.
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::id::{BatchId, EventId, RunId};
 use crate::limits;
 use crate::stacktrace::{Frame, Module, StackTrace};
 
+use super::bound::{Bounded, Budget, Size, within};
 use super::frame::Items;
 use super::{Batch, BatchError, ItemError, Rejected, kind, text};
 
@@ -44,7 +46,7 @@ pub(super) struct FrameV1 {
 pub(super) struct StackV1 {
     pub(super) symbolicated: bool,
     /// Positions in the frames, without the plus one: a stack has no gaps.
-    pub(super) frames: Vec<u32>,
+    pub(super) frames: Bounded<u32, { limits::FRAMES_MAX }>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,16 +69,16 @@ pub(super) struct EventV1 {
     pub(super) first_at: u64,
     /// Microseconds from the first to the last.
     pub(super) last_after: u64,
-    pub(super) deltas: Vec<u64>,
+    pub(super) deltas: Bounded<u64, { limits::DELTAS_MAX }>,
     pub(super) message: u32,
-    pub(super) errors: Vec<(u32, u32)>,
+    pub(super) errors: Bounded<(u32, u32), { limits::ERRORS_MAX }>,
     pub(super) location: Option<(u32, u32, u32)>,
     pub(super) thread_name: u32,
     pub(super) thread_id: u64,
     pub(super) stack: u32,
-    pub(super) spans: Vec<SpanV1>,
-    pub(super) breadcrumbs: Vec<BreadcrumbV1>,
-    pub(super) tags: Vec<(u32, u32)>,
+    pub(super) spans: Bounded<SpanV1, { limits::SPANS_MAX }>,
+    pub(super) breadcrumbs: Bounded<BreadcrumbV1, { limits::BREADCRUMBS_MAX }>,
+    pub(super) tags: PairsV1,
     pub(super) user: u32,
     pub(super) contexts: u32,
 }
@@ -85,7 +87,7 @@ pub(super) struct EventV1 {
 pub(super) struct SpanV1 {
     pub(super) name: u32,
     pub(super) target: u32,
-    pub(super) fields: Vec<(u32, u32)>,
+    pub(super) fields: PairsV1,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,8 +103,11 @@ pub(super) struct BreadcrumbV1 {
 pub(super) struct LossesV1 {
     pub(super) run: [u8; 16],
     pub(super) produced: u64,
-    pub(super) dropped: Vec<(u32, u64)>,
+    pub(super) dropped: Bounded<(u32, u64), { limits::LOSS_REASONS_MAX }>,
 }
+
+/// Names and values; a set of contexts is just this.
+pub(super) type PairsV1 = Bounded<(u32, u32), { limits::PAIRS_MAX }>;
 
 pub(super) fn kind_number(kind: EventKind) -> u8 {
     match kind {
@@ -157,7 +162,7 @@ fn level_of(number: u8) -> Result<Level, ItemError> {
 pub(super) fn decode(id: BatchId, content: &[u8]) -> Result<Batch, BatchError> {
     let mut decoder = Decoder {
         dictionaries: Dictionaries::default(),
-        text_bytes: 0,
+        budget: Budget::default(),
         batch: Batch {
             id,
             runs: Vec::new(),
@@ -178,20 +183,20 @@ pub(super) fn decode(id: BatchId, content: &[u8]) -> Result<Batch, BatchError> {
 
 struct Decoder {
     dictionaries: Dictionaries,
-    /// What the events so far take, so that one string referred to a million times stays bounded.
-    text_bytes: usize,
+    /// What is left for items, so that one string referred to a million times stays bounded.
+    budget: Budget,
     batch: Batch,
 }
 
 impl Decoder {
     fn item(&mut self, index: u32, kind: u8, bytes: &[u8]) -> Result<(), ItemError> {
-        let dictionaries = &mut self.dictionaries;
+        let (dictionaries, budget) = (&mut self.dictionaries, &mut self.budget);
         match kind {
-            kind::STRINGS => read_strings(&mut dictionaries.strings, bytes),
-            kind::MODULES => dictionaries.read_modules(bytes),
-            kind::FRAMES => dictionaries.read_frames(bytes),
-            kind::STACKS => dictionaries.read_stacks(bytes),
-            kind::CONTEXTS => dictionaries.read_contexts(bytes),
+            kind::STRINGS => dictionaries.read_strings(budget, bytes),
+            kind::MODULES => dictionaries.read_modules(budget, bytes),
+            kind::FRAMES => dictionaries.read_frames(budget, bytes),
+            kind::STACKS => dictionaries.read_stacks(budget, bytes),
+            kind::CONTEXTS => dictionaries.read_contexts(budget, bytes),
             kind::RUN => self.run(bytes),
             kind::EVENT => self.event(index, bytes),
             kind::LOSSES => self.losses(bytes),
@@ -212,7 +217,7 @@ impl Decoder {
             started_at: Timestamp(wire.started_at),
             sdk: name(&strings.one(wire.sdk)?),
         };
-        // Each event item is at least as long as a run item, so the items' bound is this one's too.
+        self.budget.spend(&run)?;
         self.batch.runs.push(Arc::new(run));
         Ok(())
     }
@@ -226,31 +231,25 @@ impl Decoder {
             entry: wire.run,
         })?;
         let event = self.dictionaries.event(wire, run)?;
-        let size = size_of_event(&event);
-        within("event text", limits::EVENT_BYTES_MAX, size)?;
-        within(
-            "batch text",
-            limits::BATCH_TEXT_BYTES_MAX,
-            self.text_bytes + size,
-        )?;
-        self.text_bytes += size;
+        within("event text", limits::EVENT_BYTES_MAX, event.size_bytes())?;
+        self.budget.spend(&event)?;
         self.batch.events.push((index, event));
         Ok(())
     }
 
     fn losses(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
         let wire: LossesV1 = read(kind::LOSSES, bytes)?;
-        within("loss reasons", limits::LOSS_REASONS_MAX, wire.dropped.len())?;
         let strings = &self.dictionaries.strings;
-        let dropped = wire
-            .dropped
-            .iter()
-            .map(|&(reason, n)| Ok((name(&strings.one(reason)?), n)));
+        let dropped = wire.dropped.within("loss reasons")?;
+        let dropped = dropped
+            .into_iter()
+            .map(|(reason, n)| Ok((name(&strings.one(reason)?), n)));
         let losses = Losses {
             run: RunId::from_bytes(wire.run),
             produced: wire.produced,
             dropped: dropped.collect::<Result<_, ItemError>>()?,
         };
+        self.budget.spend(&losses)?;
         self.batch.losses.push(losses);
         Ok(())
     }
@@ -259,39 +258,65 @@ impl Decoder {
 #[derive(Default)]
 struct Dictionaries {
     strings: Strings,
-    modules: Vec<Arc<Module>>,
-    frames: Vec<Arc<Frame>>,
-    stacks: Vec<Arc<StackTrace>>,
-    contexts: Vec<Pairs>,
+    modules: Entries<Arc<Module>>,
+    frames: Entries<Arc<Frame>>,
+    stacks: Entries<Arc<StackTrace>>,
+    contexts: Entries<Pairs>,
 }
 
-#[derive(Default)]
-struct Strings(Vec<Text>);
+/// A dictionary. A bad entry leaves a gap, so that its neighbors keep their places.
+type Entries<T> = Vec<Option<T>>;
+
+struct Strings {
+    entries: Entries<Text>,
+    empty: Text,
+}
+
+impl Default for Strings {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            empty: text(""),
+        }
+    }
+}
 
 impl Strings {
     fn maybe(&self, reference: u32) -> Result<Option<Text>, ItemError> {
-        entry("strings", &self.0, reference).map(Option::<&Text>::cloned)
+        entry("strings", &self.entries, reference).map(Option::<&Text>::cloned)
     }
 
     fn one(&self, reference: u32) -> Result<Text, ItemError> {
-        Ok(self.maybe(reference)?.unwrap_or_else(|| text("")))
+        Ok(self.maybe(reference)?.unwrap_or_else(|| self.empty.clone()))
     }
 
-    fn pairs(&self, wire: &[(u32, u32)]) -> Result<Pairs, ItemError> {
-        within("pairs", limits::PAIRS_MAX, wire.len())?;
-        wire.iter()
-            .map(|&(key, value)| Ok((self.one(key)?, self.one(value)?)))
+    fn pairs(&self, wire: PairsV1) -> Result<Pairs, ItemError> {
+        let pairs = wire.within("pairs")?.into_iter();
+        pairs
+            .map(|(key, value)| Ok((self.one(key)?, self.one(value)?)))
             .collect()
     }
 }
 
 impl Dictionaries {
-    fn read_modules(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+    fn read_strings(&mut self, budget: &mut Budget, bytes: &[u8]) -> Result<(), ItemError> {
+        read_entries(
+            kind::STRINGS,
+            &mut self.strings.entries,
+            limits::DICTIONARY_ENTRIES_MAX,
+            budget,
+            bytes,
+            |string: &str| Ok(text(&limits::cut(string, limits::VALUE_BYTES_MAX))),
+        )
+    }
+
+    fn read_modules(&mut self, budget: &mut Budget, bytes: &[u8]) -> Result<(), ItemError> {
         let strings = &self.strings;
         read_entries(
             kind::MODULES,
             &mut self.modules,
             limits::MODULES_MAX,
+            budget,
             bytes,
             |wire: ModuleV1| {
                 Ok(Arc::new(Module {
@@ -304,13 +329,14 @@ impl Dictionaries {
         )
     }
 
-    fn read_frames(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+    fn read_frames(&mut self, budget: &mut Budget, bytes: &[u8]) -> Result<(), ItemError> {
         let (strings, modules) = (&self.strings, &self.modules);
         let limit = limits::DICTIONARY_ENTRIES_MAX;
         read_entries(
             kind::FRAMES,
             &mut self.frames,
             limit,
+            budget,
             bytes,
             |wire: FrameV1| {
                 Ok(Arc::new(Frame {
@@ -327,21 +353,22 @@ impl Dictionaries {
         )
     }
 
-    fn read_stacks(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+    fn read_stacks(&mut self, budget: &mut Budget, bytes: &[u8]) -> Result<(), ItemError> {
         let frames = &self.frames;
         read_entries(
             kind::STACKS,
             &mut self.stacks,
             limits::STACKS_MAX,
+            budget,
             bytes,
             |wire: StackV1| {
-                within("frames", limits::FRAMES_MAX, wire.frames.len())?;
-                let frames = wire.frames.iter().map(|&at| {
+                let wire_frames = wire.frames.within("frames")?.into_iter();
+                let frames = wire_frames.map(|at| {
                     let missing = ItemError::MissingEntry {
                         dictionary: "frames",
                         entry: at,
                     };
-                    frames.get(at as usize).cloned().ok_or(missing)
+                    frames.get(at as usize).cloned().flatten().ok_or(missing)
                 });
                 Ok(Arc::new(StackTrace {
                     frames: frames.collect::<Result<_, _>>()?,
@@ -351,48 +378,46 @@ impl Dictionaries {
         )
     }
 
-    fn read_contexts(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+    fn read_contexts(&mut self, budget: &mut Budget, bytes: &[u8]) -> Result<(), ItemError> {
         let strings = &self.strings;
         let limit = limits::CONTEXTS_MAX;
         read_entries(
             kind::CONTEXTS,
             &mut self.contexts,
             limit,
+            budget,
             bytes,
-            |wire: Vec<(u32, u32)>| strings.pairs(&wire),
+            |wire: PairsV1| strings.pairs(wire),
         )
     }
 
     fn event(&self, wire: EventV1, run: Arc<Run>) -> Result<Event, ItemError> {
         let strings = &self.strings;
-        within("time deltas", limits::DELTAS_MAX, wire.deltas.len())?;
-        within("errors", limits::ERRORS_MAX, wire.errors.len())?;
-        within("spans", limits::SPANS_MAX, wire.spans.len())?;
-        within(
-            "breadcrumbs",
-            limits::BREADCRUMBS_MAX,
-            wire.breadcrumbs.len(),
-        )?;
+        let reports = usize::try_from(wire.count).unwrap_or(usize::MAX);
+        within("reports", limits::REPORTS_MAX, reports)?;
         if wire.count == 0 {
             return Err(ItemError::UnknownValue {
                 field: "count",
                 value: 0,
             });
         }
-        let errors = wire.errors.iter().map(|&(type_name, message)| {
+        let errors = wire.errors.within("errors")?.into_iter();
+        let errors = errors.map(|(type_name, message)| {
             Ok(ErrorLink {
                 type_name: strings.maybe(type_name)?,
                 message: strings.one(message)?,
             })
         });
-        let spans = wire.spans.iter().map(|span| {
+        let spans = wire.spans.within("spans")?.into_iter();
+        let spans = spans.map(|span| {
             Ok(SpanContext {
                 name: strings.one(span.name)?,
                 target: strings.one(span.target)?,
-                fields: strings.pairs(&span.fields)?,
+                fields: strings.pairs(span.fields)?,
             })
         });
-        let breadcrumbs = wire.breadcrumbs.iter().map(|crumb| {
+        let breadcrumbs = wire.breadcrumbs.within("breadcrumbs")?.into_iter();
+        let breadcrumbs = breadcrumbs.map(|crumb| {
             Ok(Breadcrumb {
                 at: Timestamp(
                     wire.first_at
@@ -419,18 +444,18 @@ impl Dictionaries {
             count: wire.count,
             first_at: Timestamp(wire.first_at),
             last_at: Timestamp(wire.first_at.saturating_add(wire.last_after)),
-            deltas_us: wire.deltas,
+            deltas_us: wire.deltas.within("time deltas")?,
             message: strings.one(wire.message)?,
             errors: errors.collect::<Result<_, ItemError>>()?,
             location,
             thread: Thread {
-                name: strings.maybe(wire.thread_name)?,
+                name: strings.maybe(wire.thread_name)?.map(|s| name(&s)),
                 id: wire.thread_id,
             },
             stack: entry("stacks", &self.stacks, wire.stack)?.cloned(),
             spans: spans.collect::<Result<_, ItemError>>()?,
             breadcrumbs: breadcrumbs.collect::<Result<_, ItemError>>()?,
-            tags: strings.pairs(&wire.tags)?,
+            tags: strings.pairs(wire.tags)?,
             user: strings.maybe(wire.user)?.map(|s| name(&s)),
             contexts: entry("contexts", &self.contexts, wire.contexts)?
                 .cloned()
@@ -442,23 +467,15 @@ impl Dictionaries {
 /// Looks up a reference; zero is none.
 fn entry<'a, T>(
     dictionary: &'static str,
-    entries: &'a [T],
+    entries: &'a [Option<T>],
     reference: u32,
 ) -> Result<Option<&'a T>, ItemError> {
     let Some(entry) = reference.checked_sub(1) else {
         return Ok(None);
     };
-    let found = entries.get(entry as usize);
-    found
-        .map(Some)
-        .ok_or(ItemError::MissingEntry { dictionary, entry })
-}
-
-fn within(what: &'static str, limit: usize, value: usize) -> Result<(), ItemError> {
-    if value > limit {
-        Err(ItemError::OverLimit { what, limit, value })
-    } else {
-        Ok(())
+    match entries.get(entry as usize) {
+        Some(Some(found)) => Ok(Some(found)),
+        _ => Err(ItemError::MissingEntry { dictionary, entry }),
     }
 }
 
@@ -467,10 +484,13 @@ fn read<'a, T: Deserialize<'a>>(kind: u8, bytes: &'a [u8]) -> Result<T, ItemErro
 }
 
 /// Reads the entries of a dictionary one by one, so that a lying count allocates nothing.
-fn read_entries<'a, W: Deserialize<'a>, T>(
+///
+/// An entry that can be read but not used leaves a gap, and the first reason is returned at the end.
+fn read_entries<'a, W: Deserialize<'a>, T: Size>(
     kind: u8,
-    entries: &mut Vec<T>,
+    entries: &mut Entries<T>,
     limit: usize,
+    budget: &mut Budget,
     bytes: &'a [u8],
     mut entry: impl FnMut(W) -> Result<T, ItemError>,
 ) -> Result<(), ItemError> {
@@ -481,27 +501,24 @@ fn read_entries<'a, W: Deserialize<'a>, T>(
         limit,
         entries.len().saturating_add(count as usize),
     )?;
+    let mut first_reason = Ok(());
     for _ in 0..count {
         let (wire, behind) = postcard::take_from_bytes::<W>(rest).map_err(malformed)?;
         rest = behind;
-        entries.push(entry(wire)?);
+        let entry = entry(wire).and_then(|entry| budget.spend(&entry).map(|()| entry));
+        match entry {
+            Ok(entry) => entries.push(Some(entry)),
+            Err(reason) => {
+                entries.push(None);
+                first_reason = first_reason.and(Err(reason));
+            }
+        }
     }
     if rest.is_empty() {
-        Ok(())
+        first_reason
     } else {
         Err(ItemError::Malformed { kind })
     }
-}
-
-fn read_strings(strings: &mut Strings, bytes: &[u8]) -> Result<(), ItemError> {
-    let limit = limits::DICTIONARY_ENTRIES_MAX;
-    read_entries(
-        kind::STRINGS,
-        &mut strings.0,
-        limit,
-        bytes,
-        |string: &str| Ok(text(&limits::cut(string, limits::VALUE_BYTES_MAX))),
-    )
 }
 
 fn name(string: &Text) -> Text {
@@ -509,34 +526,4 @@ fn name(string: &Text) -> Text {
         return string.clone();
     }
     text(&limits::cut(string, limits::NAME_BYTES_MAX))
-}
-
-/// What an event takes in memory and, about, in a store: its text and its own structs.
-fn size_of_event(event: &Event) -> usize {
-    let pairs = |pairs: &Pairs| {
-        pairs
-            .iter()
-            .map(|(k, v)| 32 + k.len() + v.len())
-            .sum::<usize>()
-    };
-    let errors = event
-        .errors
-        .iter()
-        .map(|e| 32 + e.message.len())
-        .sum::<usize>();
-    let spans = event
-        .spans
-        .iter()
-        .map(|s| 64 + s.name.len() + s.target.len() + pairs(&s.fields));
-    let crumbs = event
-        .breadcrumbs
-        .iter()
-        .map(|c| 64 + c.target.len() + c.message.len());
-    size_of::<Event>()
-        + event.message.len()
-        + errors
-        + spans.sum::<usize>()
-        + crumbs.sum::<usize>()
-        + pairs(&event.tags)
-        + pairs(&event.contexts)
 }

@@ -1,0 +1,188 @@
+//! The one place where the parts are joined: store, ingest, worker, pages, and the listener.
+
+use std::fs::{File, TryLockError};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use bugsage_core::clock::Clock;
+
+use crate::api;
+use crate::clock::SystemClock;
+use crate::dashboard::{self, Pages};
+use crate::ingest::{self, Ingest};
+use crate::store::Store;
+use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
+use crate::worker::cases::CaseWorker;
+
+/// Connections that are open at the same time. An app's SDK needs one.
+const CONNECTIONS_MAX: usize = 1_024;
+
+/// How long a client may take to send the head of a request, and how long a connection may idle.
+const HEAD_DEADLINE: Duration = Duration::from_secs(15);
+
+/// The head of a request, all headers together.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// How long requests may take to finish after the collector was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a failed accept waits: the system is out of descriptors, and soon has some again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How a collector is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the data is.
+    pub data: PathBuf,
+    /// A virtual file system for the store, for tests that watch or break it.
+    pub vfs: Option<String>,
+}
+
+/// A collector that listens.
+pub struct App {
+    listener: TcpListener,
+    router: Router,
+    worker: CaseWorker,
+    address: SocketAddr,
+    /// Held while the collector runs, so that a second one is refused.
+    _lock: File,
+    address_file: PathBuf,
+}
+
+impl App {
+    /// Opens the store and the listener. Requests wait until [`App::run`].
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let options = OpenOptions {
+            vfs: config.vfs,
+            ..OpenOptions::new(&config.data, Owner::Server)
+        };
+        let lock = lock(&config.data)?;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(options)?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+            format!(
+                "cannot listen on {}: choose another --listen",
+                config.listen
+            )
+        })?;
+        let address = listener.local_addr()?;
+        let address_file = config.data.join("address");
+        std::fs::write(&address_file, address.to_string())
+            .with_context(|| format!("cannot write {}", address_file.display()))?;
+        let ingest = Arc::new(Ingest::new(store.clone(), clock.clone()));
+        let pages = Pages::new(store.clone(), clock.clone(), address.ip().is_loopback());
+        let router = Router::new()
+            .merge(ingest::routes(ingest))
+            .merge(api::routes(store.clone()))
+            .merge(dashboard::routes(Arc::new(pages)));
+        let worker = CaseWorker::new(store, clock);
+        Ok(Self {
+            listener,
+            router,
+            worker,
+            address,
+            _lock: lock,
+            address_file,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is done, then lets running requests finish.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let worker = tokio::spawn(self.worker.run());
+        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let graceful = GracefulShutdown::new();
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(HEAD_DEADLINE)
+            .max_buf_size(HEAD_BYTES_MAX);
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            // Taken before the accept: beyond the cap, connections wait in the system's queue.
+            let permit = tokio::select! {
+                permit = connections.clone().acquire_owned() => permit?,
+                () = &mut stop => break,
+            };
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = &mut stop => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(error = %error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            // Answers are small; waiting to fill a packet only delays them.
+            let _ = stream.set_nodelay(true);
+            let service = TowerToHyperService::new(self.router.clone());
+            let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(async move {
+                // A client that goes away is no event of ours.
+                let _ = connection.await;
+                drop(permit);
+            });
+        }
+        drop(self.listener);
+        if tokio::time::timeout(DRAIN, graceful.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some requests did not finish in time");
+        }
+        // A stage that is cut off here runs again at the next start.
+        worker.abort();
+        let _ = std::fs::remove_file(&self.address_file);
+        Ok(())
+    }
+}
+
+/// The address of the collector that runs on a data folder, if one does.
+pub fn running_at(data: &Path) -> Option<SocketAddr> {
+    std::fs::read_to_string(data.join("address"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+fn lock(data: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(data)
+        .with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    let path = data.join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "another collector runs on {}: stop it, or choose another --data",
+            data.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `bugsage demo`: the whole main job, on a real crate that really panics.
+//!
+//! ```text
+//! examples/order-service ─► repository ─► build each release ─► run it against traffic
+//!                                                                   │ panics
+//!                  table ◄─ pipeline ◄─ collector on a free port ◄──┘
+//! ```
+//!
+//! Nothing about the bugs is known here: everything shown was found by the collector and the
+//! pipeline.
+
+mod clone;
+mod history;
+mod service;
+mod show;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use bugsage_core::clock::Clock;
+use bugsage_pipeline::case::State;
+
+use crate::app::{App, Config};
+use crate::clock::SystemClock;
+use crate::store::Store;
+use crate::store::model::{IssueFilter, NewProject};
+use crate::store::scope::Scope;
+use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
+use crate::view::{CaseView, IssueView, ProjectView};
+
+use super::output;
+
+/// How long the pipeline may take for all cases after the last panic.
+const EXPLAINED_WITHIN: Duration = Duration::from_secs(120);
+
+/// How often the demo looks whether all cases are done.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Args)]
+pub(super) struct Demo {
+    /// Leave the collector running afterwards, to look at its pages
+    #[arg(long)]
+    keep: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the demo ends with.
+#[derive(Serialize)]
+struct Outcome {
+    issues: Vec<IssueView>,
+    cases: Vec<CaseView>,
+    url: String,
+    seconds: f64,
+}
+
+impl Demo {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let begun = Instant::now();
+        let clone = clone::find(&std::env::current_dir()?)?;
+        let workshop = Workshop::new()?;
+        let seconds = |begun: Instant| begun.elapsed().as_secs_f64();
+        let step = |text: &str| output::error(&format!("{:>6.1} s  {text}", seconds(begun)));
+
+        step("copying examples/order-service and making its git history");
+        let repository = workshop.path.join("order-service");
+        let releases = history::make(&clone, &repository)?;
+
+        let data = workshop.path.join("data");
+        let listen = ([127, 0, 0, 1], 0).into();
+        let app = App::start(Config {
+            listen,
+            data: data.clone(),
+            vfs: None,
+        })
+        .await?;
+        let address = app.address();
+        let url = format!("http://{address}");
+        step(&format!("collector listens on {url}"));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let collector = tokio::spawn(app.run(async move {
+            // An error means that the demo ended early, which stops the collector too.
+            let _ = stopped.await;
+        }));
+
+        let scope = Scope::local_operator();
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(OpenOptions::new(&data, Owner::Client))?);
+        let new = NewProject {
+            name: "order-service".to_owned(),
+            repository: Some(repository.to_string_lossy().into_owned()),
+            ingest_key: format!("bsi_{}", uuid::Uuid::new_v4().simple()),
+            at: SystemClock.now(),
+        };
+        let project = ProjectView::new(store.create_project(&scope, new).await?, address);
+        let dsn = project.dsn().context("a new project has a key")?.to_owned();
+
+        for release in &releases {
+            step(&format!("building release {}", release.version));
+            let binary = service::build(&clone, &repository, release, &workshop.path).await?;
+            step(&format!("running {} against its traffic", release.name));
+            let answers = service::run(&clone, &binary, release, &dsn, &workshop.path).await?;
+            step(&format!(
+                "{} requests answered, {} of them by a panic",
+                answers.requests, answers.panics
+            ));
+        }
+
+        step("waiting for the pipeline to explain what happened");
+        let (issues, cases) = explained(&*store, &scope).await?;
+        let outcome = Outcome {
+            issues,
+            cases,
+            url: url.clone(),
+            seconds: seconds(begun),
+        };
+        if self.json {
+            output::json(&outcome)?;
+        } else {
+            show::table(&outcome.issues, outcome.seconds);
+        }
+        if self.keep {
+            output::error(&format!(
+                "\nThe collector goes on. Open {url}/issues, stop with Ctrl-C."
+            ));
+            output::error(&format!(
+                "Ask it too: bugsage issues list --data {}",
+                data.display()
+            ));
+            tokio::signal::ctrl_c().await?;
+        }
+        drop(stop);
+        collector.await??;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Waits until every case has come as far as it comes, and reads what is there.
+async fn explained(
+    store: &dyn Store,
+    scope: &Scope,
+) -> anyhow::Result<(Vec<IssueView>, Vec<CaseView>)> {
+    let deadline = Instant::now() + EXPLAINED_WITHIN;
+    loop {
+        let filter = IssueFilter {
+            limit: 100,
+            ..IssueFilter::default()
+        };
+        let mut views = Vec::new();
+        let mut cases = Vec::new();
+        let mut is_done = true;
+        for issue in store.issues(scope, filter).await? {
+            if let Some(case) = issue.case {
+                let case = store.case(scope, case).await?;
+                is_done &= !matches!(case.state, State::Queued | State::Analyzing);
+                cases.push(CaseView::new(&case));
+            }
+            views.push(IssueView::load(store, scope, issue).await?);
+        }
+        if is_done {
+            views.sort_by_key(|issue| std::cmp::Reverse(issue.events));
+            return Ok((views, cases));
+        }
+        if Instant::now() > deadline {
+            bail!(
+                "the pipeline did not explain all issues within {} s",
+                EXPLAINED_WITHIN.as_secs()
+            );
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// A folder of this demo's own, which goes when the demo does.
+struct Workshop {
+    path: PathBuf,
+}
+
+impl Workshop {
+    fn new() -> anyhow::Result<Self> {
+        let path =
+            std::env::temp_dir().join(format!("bugsage-demo-{}", uuid::Uuid::new_v4().simple()));
+        std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        // The same name that git and the debug information see, even behind links.
+        let path = path.canonicalize()?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+fn remove(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder) {
+        output::error(&format!(
+            "bugsage: {} could not be removed: {error}",
+            folder.display()
+        ));
+    }
+}

@@ -1,0 +1,157 @@
+//! `bugsage events`: lists the events of an issue, shows one with its full stack.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use bugsage_core::id::EventId;
+
+use crate::clock::rfc3339;
+use crate::store::Store;
+use crate::store::model::StoredEvent;
+use crate::store::scope::Scope;
+use crate::view::{EventView, thousands};
+
+use super::{DataArgs, WrongUsage, output};
+
+#[derive(Subcommand)]
+pub(super) enum Events {
+    /// List the events of an issue, the latest first
+    List {
+        /// The issue's number
+        #[arg(long)]
+        issue: u64,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        #[command(flatten)]
+        data: DataArgs,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one event with its full stack
+    Show {
+        /// Its id
+        event: String,
+        #[command(flatten)]
+        data: DataArgs,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Events {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let scope = Scope::local_operator();
+        match self {
+            Events::List {
+                issue,
+                limit,
+                data,
+                json,
+            } => {
+                let events = data.open_existing()?.events(&scope, issue, limit).await?;
+                if json {
+                    output::json(&events.iter().map(EventView::new).collect::<Vec<_>>())?;
+                } else {
+                    list(&events);
+                }
+            }
+            Events::Show { event, data, json } => {
+                let id: EventId = event.parse().map_err(|_| {
+                    WrongUsage(format!(
+                        "{event} is no event id; `bugsage events list` shows them"
+                    ))
+                })?;
+                let stored = data.open_existing()?.event(&scope, id).await?;
+                if json {
+                    output::json(&EventView::new(&stored))?;
+                } else {
+                    show(&stored);
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn list(events: &[StoredEvent]) {
+    let rows: Vec<Vec<String>> = events
+        .iter()
+        .map(|stored| {
+            let event = &stored.event;
+            vec![
+                event.id.to_string(),
+                thousands(event.count),
+                rfc3339(event.first_at),
+                output::plain(event.run.release.as_deref().unwrap_or("")),
+                output::cut(&event.message, 70),
+            ]
+        })
+        .collect();
+    output::table(
+        &["id", "reports", "first at", "release", "message"],
+        &[1],
+        &rows,
+    );
+}
+
+fn show(stored: &StoredEvent) {
+    let event = &stored.event;
+    output::line(&format!("event {} of issue {}", event.id, stored.issue));
+    output::line(&format!(
+        "  {} {}: {}",
+        event.level.as_str(),
+        event.kind.as_str(),
+        output::plain(&event.message)
+    ));
+    if let Some(location) = &event.location {
+        let place = format!(
+            "  at {}:{}:{}",
+            location.file, location.line, location.column
+        );
+        output::line(&output::plain(&place));
+    }
+    output::line(&format!(
+        "  {} reports from {} to {}",
+        thousands(event.count),
+        rfc3339(event.first_at),
+        rfc3339(event.last_at)
+    ));
+    for span in &event.spans {
+        let fields: Vec<String> = span
+            .fields
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        output::line(&output::plain(&format!(
+            "  in {} {}",
+            span.name,
+            fields.join(" ")
+        )));
+    }
+    output::line("");
+    let frames = event.stack.iter().flat_map(|stack| &stack.frames);
+    for (number, frame) in frames.enumerate() {
+        let mark = if frame.in_app { '>' } else { ' ' };
+        let function = frame
+            .function
+            .as_deref()
+            .map_or_else(|| format!("{:#x}", frame.address), str::to_owned);
+        output::line(&output::plain(&format!("{mark} {number:>3}  {function}")));
+        if let (Some(file), Some(line)) = (&frame.file, frame.line) {
+            output::line(&output::plain(&format!("         {file}:{line}")));
+        }
+    }
+    for breadcrumb in &event.breadcrumbs {
+        let text = format!(
+            "{} {:<5} {}",
+            rfc3339(breadcrumb.at),
+            breadcrumb.level.as_str(),
+            breadcrumb.message
+        );
+        output::line(&output::plain(&text));
+    }
+}

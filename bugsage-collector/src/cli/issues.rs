@@ -1,0 +1,235 @@
+//! `bugsage issues`: lists issues, shows one, and says what becomes of it.
+
+use std::process::ExitCode;
+
+use clap::{Subcommand, ValueEnum};
+
+use bugsage_core::clock::Clock;
+
+use crate::clock::SystemClock;
+use crate::store::Store;
+use crate::store::model::{IssueFilter, Status};
+use crate::store::scope::Scope;
+use crate::view::{CaseView, IssueDetailView, IssueView, thousands};
+
+use super::{DataArgs, output};
+
+/// Issues that are listed where nothing else is said.
+const LIMIT: u32 = 100;
+
+#[derive(Subcommand)]
+pub(super) enum Issues {
+    /// List issues, the latest first
+    List {
+        /// Words that title, class or function must have
+        query: Vec<String>,
+        /// Only those of a project, by its name or number
+        #[arg(long)]
+        project: Option<String>,
+        /// Only those of a status
+        #[arg(long)]
+        status: Option<StatusArg>,
+        /// At most so many
+        #[arg(long, default_value_t = LIMIT, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        #[command(flatten)]
+        data: DataArgs,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show an issue with its analysis
+    Show {
+        /// Its number
+        issue: u64,
+        #[command(flatten)]
+        data: DataArgs,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say that an issue is mended; a newer release that has it reopens it
+    Resolve(SetStatus),
+    /// Say that nobody wants to hear of an issue
+    Ignore(SetStatus),
+    /// Take a resolution or an ignore back
+    Reopen(SetStatus),
+}
+
+#[derive(clap::Args)]
+pub(super) struct SetStatus {
+    /// Its number
+    issue: u64,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum StatusArg {
+    Unresolved,
+    Resolved,
+    Ignored,
+}
+
+impl StatusArg {
+    fn status(self) -> Status {
+        match self {
+            StatusArg::Unresolved => Status::Unresolved,
+            StatusArg::Resolved => Status::Resolved,
+            StatusArg::Ignored => Status::Ignored,
+        }
+    }
+}
+
+impl Issues {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let scope = Scope::local_operator();
+        match self {
+            Issues::List {
+                query,
+                project,
+                status,
+                limit,
+                data,
+                json,
+            } => {
+                let store = data.open_existing()?;
+                let status = status.map(|status| status.status().as_str().to_owned());
+                let words = query
+                    .iter()
+                    .flat_map(|q| q.split_whitespace())
+                    .map(str::to_owned);
+                let filter = IssueFilter {
+                    project,
+                    status,
+                    words: words.collect(),
+                    limit,
+                };
+                let mut issues = Vec::new();
+                for issue in store.issues(&scope, filter).await? {
+                    issues.push(IssueView::load(&store, &scope, issue).await?);
+                }
+                list(&issues, json)
+            }
+            Issues::Show { issue, data, json } => {
+                let store = data.open_existing()?;
+                let detail = store.issue(&scope, issue).await?;
+                let view = IssueDetailView::load(&store, &scope, detail).await?;
+                show(&view, json)
+            }
+            Issues::Resolve(set) => set.to(&scope, Status::Resolved).await,
+            Issues::Ignore(set) => set.to(&scope, Status::Ignored).await,
+            Issues::Reopen(set) => set.to(&scope, Status::Unresolved).await,
+        }
+    }
+}
+
+impl SetStatus {
+    async fn to(self, scope: &Scope, status: Status) -> anyhow::Result<ExitCode> {
+        let store = self.data.open_existing()?;
+        let issue = store
+            .set_status(scope, self.issue, status, SystemClock.now())
+            .await?;
+        if self.json {
+            output::json(&IssueView::load(&store, scope, issue).await?)?;
+        } else {
+            output::line(&format!("issue {} is {}", issue.id, issue.status));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn list(issues: &[IssueView], json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        output::json(&issues)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<Vec<String>> = issues
+        .iter()
+        .map(|issue| {
+            vec![
+                issue.id.to_string(),
+                thousands(issue.events),
+                issue.severity.clone(),
+                issue.class.clone(),
+                output::cut(&issue.culprit, 44),
+                issue
+                    .case
+                    .as_ref()
+                    .map_or("no case", |case| &case.state)
+                    .to_owned(),
+                output::cut(&issue.title, 60),
+            ]
+        })
+        .collect();
+    output::table(
+        &[
+            "id", "events", "severity", "class", "function", "case", "title",
+        ],
+        &[0, 1],
+        &rows,
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(view: &IssueDetailView, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        output::json(view)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let issue = &view.issue;
+    output::line(&format!(
+        "issue {}: {}",
+        issue.id,
+        output::plain(&issue.title)
+    ));
+    output::line(&format!("  class     {} ({})", issue.class, issue.severity));
+    output::line(&format!("  function  {}", output::plain(&issue.culprit)));
+    output::line(&format!("  events    {}", thousands(issue.events)));
+    output::line(&format!(
+        "  since     {}",
+        output::plain(issue.first_release.as_deref().unwrap_or("no release told"))
+    ));
+    match &issue.case {
+        Some(case) => analysis(case),
+        None => output::line(
+            "  case      none: its project has no repository, or it is not the app's own code",
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn analysis(case: &CaseView) {
+    output::line(&format!("  case      {}", case.state));
+    let Some(analysis) = &case.analysis else {
+        return;
+    };
+    output::line("");
+    output::line(&output::plain(&analysis.root_cause));
+    output::line("");
+    for source in &analysis.rests_on {
+        output::line(&format!(
+            "  {}:{}  {}",
+            source.file,
+            source.line,
+            output::plain(source.text.trim())
+        ));
+    }
+    if let Some(commit) = &analysis.suspect_commit {
+        let short = &commit.sha[..commit.sha.len().min(10)];
+        let text = format!(
+            "suspect: {short} {} ({}, {})",
+            commit.subject, commit.author, commit.date
+        );
+        output::line("");
+        output::line(&output::plain(&text));
+    }
+    output::line(&format!(
+        "confidence {:.2}: {}",
+        analysis.confidence,
+        output::plain(&analysis.reasons.join("; "))
+    ));
+}

@@ -1,0 +1,155 @@
+//! The command line: one file a command, and what they share.
+
+mod output;
+mod serve;
+mod project;
+mod issues;
+mod events;
+mod doctor;
+mod demo;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::store::StoreError;
+use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
+
+/// The exit codes, which scripts rely on.
+mod exit {
+    pub(super) const FAILED: u8 = 1;
+    pub(super) const USAGE: u8 = 2;
+    pub(super) const NOT_FOUND: u8 = 3;
+    pub(super) const REFUSED: u8 = 4;
+}
+
+/// Catches the panics and errors of Rust apps, folds them into the few bugs behind them, and
+/// explains each from its source.
+#[derive(Parser)]
+#[command(name = "bugsage", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the whole main job on a real crate that really panics
+    Demo(demo::Demo),
+    /// Run the collector
+    Serve(serve::Serve),
+    /// Make and list projects
+    #[command(subcommand)]
+    Project(project::Project),
+    /// List issues, show one, say what becomes of it
+    #[command(subcommand)]
+    Issues(issues::Issues),
+    /// List the events of an issue, show one with its full stack
+    #[command(subcommand)]
+    Events(events::Events),
+    /// Check this machine and the data folder
+    Doctor(doctor::Doctor),
+}
+
+/// Where the data is.
+#[derive(Args, Clone)]
+struct DataArgs {
+    /// The data folder [default: bugsage in your state directory]
+    #[arg(long, value_name = "DIR", env = "BUGSAGE_DATA")]
+    data: Option<PathBuf>,
+}
+
+impl DataArgs {
+    fn folder(&self) -> anyhow::Result<PathBuf> {
+        match &self.data {
+            Some(folder) => Ok(folder.clone()),
+            None => default_folder().ok_or_else(|| {
+                anyhow::anyhow!("there is no home directory to keep data in: give --data DIR")
+            }),
+        }
+    }
+
+    /// Opens the store beside a collector that may run.
+    fn open(&self) -> anyhow::Result<SqliteStore> {
+        let folder = self.folder()?;
+        Ok(SqliteStore::open(OpenOptions::new(folder, Owner::Client))?)
+    }
+
+    /// Opens a store that must be there: a question to a wrong folder makes no new one.
+    fn open_existing(&self) -> anyhow::Result<SqliteStore> {
+        let folder = self.folder()?;
+        if !SqliteStore::file(&folder).exists() {
+            anyhow::bail!(
+                "there is no data in {}: give --data DIR, or begin with `bugsage project create`",
+                folder.display()
+            );
+        }
+        self.open()
+    }
+}
+
+fn default_folder() -> Option<PathBuf> {
+    let is_set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let state = is_set("XDG_STATE_HOME").filter(|path| path.is_absolute());
+    let state = state.or_else(|| is_set("HOME").map(|home| home.join(".local/state")))?;
+    Some(state.join("bugsage"))
+}
+
+/// Runs the command line and tells the exit code.
+pub fn main() -> ExitCode {
+    // Prints usage and ends with 2 by itself where the words are wrong.
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(demo) => demo.run().await,
+        Command::Serve(serve) => serve.run().await,
+        Command::Project(project) => project.run().await,
+        Command::Issues(issues) => issues.run().await,
+        Command::Events(events) => events.run().await,
+        Command::Doctor(doctor) => doctor.run().await,
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    output::error(&format!("bugsage: {error:#}"));
+    let code = match error.downcast_ref::<StoreError>() {
+        Some(StoreError::NotFound { .. }) => exit::NOT_FOUND,
+        Some(StoreError::Forbidden | StoreError::Conflict { .. }) => exit::REFUSED,
+        _ if error.is::<WrongUsage>() => exit::USAGE,
+        _ => exit::FAILED,
+    };
+    ExitCode::from(code)
+}
+
+/// The words of a command were understood, and make no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUsage(String);
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,145 @@
+//! All issues: which there are, how often, since when, and what is known.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use bugsage_core::clock::Timestamp;
+
+use crate::store::StoreError;
+use crate::store::model::{Issue, IssueFilter, Project};
+use crate::view::thousands;
+
+use super::{Page, Pages, parts};
+
+/// Issues of one page.
+const LIMIT: u32 = 200;
+
+/// The longest search.
+const QUERY_BYTES_MAX: usize = 200;
+
+const STATUSES: [&str; 3] = ["unresolved", "resolved", "ignored"];
+
+/// The page's address is its whole state.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Search {
+    #[serde(default)]
+    q: String,
+    status: Option<String>,
+    project: Option<String>,
+}
+
+pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(search): Query<Search>) -> Page {
+    let status = search.status.as_deref().unwrap_or("unresolved");
+    let q = bugsage_core::limits::cut(&search.q, QUERY_BYTES_MAX);
+    let filter = IssueFilter {
+        project: search.project.clone().filter(|project| !project.is_empty()),
+        status: STATUSES.contains(&status).then(|| status.to_owned()),
+        words: q.split_whitespace().map(str::to_owned).collect(),
+        limit: LIMIT,
+    };
+    let projects = pages.store.projects(&pages.scope).await?;
+    let issues = match pages.store.issues(&pages.scope, filter).await {
+        // A project that is gone has no issues; the page says so.
+        Err(StoreError::NotFound { .. }) => Vec::new(),
+        issues => issues?,
+    };
+    let now = pages.clock.now();
+    Ok(parts::frame(
+        "Issues",
+        html! {
+            h1 { "Issues" }
+            (filters(&search, status, &projects))
+            @if issues.is_empty() {
+                (nothing(&search, &projects))
+            } @else {
+                ul class="issues" {
+                    @for issue in &issues { (row(issue, projects.len() > 1, now)) }
+                }
+                @if issues.len() == LIMIT as usize {
+                    p class="quiet" { "The latest " (LIMIT) " are shown. Search to see others." }
+                }
+            }
+            (losses(&projects))
+        },
+    ))
+}
+
+fn filters(search: &Search, status: &str, projects: &[Project]) -> Markup {
+    html! {
+        form class="filters" method="get" action="/issues" {
+            input type="search" name="q" value=(search.q) placeholder="title, class or function" aria-label="Search" maxlength=(QUERY_BYTES_MAX);
+            select name="status" aria-label="Status" {
+                @for known in STATUSES.iter().chain(&["all"]) {
+                    option value=(known) selected[*known == status] { (known) }
+                }
+            }
+            @if projects.len() > 1 {
+                select name="project" aria-label="Project" {
+                    option value="" { "all projects" }
+                    @for project in projects {
+                        @let id = project.id.to_string();
+                        option value=(id) selected[search.project.as_deref() == Some(id.as_str())] { (project.name) }
+                    }
+                }
+            }
+            button type="submit" { "Show" }
+        }
+    }
+}
+
+fn row(issue: &Issue, with_project: bool, now: Timestamp) -> Markup {
+    html! {
+        li class="issue" {
+            a class="main" href={ "/issues/" (issue.id) } {
+                span class="title" { (issue.title) }
+                span class="culprit" { (issue.culprit) }
+            }
+            div class="marks" {
+                (parts::badge(&issue.severity, &issue.severity))
+                (parts::badge("plain", &issue.class))
+                @if issue.substatus == "regressed" { (parts::badge("high", "regressed")) }
+                @if issue.status != "unresolved" { (parts::badge("plain", &issue.status)) }
+                @if issue.case.is_some() { (parts::badge("case", "case")) }
+                @if with_project { (parts::badge("plain", &issue.project_name)) }
+            }
+            dl class="numbers" {
+                div { dt { "events" } dd { (thousands(issue.events)) } }
+                div { dt { "users" } dd { (thousands(issue.users)) } }
+                div { dt { "last seen" } dd { (parts::time(issue.last_seen, now)) } }
+                div { dt { "since" } dd { (issue.first_release.as_deref().unwrap_or("–")) } }
+            }
+        }
+    }
+}
+
+fn nothing(search: &Search, projects: &[Project]) -> Markup {
+    html! {
+        @if projects.is_empty() {
+            p { "There is no project yet. Make one, and set its DSN for your app:" }
+            pre { "bugsage project create NAME --repository PATH" }
+        } @else if search.q.is_empty() && search.status.is_none() {
+            p { "Nothing is broken, as far as anybody has told." }
+        } @else {
+            p { "No issue fits. " a href="/issues" { "Show all unresolved ones" } }
+        }
+    }
+}
+
+/// What the apps say they lost: a count that is not complete must not look complete.
+fn losses(projects: &[Project]) -> Markup {
+    html! {
+        @for project in projects.iter().filter(|project| !project.losses.is_empty()) {
+            p class="quiet" {
+                "Apps of " (project.name) " say they lost reports before they could send them: "
+                @for (at, (reason, reports)) in project.losses.iter().enumerate() {
+                    @if at > 0 { ", " }
+                    (thousands(*reports)) " (" (reason) ")"
+                }
+                "."
+            }
+        }
+    }
+}

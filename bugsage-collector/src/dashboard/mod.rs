@@ -1,0 +1,165 @@
+//! Pages for people, rendered here: all issues, and one issue.
+//!
+//! In: questions under the local operator's scope. Out: HTML, escaped by type.
+//! Never: JavaScript, anything from another host, an answer to somebody who is not at this machine.
+//!
+//! There are no members yet, so pages answer only where the listener is a loopback address and the
+//! request names a loopback host; the second keeps web pages elsewhere from reading ours by a name
+//! that they point at this machine.
+
+mod issues;
+mod issue;
+mod parts;
+mod chart;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use maud::Markup;
+
+use bugsage_core::clock::Clock;
+
+use crate::store::scope::Scope;
+use crate::store::{Store, StoreError};
+
+const STYLE: &str = include_str!("../../assets/bugsage.css");
+
+/// Nothing but our own style sheet, and forms that come back here.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'";
+
+/// What pages need.
+pub struct Pages {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    /// Whether only this machine can reach the listener.
+    is_local: bool,
+    scope: Scope,
+}
+
+impl Pages {
+    /// Pages over a store.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, is_local: bool) -> Self {
+        Self {
+            store,
+            clock,
+            is_local,
+            scope: Scope::local_operator(),
+        }
+    }
+}
+
+/// All pages.
+pub fn routes(pages: Arc<Pages>) -> Router {
+    Router::new()
+        .route("/", get(|| async { Redirect::to("/issues") }))
+        .route("/issues", get(issues::page))
+        .route("/issues/{id}", get(issue::page))
+        .route("/assets/bugsage.css", get(style))
+        .layer(middleware::from_fn_with_state(pages.clone(), guard))
+        .with_state(pages)
+}
+
+async fn style() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
+}
+
+/// Lets only this machine in, and sets the headers of every page.
+async fn guard(State(pages): State<Arc<Pages>>, request: Request, next: Next) -> Response {
+    let is_allowed = pages.is_local && has_loopback_host(request.headers());
+    let mut response = if is_allowed {
+        next.run(request).await
+    } else {
+        let message = "Pages are only shown on a loopback address, by a loopback name: \
+             start with --listen 127.0.0.1:PORT and open http://127.0.0.1:PORT\n";
+        (StatusCode::FORBIDDEN, message).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn has_loopback_host(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
+        return false;
+    };
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(""),
+        None => host.split(':').next().unwrap_or(""),
+    };
+    let is_loopback = |ip: std::net::IpAddr| ip.is_loopback();
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_loopback)
+}
+
+/// A page that could not be made.
+struct PageError(StoreError);
+
+impl From<StoreError> for PageError {
+    fn from(error: StoreError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        match self.0 {
+            StoreError::NotFound { what, name } => {
+                let page = parts::message("Not found", &format!("There is no {what} {name}."));
+                (StatusCode::NOT_FOUND, page).into_response()
+            }
+            error => {
+                tracing::error!(error = %error, "a page could not be made");
+                let page = parts::message("Not now", "The store cannot be read at the moment.");
+                (StatusCode::SERVICE_UNAVAILABLE, page).into_response()
+            }
+        }
+    }
+}
+
+type Page = Result<Markup, PageError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_are_let_in() {
+        let allowed = |host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_str(host).expect("is a header"));
+            has_loopback_host(&headers)
+        };
+
+        for host in [
+            "127.0.0.1:4100",
+            "localhost",
+            "LOCALHOST:1",
+            "[::1]:4100",
+            "127.9.9.9",
+        ] {
+            assert!(allowed(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "127.0.0.1.evil.example:80",
+            "10.0.0.1",
+            "[::2]:1",
+            "",
+        ] {
+            assert!(!allowed(host), "{host}");
+        }
+        assert!(!has_loopback_host(&HeaderMap::new()));
+    }
+}

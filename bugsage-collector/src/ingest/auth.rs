@@ -1,0 +1,72 @@
+//! Who may send: ingest keys, which open one project for writing and nothing else.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+
+use crate::api::error::ApiError;
+use crate::store::Store;
+use crate::store::scope::Scope;
+
+/// How long a key is believed after it was looked up: a key that is revoked stops within this.
+const BELIEVED: Duration = Duration::from_secs(1);
+
+/// Keys that are remembered. Only keys that exist are, so nobody can fill this from outside.
+const KEYS_MAX: usize = 10_000;
+
+/// The longest key that is looked up.
+const KEY_BYTES_MAX: usize = 200;
+
+/// Keys that were good a moment ago.
+#[derive(Default)]
+pub(super) struct KeyCache {
+    keys: Mutex<HashMap<String, (Scope, Instant)>>,
+}
+
+impl KeyCache {
+    /// The scope of the key in `Authorization: Bearer <key>`.
+    pub(super) async fn scope(
+        &self,
+        store: &dyn Store,
+        headers: &HeaderMap,
+    ) -> Result<Scope, ApiError> {
+        let key = bearer(headers).ok_or_else(|| {
+            ApiError::unauthorized(
+                "missing_key",
+                "send the ingest key as Authorization: Bearer KEY",
+            )
+        })?;
+        if let Some(scope) = self.known(key) {
+            return Ok(scope);
+        }
+        let scope = store.ingest_scope(key).await?.ok_or_else(|| {
+            ApiError::unauthorized(
+                "unknown_key",
+                "this ingest key is unknown here or was revoked",
+            )
+        })?;
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= KEYS_MAX {
+            keys.clear();
+        }
+        keys.insert(key.to_owned(), (scope.clone(), Instant::now()));
+        Ok(scope)
+    }
+
+    fn known(&self, key: &str) -> Option<Scope> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let (scope, since) = keys.get(key)?;
+        (since.elapsed() < BELIEVED).then(|| scope.clone())
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    let key = key.trim();
+    let is_key = !key.is_empty() && key.len() <= KEY_BYTES_MAX;
+    (scheme.eq_ignore_ascii_case("bearer") && is_key).then_some(key)
+}

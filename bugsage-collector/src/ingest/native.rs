@@ -1,0 +1,159 @@
+//! `POST /v1/batches`: our own SDK's batches.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use serde::Serialize;
+
+use bugsage_core::batch::{self, BatchError, Rejected};
+use bugsage_core::limits;
+
+use crate::api::error::ApiError;
+use crate::group;
+use crate::store::model::GroupedBatch;
+
+use super::{BODY_DEADLINE, Ingest, RETRY_AFTER, TURN_MAX};
+
+/// What became of a batch.
+#[derive(Debug, Serialize)]
+pub(super) struct Answer {
+    /// Events that are stored now.
+    accepted: u64,
+    /// Events that were stored before.
+    duplicate: u64,
+    /// Items that could not be used.
+    rejected: Vec<RejectedItem>,
+}
+
+#[derive(Debug, Serialize)]
+struct RejectedItem {
+    index: u32,
+    reason: &'static str,
+    message: String,
+}
+
+pub(super) async fn batches(
+    State(ingest): State<Arc<Ingest>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Answer>, ApiError> {
+    let scope = ingest.keys.scope(&*ingest.store, &headers).await?;
+    check_type(&headers)?;
+    check_length(&headers)?;
+    let busy = |_| ApiError::busy("too many batches arrive at once", RETRY_AFTER);
+    let reading = ingest.bodies.try_acquire().map_err(busy)?;
+    let body = tokio::time::timeout(BODY_DEADLINE, read(body));
+    let body = body
+        .await
+        .map_err(|_| ApiError::too_slow(BODY_DEADLINE))??;
+    drop(reading);
+
+    let header = batch::check(&body).map_err(refuse)?;
+    let kib = u32::try_from(header.inflated_bytes.div_ceil(1_024).max(1)).unwrap_or(u32::MAX);
+    let turn = tokio::time::timeout(TURN_MAX, ingest.inflated.acquire_many(kib)).await;
+    let turn = turn.map_err(|_| ApiError::busy("the store is behind", RETRY_AFTER))?;
+    // Held until the batch is stored.
+    let _turn = turn.map_err(|_| ApiError::busy("the collector is closing", RETRY_AFTER))?;
+
+    let received_at = ingest.clock.now();
+    let decoded = tokio::task::spawn_blocking(move || {
+        let mut batch = batch::decode(&body).map_err(refuse)?;
+        let rejected = std::mem::take(&mut batch.rejected);
+        Ok::<_, ApiError>((group::group(batch, received_at), rejected))
+    });
+    let (grouped, rejected): (GroupedBatch, Vec<Rejected>) =
+        decoded.await.map_err(|_| ApiError::internal())??;
+    let receipt = ingest.store.ingest(&scope, grouped).await?;
+    let rejected = rejected.into_iter().map(|rejected| RejectedItem {
+        index: rejected.index,
+        reason: rejected.reason.code(),
+        message: rejected.reason.to_string(),
+    });
+    Ok(Json(Answer {
+        accepted: receipt.accepted,
+        duplicate: receipt.duplicate,
+        rejected: rejected.collect(),
+    }))
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = content_type
+        .unwrap_or("")
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim();
+    if !essence.eq_ignore_ascii_case("application/octet-stream") {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content_type",
+            "a batch is sent as Content-Type: application/octet-stream",
+        ));
+    }
+    if headers.contains_key(CONTENT_ENCODING) {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content_encoding",
+            "a batch is compressed inside: send it without Content-Encoding",
+        ));
+    }
+    Ok(())
+}
+
+/// Turns a body away by the length that it announces, before any of it is read.
+fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    match length.and_then(|length| length.parse::<usize>().ok()) {
+        Some(size_bytes) if size_bytes > limits::BATCH_BYTES_MAX => Err(too_large(size_bytes)),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a body, which may announce nothing or something else than it has.
+async fn read(mut body: Body) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let broken = |_| ApiError::new(StatusCode::BAD_REQUEST, "body", "the body broke off");
+        let frame = frame.map_err(broken)?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        if bytes.len() + data.len() > limits::BATCH_BYTES_MAX {
+            return Err(too_large(bytes.len() + data.len()));
+        }
+        bytes.extend_from_slice(data);
+    }
+    Ok(bytes)
+}
+
+fn too_large(size_bytes: usize) -> ApiError {
+    refuse(BatchError::TooLarge {
+        size_bytes,
+        limit_bytes: limits::BATCH_BYTES_MAX,
+    })
+}
+
+fn refuse(error: BatchError) -> ApiError {
+    let status = match error {
+        BatchError::TooLarge { .. }
+        | BatchError::InflatedTooLarge { .. }
+        | BatchError::TooManyItems { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        BatchError::UnsupportedVersion { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let answer = ApiError::new(status, error.code(), error.to_string());
+    match error.limit_and_value() {
+        Some((limit, value)) => answer.with_limit(limit as u64, value as u64),
+        None => answer,
+    }
+}

@@ -1,0 +1,35 @@
+//! The BugSage daemon.
+//!
+//! ```text
+//! batch ─► ingest ─► group ─► store ─► forward ─► worker ─► (bugsage-pipeline)
+//!          check     sort     commit   queue      one case,
+//!          decode    clean    fsync    a case     stage by stage
+//!                               │
+//!                               └─► cli · dashboard
+//! ```
+//!
+//! A batch is answered with 2xx only after the transaction that holds it was synced. [`app`] is
+//! the one place where the parts are joined.
+
+// Time and random ids, at the edge.
+pub mod clock;
+// Batches in: who may send, how much, and what became of it.
+pub mod ingest;
+// Cleans events and finds their fingerprints.
+pub mod group;
+// What is kept, behind one trait.
+pub mod store;
+// Which issues become cases.
+pub mod forward;
+// Jobs that run beside the ingest path.
+pub mod worker;
+// The few endpoints for machines, and the errors that all of them share.
+pub mod api;
+// Pages for people.
+pub mod dashboard;
+// Issues, events and cases as JSON, under the names that tools rely on.
+pub mod view;
+// Joins the parts and serves them.
+pub mod app;
+// The command line.
+pub mod cli;

@@ -1,0 +1,157 @@
+//! What is kept, behind one trait.
+//!
+//! In: grouped batches, cases, questions, each with the [`Scope`] it is asked under. Out: plain
+//! data of [`model`]. Never: HTTP, pages, or a type of a database in a signature.
+//!
+//! A write is answered after the transaction that holds it was synced, never before. SQLite is
+//! the embedded backend; `conformance` is what any backend must do.
+
+pub mod scope;
+pub mod model;
+pub mod sqlite;
+#[cfg(test)]
+mod conformance;
+
+use async_trait::async_trait;
+
+use bugsage_core::clock::Timestamp;
+use bugsage_core::id::{CaseId, EventId};
+use bugsage_pipeline::case::Case;
+use bugsage_pipeline::subject::Subject;
+
+use model::{
+    GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject, Project, Receipt,
+    Status, StoredEvent,
+};
+use scope::Scope;
+
+/// Why a store did not do what it was asked.
+#[non_exhaustive]
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such thing in the scope of the caller.
+    #[error("there is no {what} {name}")]
+    NotFound {
+        /// What was asked for.
+        what: &'static str,
+        /// Its name or number.
+        name: String,
+    },
+    /// Something with that name is there already.
+    #[error("there is a {what} named {name} already: choose another name")]
+    Exists {
+        /// What was to be made.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The scope of the caller does not reach that far.
+    #[error("this key or person may not do that")]
+    Forbidden,
+    /// Somebody else has changed it, or holds its lease.
+    #[error("{what} was changed by somebody else: read it again")]
+    Conflict {
+        /// What was to be changed.
+        what: &'static str,
+    },
+    /// The disk said no this once: nothing of this write is kept. It may work again by itself.
+    #[error("the store cannot write: {0}; free some space or look at the disk")]
+    Unavailable(String),
+    /// A sync failed, so that nobody knows what is on the disk. Nothing is taken until a restart,
+    /// which writes again what that sync covered.
+    #[error("a sync failed ({0}): nothing is written until the collector is started again")]
+    Failed(String),
+    /// The data folder cannot be used as it is.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// What keeps everything.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The scope that an ingest key opens, if it is a key and was not revoked.
+    async fn ingest_scope(&self, key: &str) -> Result<Option<Scope>, StoreError>;
+
+    /// Writes a batch, once: events, counts, issues, and cases for what is new. Answered after the
+    /// sync.
+    async fn ingest(&self, scope: &Scope, batch: GroupedBatch) -> Result<Receipt, StoreError>;
+
+    /// Makes a project with its ingest key.
+    async fn create_project(&self, scope: &Scope, new: NewProject) -> Result<Project, StoreError>;
+
+    /// Changes where a project's source is.
+    async fn set_repository(
+        &self,
+        scope: &Scope,
+        project: &str,
+        repository: Option<String>,
+    ) -> Result<Project, StoreError>;
+
+    /// All projects of the scope.
+    async fn projects(&self, scope: &Scope) -> Result<Vec<Project>, StoreError>;
+
+    /// Issues, the latest first.
+    async fn issues(&self, scope: &Scope, filter: IssueFilter) -> Result<Vec<Issue>, StoreError>;
+
+    /// One issue with its releases, hours and history.
+    async fn issue(&self, scope: &Scope, issue: u64) -> Result<IssueDetail, StoreError>;
+
+    /// Changes where an issue stands.
+    async fn set_status(
+        &self,
+        scope: &Scope,
+        issue: u64,
+        status: Status,
+        at: Timestamp,
+    ) -> Result<Issue, StoreError>;
+
+    /// Events of an issue, the latest first.
+    async fn events(
+        &self,
+        scope: &Scope,
+        issue: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// One event.
+    async fn event(&self, scope: &Scope, event: EventId) -> Result<StoredEvent, StoreError>;
+
+    /// One case.
+    async fn case(&self, scope: &Scope, case: CaseId) -> Result<Case, StoreError>;
+
+    /// What is known about an issue, for its case to begin with.
+    async fn subject(&self, scope: &Scope, issue: u64) -> Result<Subject, StoreError>;
+
+    /// Takes the next job on cases that is due, for a while.
+    async fn lease_case(
+        &self,
+        scope: &Scope,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<LeasedJob>, StoreError>;
+
+    /// Saves a case under its lease, with its new transitions, and holds the lease for longer.
+    async fn save_case(
+        &self,
+        scope: &Scope,
+        lease: &LeasedJob,
+        case: &Case,
+        until: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Ends a job; its case rests where it stands.
+    async fn finish_job(&self, scope: &Scope, lease: &LeasedJob) -> Result<(), StoreError>;
+
+    /// Gives a job back, to be taken again at a time.
+    async fn retry_job(
+        &self,
+        scope: &Scope,
+        lease: &LeasedJob,
+        at: Timestamp,
+        error: &str,
+    ) -> Result<(), StoreError>;
+
+    /// How the store is doing.
+    async fn health(&self) -> Health;
+}

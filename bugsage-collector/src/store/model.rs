@@ -1,0 +1,253 @@
+//! What goes into a store and comes out of it: plain data, no type of any database.
+
+use bugsage_core::clock::Timestamp;
+use bugsage_core::event::{Event, Losses, Text};
+use bugsage_core::id::{BatchId, CaseId, EventId};
+use bugsage_pipeline::case::State;
+
+/// A project to be made.
+#[derive(Debug, Clone)]
+pub struct NewProject {
+    /// Its name, unique in the organization.
+    pub name: String,
+    /// Where its source is.
+    pub repository: Option<String>,
+    /// Its first ingest key.
+    pub ingest_key: String,
+    /// When it is made.
+    pub at: Timestamp,
+}
+
+/// A project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its number.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Where its source is.
+    pub repository: Option<String>,
+    /// Its newest ingest key that was not revoked.
+    pub ingest_key: Option<String>,
+    /// How many issues it has.
+    pub issues: u64,
+    /// What its apps say they lost, by reason.
+    pub losses: Vec<(String, u64)>,
+}
+
+/// A batch after grouping, ready to be written.
+#[derive(Debug)]
+pub struct GroupedBatch {
+    /// The id that makes it count once.
+    pub id: BatchId,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// Its events.
+    pub events: Vec<GroupedEvent>,
+    /// What its senders say they lost.
+    pub losses: Vec<Losses>,
+}
+
+/// An event with the bug it belongs to.
+#[derive(Debug)]
+pub struct GroupedEvent {
+    /// The event, cleaned, without its stack.
+    pub event: Event,
+    /// The stack as it is stored, once for all events that have it.
+    pub stack: Option<StoredStack>,
+    /// Its fingerprints, most telling first.
+    pub fingerprints: Vec<String>,
+    /// The class of the bug.
+    pub class: String,
+    /// The function or place that failed.
+    pub culprit: String,
+    /// One line for lists.
+    pub title: String,
+    /// `low`, `medium`, `high` or `critical`, until an analysis knows better.
+    pub severity: &'static str,
+    /// Whether the issue is worth a case, as far as the event can tell.
+    pub wants_case: bool,
+}
+
+/// A stack under the hash of its text.
+#[derive(Debug, Clone)]
+pub struct StoredStack {
+    /// SHA-256 of the document, cut to 128 bits.
+    pub hash: [u8; 16],
+    /// The stack as JSON.
+    pub document: Text,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Receipt {
+    /// Events that are now stored and counted.
+    pub accepted: u64,
+    /// Events that were stored before, by this batch or another one.
+    pub duplicate: u64,
+}
+
+/// Where an issue stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Somebody should do something about it.
+    Unresolved,
+    /// It is mended; a newer release that has it reopens it.
+    Resolved,
+    /// Nobody wants to hear of it.
+    Ignored,
+}
+
+impl Status {
+    /// The status' name in JSON and SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Unresolved => "unresolved",
+            Status::Resolved => "resolved",
+            Status::Ignored => "ignored",
+        }
+    }
+}
+
+/// An issue with its counts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Issue {
+    /// Its number.
+    pub id: u64,
+    /// Its project's number.
+    pub project: u64,
+    /// Its project's name.
+    pub project_name: String,
+    /// `panic`, `error` or `log`.
+    pub kind: String,
+    /// The level of its latest event.
+    pub level: String,
+    /// One line for lists.
+    pub title: String,
+    /// The class of the bug.
+    pub class: String,
+    /// The function or place that failed.
+    pub culprit: String,
+    /// `unresolved`, `resolved` or `ignored`.
+    pub status: String,
+    /// `new`, `ongoing` or `regressed`.
+    pub substatus: String,
+    /// `low`, `medium`, `high` or `critical`.
+    pub severity: String,
+    /// Reports, repeats counted.
+    pub events: u64,
+    /// Different users.
+    pub users: u64,
+    /// When its first report was made.
+    pub first_seen: Timestamp,
+    /// When its last report was made.
+    pub last_seen: Timestamp,
+    /// The release that first had it.
+    pub first_release: Option<String>,
+    /// The release that last had it.
+    pub last_release: Option<String>,
+    /// Its latest event.
+    pub latest_event: Option<EventId>,
+    /// Its latest case.
+    pub case: Option<CaseId>,
+}
+
+/// Which issues are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct IssueFilter {
+    /// Only those of a project, by its name or number.
+    pub project: Option<String>,
+    /// Only those of a status.
+    pub status: Option<String>,
+    /// Only those whose title, class or culprit has all these words.
+    pub words: Vec<String>,
+    /// At most so many, the latest first.
+    pub limit: u32,
+}
+
+/// What an issue did in a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueRelease {
+    /// The release.
+    pub release: String,
+    /// Reports in it.
+    pub events: u64,
+    /// When it first had the issue.
+    pub first_seen: Timestamp,
+    /// When it last had it.
+    pub last_seen: Timestamp,
+}
+
+/// Something that happened to an issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub actor: String,
+    /// What: `opened`, `resolved`, `ignored`, `reopened`, `regressed in ...`.
+    pub what: String,
+}
+
+/// Everything about an issue that a page needs beside its events.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IssueDetail {
+    /// The issue.
+    pub issue: Issue,
+    /// Its releases, the first first.
+    pub releases: Vec<IssueRelease>,
+    /// Reports by hour since the epoch, only hours that have some.
+    pub hours: Vec<(u64, u64)>,
+    /// What happened to it, oldest first.
+    pub history: Vec<HistoryEntry>,
+    /// The fingerprints it owns.
+    pub fingerprints: Vec<String>,
+}
+
+/// An event as it was stored, with the issue it belongs to.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// The issue.
+    pub issue: u64,
+    /// The event with its stack.
+    pub event: Event,
+}
+
+/// A job that somebody has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasedJob {
+    /// Its number.
+    pub id: u64,
+    /// Its project.
+    pub project: u64,
+    /// The case it is about.
+    pub case: CaseId,
+    /// How often it was taken before.
+    pub attempts: u32,
+    /// Until when nobody else takes it.
+    pub lease_until: Timestamp,
+    /// Who took it.
+    pub owner: String,
+}
+
+/// Which cases are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaseCount {
+    /// The state.
+    pub state: State,
+    /// How many are in it.
+    pub cases: u64,
+}
+
+/// How a store is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Why it takes nothing, where it does not.
+    pub failed: Option<String>,
+    /// The newest migration that was applied.
+    pub schema_version: u32,
+    /// How long the last commit took, its sync included.
+    pub commit_us: u64,
+    /// For how long the oldest waiting write has waited.
+    pub oldest_wait_us: u64,
+}

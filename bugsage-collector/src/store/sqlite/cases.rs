@@ -1,0 +1,309 @@
+//! Cases, and the leased jobs that move them.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use bugsage_core::clock::Timestamp;
+use bugsage_core::id::CaseId;
+use bugsage_pipeline::case::{Case, State};
+use bugsage_pipeline::subject::{ReleaseSeen, Subject};
+
+use crate::store::StoreError;
+use crate::store::model::LeasedJob;
+use crate::store::scope::Organizations;
+
+use super::issues::time;
+use super::{events, issues, scoped, sql, unsigned};
+
+const KIND: &str = "case";
+
+/// Events that a case gets to see: the latest ones. One is explained; the others show what varies.
+const SAMPLES_MAX: u32 = 8;
+
+/// Releases that a case gets to see, the newest.
+const RELEASES_MAX: u32 = 200;
+
+/// Opens a case for an issue that has none, where its project has a repository.
+pub(super) fn open_for(
+    tx: &Connection,
+    project: u64,
+    issue: i64,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let is_wanted = tx
+        .prepare_cached(
+            "select 1 from issues i join projects p on p.id = i.project
+             where i.id = ? and i.latest_case is null and i.status = 'unresolved'
+                 and p.repository is not null",
+        )?
+        .exists([issue])?;
+    if is_wanted {
+        open(tx, project, issue, at)
+    } else {
+        Ok(())
+    }
+}
+
+/// Opens a further case for an issue that came back.
+pub(super) fn reopen_for(
+    tx: &Connection,
+    project: u64,
+    issue: i64,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let has_repository = tx
+        .prepare_cached("select 1 from projects where id = ? and repository is not null")?
+        .exists([sql(project)])?;
+    if has_repository {
+        open(tx, project, issue, at)
+    } else {
+        Ok(())
+    }
+}
+
+fn open(tx: &Connection, project: u64, issue: i64, at: Timestamp) -> Result<(), StoreError> {
+    let case = Case::new(crate::clock::new_case_id(at), project, unsigned(issue), at);
+    let id = case.id.to_bytes();
+    tx.execute(
+        "insert into cases (project, id, issue, state, document, created_at, updated_at)
+         values (?, ?, ?, ?, ?, ?, ?)",
+        params![
+            sql(project),
+            id,
+            issue,
+            case.state.as_str(),
+            document(&case)?,
+            sql(at.0),
+            sql(at.0)
+        ],
+    )?;
+    tx.execute(
+        "update issues set latest_case = ? where id = ?",
+        params![id, issue],
+    )?;
+    tx.execute(
+        "insert into jobs (project, kind, subject, run_after) values (?, ?, ?, ?)",
+        params![sql(project), KIND, id, sql(at.0)],
+    )?;
+    Ok(())
+}
+
+pub(super) fn one(
+    c: &Connection,
+    organizations: Organizations,
+    id: CaseId,
+) -> Result<Case, StoreError> {
+    let query = format!(
+        "select k.document from cases k join projects p on p.id = k.project where {} and k.id = ?",
+        scoped(organizations)
+    );
+    let document: Option<String> = c
+        .prepare_cached(&query)?
+        .query_row([id.to_bytes()], |row| row.get(0))
+        .optional()?;
+    let not_found = || StoreError::NotFound {
+        what: "case",
+        name: id.to_string(),
+    };
+    serde_json::from_str(&document.ok_or_else(not_found)?).map_err(|error| {
+        StoreError::Unusable(format!("the stored case {id} cannot be read: {error}"))
+    })
+}
+
+pub(super) fn subject(
+    c: &Connection,
+    organizations: Organizations,
+    issue: u64,
+) -> Result<Subject, StoreError> {
+    let issue = issues::one(c, organizations, issue)?;
+    let repository = c.query_row(
+        "select repository from projects where id = ?",
+        [sql(issue.project)],
+        |row| row.get(0),
+    )?;
+    let samples = events::list(c, organizations, issue.id, SAMPLES_MAX)?;
+    let releases = c
+        .prepare_cached(
+            "select r.name, r.first_seen, r.last_seen, i.release is not null
+             from releases r left join issue_releases i
+                 on i.project = r.project and i.release = r.name and i.issue = ?2
+             where r.project = ?1 order by r.first_seen desc limit ?3",
+        )?
+        .query_map(
+            params![sql(issue.project), sql(issue.id), RELEASES_MAX],
+            |row| {
+                Ok(ReleaseSeen {
+                    name: row.get(0)?,
+                    first_seen: time(row, 1)?,
+                    last_seen: time(row, 2)?,
+                    has_issue: row.get(3)?,
+                })
+            },
+        )?
+        .collect::<Result<_, _>>()?;
+    Ok(Subject {
+        title: issue.title,
+        events: issue.events,
+        users: issue.users,
+        first_seen: issue.first_seen,
+        last_seen: issue.last_seen,
+        samples: samples.into_iter().map(|sample| sample.event).collect(),
+        repository,
+        releases,
+    })
+}
+
+const DUE: &str = "from jobs j join projects p on p.id = j.project
+    where j.kind = ?1 and j.run_after <= ?2 and (j.lease_until is null or j.lease_until <= ?2)";
+
+pub(super) fn is_due(
+    c: &Connection,
+    organizations: Organizations,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let query = format!("select 1 {DUE} and {} limit 1", scoped(organizations));
+    Ok(c.prepare_cached(&query)?
+        .exists(params![KIND, sql(now.0)])?)
+}
+
+pub(super) fn lease(
+    tx: &Connection,
+    organizations: Organizations,
+    owner: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Option<LeasedJob>, StoreError> {
+    let query = format!(
+        "select j.id, j.project, j.subject, j.attempts {DUE} and {} order by j.run_after, j.id limit 1",
+        scoped(organizations)
+    );
+    let job = tx
+        .query_row(&query, params![KIND, sql(now.0)], |row| {
+            Ok(LeasedJob {
+                id: unsigned(row.get(0)?),
+                project: unsigned(row.get(1)?),
+                case: CaseId::from_bytes(row.get(2)?),
+                attempts: row.get(3)?,
+                lease_until: until,
+                owner: owner.to_owned(),
+            })
+        })
+        .optional()?;
+    if let Some(job) = &job {
+        tx.execute(
+            "update jobs set lease_owner = ?, lease_until = ?, attempts = attempts + 1 where id = ?",
+            params![owner, sql(until.0), sql(job.id)],
+        )?;
+    }
+    Ok(job)
+}
+
+pub(super) fn save(
+    tx: &Connection,
+    organizations: Organizations,
+    lease: &LeasedJob,
+    case: &Case,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    let before = one(tx, organizations, case.id)?;
+    hold(
+        tx,
+        lease,
+        "update jobs set lease_until = ?3 where id = ?1 and lease_owner = ?2",
+        sql(until.0),
+    )?;
+    tx.execute(
+        "update cases set state = ?, document = ?, updated_at = ? where project = ? and id = ?",
+        params![
+            case.state.as_str(),
+            document(case)?,
+            sql(case.updated_at.0),
+            sql(lease.project),
+            case.id.to_bytes(),
+        ],
+    )?;
+    let known = before.history.last();
+    let new = case
+        .history
+        .iter()
+        .rev()
+        .take_while(|transition| Some(*transition) != known);
+    let new: Vec<_> = new.collect();
+    for transition in new.into_iter().rev() {
+        tx.execute(
+            "insert into case_transitions (project, case_id, sequence, at, actor, from_state, to_state, reason)
+             select ?1, ?2, 1 + coalesce(max(sequence), 0), ?3, ?4, ?5, ?6, ?7
+             from case_transitions where project = ?1 and case_id = ?2",
+            params![
+                sql(lease.project),
+                case.id.to_bytes(),
+                sql(transition.at.0),
+                transition.actor,
+                transition.from.as_str(),
+                transition.to.as_str(),
+                transition.reason,
+            ],
+        )?;
+    }
+    if case.state == State::Analyzed
+        && let Some(analysis) = &case.analysis
+    {
+        tx.execute(
+            "update issues set severity = ? where id = ? and latest_case = ?",
+            params![
+                analysis.severity.as_str(),
+                sql(case.issue),
+                case.id.to_bytes()
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn finish(
+    tx: &Connection,
+    _organizations: Organizations,
+    lease: &LeasedJob,
+) -> Result<(), StoreError> {
+    hold(
+        tx,
+        lease,
+        "delete from jobs where id = ?1 and lease_owner = ?2 and ?3 >= 0",
+        0,
+    )
+}
+
+pub(super) fn retry(
+    tx: &Connection,
+    organizations: Organizations,
+    lease: &LeasedJob,
+    at: Timestamp,
+    error: &str,
+) -> Result<(), StoreError> {
+    let _ = organizations;
+    hold(
+        tx,
+        lease,
+        "update jobs set lease_owner = null, lease_until = null, run_after = ?3 where id = ?1 and lease_owner = ?2",
+        sql(at.0),
+    )?;
+    tx.execute(
+        "update jobs set error = ? where id = ?",
+        params![error, sql(lease.id)],
+    )?;
+    Ok(())
+}
+
+/// Changes a job only while the lease is held: whoever took too long has lost it.
+fn hold(tx: &Connection, lease: &LeasedJob, change: &str, value: i64) -> Result<(), StoreError> {
+    let changed = tx.execute(change, params![sql(lease.id), lease.owner, value])?;
+    if changed == 0 {
+        Err(StoreError::Conflict { what: "job" })
+    } else {
+        Ok(())
+    }
+}
+
+fn document(case: &Case) -> Result<String, StoreError> {
+    serde_json::to_string(case)
+        .map_err(|error| StoreError::Unavailable(format!("a case is no JSON: {error}")))
+}

@@ -1,0 +1,292 @@
+//! The embedded store: SQLite in one file, one writer thread, connections that only read.
+//!
+//! ```text
+//! calls ─► writer queue ─► transaction of many ─► commit + sync ─► answers
+//! calls ─► reader connections (snapshots, short)
+//! ```
+//!
+//! Write-ahead log with `synchronous=FULL`: a commit returns after its sync. The writer thread
+//! owns the write connection and all checkpoints. Client commands open the same file from another
+//! process and never checkpoint.
+
+mod open;
+mod writer;
+mod ingest;
+mod issues;
+mod events;
+mod projects;
+mod cases;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use bugsage_core::clock::Timestamp;
+use bugsage_core::id::{CaseId, EventId};
+use bugsage_pipeline::case::Case;
+use bugsage_pipeline::subject::Subject;
+
+use super::model::{
+    GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject, Project, Receipt,
+    Status, StoredEvent,
+};
+use super::scope::Scope;
+use super::{Store, StoreError};
+
+pub use open::{OpenOptions, Owner, SQLITE_VERSION_MIN};
+use writer::Writer;
+
+/// Connections for reading. Queries are short; two cores have no use for more.
+const READERS_MAX: usize = 4;
+
+/// The embedded store.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Arc<Readers>,
+    schema_version: u32,
+}
+
+struct Readers {
+    options: OpenOptions,
+    idle: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+impl SqliteStore {
+    /// Opens the store in a folder, making it and bringing its schema up to date where needed.
+    pub fn open(options: OpenOptions) -> Result<Self, StoreError> {
+        let (connection, schema_version) = open::for_writing(&options)?;
+        let writer = Writer::start(connection, options.owner)?;
+        let readers = Readers {
+            options,
+            idle: Mutex::new(Vec::new()),
+            permits: Semaphore::new(READERS_MAX),
+        };
+        Ok(Self {
+            writer,
+            readers: Arc::new(readers),
+            schema_version,
+        })
+    }
+
+    /// The file that a folder's store lies in.
+    pub fn file(folder: &Path) -> std::path::PathBuf {
+        folder.join("bugsage.db")
+    }
+
+    /// Runs a query on a connection that only reads, off the async threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = self.readers.clone();
+        let permit = readers.permits.acquire().await;
+        let _permit = permit.map_err(|_| StoreError::Unavailable("is closing".to_owned()))?;
+        let readers = self.readers.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let idle = readers
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop();
+            let connection = match idle {
+                Some(connection) => connection,
+                None => open::for_reading(&readers.options)?,
+            };
+            let result = query(&connection);
+            readers
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
+            result
+        });
+        task.await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+
+    /// Runs a change on the writer thread; the answer comes after the sync.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.run(change).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn ingest_scope(&self, key: &str) -> Result<Option<Scope>, StoreError> {
+        let key = key.to_owned();
+        self.read(move |c| projects::ingest_scope(c, &key)).await
+    }
+
+    async fn ingest(&self, scope: &Scope, batch: GroupedBatch) -> Result<Receipt, StoreError> {
+        let project = scope.ingest_project().ok_or(StoreError::Forbidden)?;
+        self.write(move |tx| ingest::batch(tx, project, batch))
+            .await
+    }
+
+    async fn create_project(&self, scope: &Scope, new: NewProject) -> Result<Project, StoreError> {
+        let organizations = scope.organizations();
+        self.write(move |tx| projects::create(tx, organizations, new))
+            .await
+    }
+
+    async fn set_repository(
+        &self,
+        scope: &Scope,
+        project: &str,
+        repository: Option<String>,
+    ) -> Result<Project, StoreError> {
+        let (organizations, project) = (scope.organizations(), project.to_owned());
+        self.write(move |tx| projects::set_repository(tx, organizations, &project, repository))
+            .await
+    }
+
+    async fn projects(&self, scope: &Scope) -> Result<Vec<Project>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| projects::list(c, organizations)).await
+    }
+
+    async fn issues(&self, scope: &Scope, filter: IssueFilter) -> Result<Vec<Issue>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| issues::list(c, organizations, &filter))
+            .await
+    }
+
+    async fn issue(&self, scope: &Scope, issue: u64) -> Result<IssueDetail, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| issues::detail(c, organizations, issue))
+            .await
+    }
+
+    async fn set_status(
+        &self,
+        scope: &Scope,
+        issue: u64,
+        status: Status,
+        at: Timestamp,
+    ) -> Result<Issue, StoreError> {
+        let (organizations, actor) = (scope.organizations(), scope.actor().to_owned());
+        self.write(move |tx| issues::set_status(tx, organizations, issue, status, &actor, at))
+            .await
+    }
+
+    async fn events(
+        &self,
+        scope: &Scope,
+        issue: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| events::list(c, organizations, issue, limit))
+            .await
+    }
+
+    async fn event(&self, scope: &Scope, event: EventId) -> Result<StoredEvent, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| events::one(c, organizations, event))
+            .await
+    }
+
+    async fn case(&self, scope: &Scope, case: CaseId) -> Result<Case, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| cases::one(c, organizations, case)).await
+    }
+
+    async fn subject(&self, scope: &Scope, issue: u64) -> Result<Subject, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| cases::subject(c, organizations, issue))
+            .await
+    }
+
+    async fn lease_case(
+        &self,
+        scope: &Scope,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<LeasedJob>, StoreError> {
+        let (organizations, owner) = (scope.organizations(), owner.to_owned());
+        // Looked for without writing first: an idle collector syncs nothing.
+        if !self
+            .read(move |c| cases::is_due(c, organizations, now))
+            .await?
+        {
+            return Ok(None);
+        }
+        self.write(move |tx| cases::lease(tx, organizations, &owner, now, until))
+            .await
+    }
+
+    async fn save_case(
+        &self,
+        scope: &Scope,
+        lease: &LeasedJob,
+        case: &Case,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (organizations, lease, case) = (scope.organizations(), lease.clone(), case.clone());
+        self.write(move |tx| cases::save(tx, organizations, &lease, &case, until))
+            .await
+    }
+
+    async fn finish_job(&self, scope: &Scope, lease: &LeasedJob) -> Result<(), StoreError> {
+        let (organizations, lease) = (scope.organizations(), lease.clone());
+        self.write(move |tx| cases::finish(tx, organizations, &lease))
+            .await
+    }
+
+    async fn retry_job(
+        &self,
+        scope: &Scope,
+        lease: &LeasedJob,
+        at: Timestamp,
+        error: &str,
+    ) -> Result<(), StoreError> {
+        let (organizations, lease) = (scope.organizations(), lease.clone());
+        let error = error.to_owned();
+        self.write(move |tx| cases::retry(tx, organizations, &lease, at, &error))
+            .await
+    }
+
+    async fn health(&self) -> Health {
+        let state = self.writer.state();
+        Health {
+            failed: state.failed(),
+            schema_version: self.schema_version,
+            commit_us: state.commit_us(),
+            oldest_wait_us: state.oldest_wait_us(),
+        }
+    }
+}
+
+/// Any other error of the database, by what it means for the caller.
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        StoreError::Unavailable(error.to_string())
+    }
+}
+
+/// SQL's integers are signed; ids and counts stay far below.
+fn sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// The condition that keeps a query inside its scope, for a query over `projects p`.
+fn scoped(organizations: super::scope::Organizations) -> String {
+    use super::scope::Organizations;
+    match organizations {
+        Organizations::None => "0".to_owned(),
+        Organizations::One(organization) => format!("p.organization = {organization}"),
+        Organizations::All => "1".to_owned(),
+    }
+}

@@ -1,0 +1,169 @@
+//! Opens the database file: settings, schema, and what must be written again after a crash.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::StoreError;
+
+use super::SqliteStore;
+
+/// The oldest SQLite that is safe: earlier ones may corrupt a log that two processes write
+/// (<https://sqlite.org/releaselog/3_51_3.html>).
+pub const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// How long a write waits for another process. Client commands hold the lock for milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Every migration, oldest first; its number is its place in this list, from 1.
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_first.sql")];
+
+/// Who opens the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The server: owns checkpoints.
+    Server,
+    /// A client command beside a server that may run: never checkpoints.
+    Client,
+}
+
+/// Where a store lies and who opens it.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// The data folder.
+    pub folder: PathBuf,
+    /// Who opens it.
+    pub owner: Owner,
+    /// A virtual file system that SQLite knows by this name. Tests watch and break files with it.
+    pub vfs: Option<String>,
+}
+
+impl OpenOptions {
+    /// A store on the ordinary file system.
+    pub fn new(folder: impl Into<PathBuf>, owner: Owner) -> Self {
+        Self {
+            folder: folder.into(),
+            owner,
+            vfs: None,
+        }
+    }
+}
+
+/// Opens for writing, brings the schema up to date, and tells its version.
+pub(super) fn for_writing(options: &OpenOptions) -> Result<(Connection, u32), StoreError> {
+    if rusqlite::version_number() < SQLITE_VERSION_MIN {
+        let version = rusqlite::version();
+        return Err(StoreError::Unusable(format!(
+            "SQLite {version} can corrupt the store: build with 3.51.3 or newer"
+        )));
+    }
+    make_folder(options)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut connection = open(options, flags)?;
+    connection
+        .pragma_update(None, "journal_mode", "wal")
+        .map_err(unusable)?;
+    connection
+        .pragma_update(None, "synchronous", "full")
+        .map_err(unusable)?;
+    connection
+        .pragma_update(None, "foreign_keys", true)
+        .map_err(unusable)?;
+    // The writer thread checkpoints between transactions, and nobody else does.
+    connection
+        .pragma_update(None, "wal_autocheckpoint", 0)
+        .map_err(unusable)?;
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .map_err(unusable)?;
+    if options.owner == Owner::Server {
+        // What the log holds may have been read back from memory after a sync that failed. Copying
+        // it into the database and syncing that makes it safe before anything is acknowledged.
+        checkpoint(&connection).map_err(unusable)?;
+    }
+    let version = migrate(&mut connection)?;
+    Ok((connection, version))
+}
+
+/// Opens for reading only.
+pub(super) fn for_reading(options: &OpenOptions) -> Result<Connection, StoreError> {
+    let connection = open(options, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// Copies the log into the database, syncs, and empties the log as far as readers allow.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
+}
+
+fn open(options: &OpenOptions, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let file = SqliteStore::file(&options.folder);
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match &options.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(&file, flags, vfs.as_str()),
+        None => Connection::open_with_flags(&file, flags),
+    };
+    let connection = connection.map_err(|error| {
+        StoreError::Unusable(format!("cannot open {}: {error}", file.display()))
+    })?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(unusable)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+fn make_folder(options: &OpenOptions) -> Result<(), StoreError> {
+    let folder = &options.folder;
+    let cannot = |error| {
+        StoreError::Unusable(format!(
+            "cannot make the data folder {}: {error}",
+            folder.display()
+        ))
+    };
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(cannot)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Events may hold what nobody else on the machine should read.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(cannot)?;
+    }
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection) -> Result<u32, StoreError> {
+    let version = |connection: &Connection| -> rusqlite::Result<u32> {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0))
+    };
+    let newest = MIGRATIONS.len() as u32;
+    let applied = version(connection).map_err(unusable)?;
+    if applied > newest {
+        return Err(StoreError::Unusable(format!(
+            "the store has schema {applied}, this program knows up to {newest}: use a newer bugsage"
+        )));
+    }
+    if applied == newest {
+        return Ok(newest);
+    }
+    let tx = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(unusable)?;
+    // Another process may have been faster.
+    let applied = version(&tx).map_err(unusable)?;
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(applied as usize) {
+        tx.execute_batch(migration).map_err(unusable)?;
+        tx.pragma_update(None, "user_version", index as u32 + 1)
+            .map_err(unusable)?;
+    }
+    tx.commit().map_err(unusable)?;
+    Ok(newest)
+}
+
+fn unusable(error: rusqlite::Error) -> StoreError {
+    StoreError::Unusable(format!("the store cannot be used: {error}"))
+}

@@ -1,0 +1,412 @@
+//! Issues, events and cases as JSON, under the names that tools outside rely on.
+//!
+//! More may be added here, nothing renamed. Times are RFC 3339 in UTC, what is not known is null.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use bugsage_core::clock::Timestamp;
+use bugsage_core::event::{Event, Pairs};
+use bugsage_core::fingerprint;
+use bugsage_pipeline::analyze::Analysis;
+use bugsage_pipeline::case::Case;
+
+use crate::clock::rfc3339;
+use crate::store::model::{Issue, IssueDetail, Project, StoredEvent};
+use crate::store::scope::Scope;
+use crate::store::{Store, StoreError};
+
+/// A project, with what an app needs to report to it.
+#[derive(Debug, Serialize)]
+pub struct ProjectView {
+    id: u64,
+    name: String,
+    dsn: Option<String>,
+    ingest_key: Option<String>,
+    repository: Option<String>,
+    issues: u64,
+    /// What its apps say they lost, by reason.
+    losses: BTreeMap<String, u64>,
+}
+
+impl ProjectView {
+    /// A project as it is reached at an address.
+    pub fn new(project: Project, address: std::net::SocketAddr) -> Self {
+        let dsn = project.ingest_key.as_ref().map(|key| {
+            let mut address = address;
+            if address.ip().is_unspecified() {
+                address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+            }
+            format!("http://{key}@{address}/{}", project.id)
+        });
+        Self {
+            id: project.id,
+            name: project.name,
+            dsn,
+            ingest_key: project.ingest_key,
+            repository: project.repository,
+            issues: project.issues,
+            losses: project.losses.into_iter().collect(),
+        }
+    }
+
+    /// The project's number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The project's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its apps send events.
+    pub fn dsn(&self) -> Option<&str> {
+        self.dsn.as_deref()
+    }
+
+    /// Where its source is.
+    pub fn repository(&self) -> Option<&str> {
+        self.repository.as_deref()
+    }
+}
+
+/// An issue.
+#[derive(Debug, Clone, Serialize)]
+pub struct IssueView {
+    /// The issue's number.
+    pub id: u64,
+    project: u64,
+    kind: String,
+    level: String,
+    /// One line for lists.
+    pub title: String,
+    /// The class of the bug.
+    pub class: String,
+    /// The function or place that failed.
+    pub culprit: String,
+    status: String,
+    substatus: String,
+    /// How bad it is.
+    pub severity: String,
+    /// Reports, repeats counted.
+    pub events: u64,
+    users: u64,
+    first_seen: String,
+    last_seen: String,
+    /// The release that first had it.
+    pub first_release: Option<String>,
+    last_release: Option<String>,
+    latest_event: Option<String>,
+    /// The latest case.
+    pub case: Option<CaseView>,
+}
+
+impl IssueView {
+    fn new(issue: Issue, case: Option<CaseView>) -> Self {
+        Self {
+            id: issue.id,
+            project: issue.project,
+            kind: issue.kind,
+            level: issue.level,
+            title: issue.title,
+            class: issue.class,
+            culprit: issue.culprit,
+            status: issue.status,
+            substatus: issue.substatus,
+            severity: issue.severity,
+            events: issue.events,
+            users: issue.users,
+            first_seen: rfc3339(issue.first_seen),
+            last_seen: rfc3339(issue.last_seen),
+            first_release: issue.first_release,
+            last_release: issue.last_release,
+            latest_event: issue.latest_event.map(|id| id.to_string()),
+            case,
+        }
+    }
+
+    /// An issue with its latest case.
+    pub async fn load(store: &dyn Store, scope: &Scope, issue: Issue) -> Result<Self, StoreError> {
+        let case = match issue.case {
+            Some(case) => Some(CaseView::new(&store.case(scope, case).await?)),
+            None => None,
+        };
+        Ok(Self::new(issue, case))
+    }
+}
+
+/// An issue with what is known beside its counts.
+#[derive(Debug, Serialize)]
+pub struct IssueDetailView {
+    /// The issue.
+    #[serde(flatten)]
+    pub issue: IssueView,
+    releases: Vec<Value>,
+    history: Vec<Value>,
+    fingerprints: Vec<String>,
+}
+
+impl IssueDetailView {
+    /// An issue's details with its latest case.
+    pub async fn load(
+        store: &dyn Store,
+        scope: &Scope,
+        detail: IssueDetail,
+    ) -> Result<Self, StoreError> {
+        let releases = detail.releases.into_iter().map(|release| {
+            serde_json::json!({
+                "release": release.release,
+                "events": release.events,
+                "first_seen": rfc3339(release.first_seen),
+                "last_seen": rfc3339(release.last_seen),
+            })
+        });
+        let history = detail.history.into_iter().map(|entry| {
+            serde_json::json!({"at": rfc3339(entry.at), "actor": entry.actor, "what": entry.what})
+        });
+        Ok(Self {
+            releases: releases.collect(),
+            history: history.collect(),
+            fingerprints: detail.fingerprints,
+            issue: IssueView::load(store, scope, detail.issue).await?,
+        })
+    }
+}
+
+/// One trip of an issue through the pipeline.
+#[derive(Debug, Clone, Serialize)]
+pub struct CaseView {
+    id: String,
+    issue: u64,
+    /// Where it stands.
+    pub state: String,
+    reason: Option<String>,
+    /// What went wrong, once it is known.
+    pub analysis: Option<Analysis>,
+    confidence: Option<f64>,
+    commit: Option<String>,
+    history: Vec<Value>,
+    created_at: String,
+    updated_at: String,
+    // Nothing writes or proves patches yet.
+    patch: Option<Value>,
+    verdicts: Vec<Value>,
+    risk: Option<f64>,
+}
+
+impl CaseView {
+    /// A case without the samples it was made from.
+    pub fn new(case: &Case) -> Self {
+        let history = case.history.iter().map(|transition| {
+            serde_json::json!({
+                "at": rfc3339(transition.at),
+                "actor": transition.actor,
+                "from": transition.from,
+                "to": transition.to,
+                "reason": transition.reason,
+            })
+        });
+        Self {
+            id: case.id.to_string(),
+            issue: case.issue,
+            state: case.state.as_str().to_owned(),
+            reason: case.reason().map(str::to_owned),
+            confidence: case.analysis.as_ref().map(|analysis| analysis.confidence),
+            analysis: case.analysis.clone(),
+            commit: case
+                .evidence
+                .as_ref()
+                .map(|evidence| evidence.commit.commit.sha.clone()),
+            history: history.collect(),
+            created_at: rfc3339(case.created_at),
+            updated_at: rfc3339(case.updated_at),
+            patch: None,
+            verdicts: Vec::new(),
+            risk: None,
+        }
+    }
+}
+
+/// One event with its full stack.
+#[derive(Debug, Serialize)]
+pub struct EventView {
+    id: String,
+    issue: u64,
+    kind: &'static str,
+    /// How many equal reports it stands for.
+    pub count: u64,
+    first_at: String,
+    last_at: String,
+    timestamp: String,
+    level: &'static str,
+    /// The panic's payload, the error's text or the log line.
+    pub message: String,
+    errors: Vec<Value>,
+    location: Option<Value>,
+    thread: Value,
+    user: Option<String>,
+    release: Option<String>,
+    environment: Option<String>,
+    commit: Option<String>,
+    fingerprints: Vec<String>,
+    grouping: fingerprint::Explanation,
+    symbolicated: bool,
+    trace_id: Option<String>,
+    frames: Vec<Value>,
+    breadcrumbs: Vec<Value>,
+    spans: Vec<Value>,
+    tags: BTreeMap<String, String>,
+    contexts: BTreeMap<String, String>,
+}
+
+impl EventView {
+    /// An event as it was stored. Why it is where it is, is found out anew.
+    pub fn new(stored: &StoredEvent) -> Self {
+        let event = &stored.event;
+        let grouping = fingerprint::group(event);
+        Self {
+            id: event.id.to_string(),
+            issue: stored.issue,
+            kind: event.kind.as_str(),
+            count: event.count,
+            first_at: rfc3339(event.first_at),
+            last_at: rfc3339(event.last_at),
+            timestamp: rfc3339(event.first_at),
+            level: event.level.as_str(),
+            message: event.message.to_string(),
+            errors: values(&event.errors),
+            location: event
+                .location
+                .as_ref()
+                .and_then(|l| serde_json::to_value(l).ok()),
+            thread: serde_json::to_value(&event.thread).unwrap_or_default(),
+            user: event.user.as_deref().map(str::to_owned),
+            release: event.run.release.as_deref().map(str::to_owned),
+            environment: event.run.environment.as_deref().map(str::to_owned),
+            commit: event.run.commit().map(str::to_owned),
+            fingerprints: grouping
+                .fingerprints
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            grouping: grouping.explanation,
+            symbolicated: event.stack.as_ref().is_some_and(|stack| stack.symbolicated),
+            trace_id: None,
+            frames: frames(event),
+            breadcrumbs: breadcrumbs(event),
+            spans: spans(event),
+            tags: map(&event.tags),
+            contexts: map(&event.contexts),
+        }
+    }
+}
+
+fn frames(event: &Event) -> Vec<Value> {
+    let frames = event.stack.iter().flat_map(|stack| &stack.frames);
+    let frames = frames.map(|frame| {
+        serde_json::json!({
+            "function": frame.function,
+            "file": frame.file,
+            "line": frame.line,
+            "column": frame.column,
+            "in_app": frame.in_app,
+            "inlined": frame.inlined,
+            "module": frame.module.as_ref().map(|module| module_name(&module.path)),
+            "build_id": frame.module.as_ref().map(|module| &module.build_id),
+            "address": format!("{:#x}", frame.address),
+        })
+    });
+    frames.collect()
+}
+
+fn module_name(path: &str) -> &str {
+    Path::new(path)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or(path)
+}
+
+fn breadcrumbs(event: &Event) -> Vec<Value> {
+    let breadcrumbs = event.breadcrumbs.iter().map(|breadcrumb| {
+        serde_json::json!({
+            "timestamp": rfc3339(breadcrumb.at),
+            "level": breadcrumb.level,
+            "target": breadcrumb.target,
+            "message": breadcrumb.message,
+        })
+    });
+    breadcrumbs.collect()
+}
+
+fn spans(event: &Event) -> Vec<Value> {
+    let spans = event.spans.iter().map(|span| {
+        serde_json::json!({"name": span.name, "target": span.target, "fields": map(&span.fields)})
+    });
+    spans.collect()
+}
+
+fn map(pairs: &Pairs) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(key, value)| (key.to_string(), value.to_string()))
+        .collect()
+}
+
+fn values<T: Serialize>(items: &[T]) -> Vec<Value> {
+    items
+        .iter()
+        .filter_map(|item| serde_json::to_value(item).ok())
+        .collect()
+}
+
+/// How long ago something was, in the largest unit that says something.
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
+    let seconds = now.micros_since(at) / 1_000_000;
+    match seconds {
+        0..60 => format!("{seconds} s ago"),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..86_400 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+/// A number with its thousands apart.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_times_are_easy_to_read() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(ago(Timestamp(0), Timestamp(59_000_000)), "59 s ago");
+        assert_eq!(ago(Timestamp(0), Timestamp(7_200_000_000)), "2 h ago");
+        assert_eq!(ago(Timestamp(9), Timestamp(0)), "0 s ago");
+    }
+
+    #[test]
+    fn times_are_rfc_3339_in_utc() {
+        assert_eq!(
+            rfc3339(Timestamp(1_700_000_000_123_456)),
+            "2023-11-14T22:13:20.123456Z"
+        );
+        assert!(rfc3339(Timestamp(u64::MAX)).starts_with("9999-"));
+    }
+}

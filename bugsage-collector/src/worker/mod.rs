@@ -1,0 +1,3 @@
+//! Jobs that run beside the ingest path, one file each.
+
+pub mod cases;

@@ -1,0 +1,205 @@
+//! What keeps a decoded batch within its bounds, whatever the sender wrote.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use crate::event::{Event, Losses, Pairs, Run, Text};
+use crate::limits;
+use crate::stacktrace::{Frame, Module, StackTrace};
+
+use super::ItemError;
+
+/// A sequence on the wire of which at most `MAX` elements are kept, however many there are.
+///
+/// An element may take one byte on the wire and thirty in memory. So they are counted while they
+/// are read, and not after: a batch of nothing but elements costs no more than its content.
+pub(super) struct Bounded<T, const MAX: usize> {
+    kept: Vec<T>,
+    sent: usize,
+}
+
+impl<T, const MAX: usize> Bounded<T, MAX> {
+    /// The elements, where there are no more than there may be.
+    pub(super) fn within(self, what: &'static str) -> Result<Vec<T>, ItemError> {
+        within(what, MAX, self.sent)?;
+        Ok(self.kept)
+    }
+}
+
+impl<T, const MAX: usize> Default for Bounded<T, MAX> {
+    fn default() -> Self {
+        Vec::new().into()
+    }
+}
+
+impl<T, const MAX: usize> From<Vec<T>> for Bounded<T, MAX> {
+    fn from(elements: Vec<T>) -> Self {
+        Self {
+            sent: elements.len(),
+            kept: elements,
+        }
+    }
+}
+
+impl<T, const MAX: usize> FromIterator<T> for Bounded<T, MAX> {
+    fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
+        elements.into_iter().collect::<Vec<T>>().into()
+    }
+}
+
+impl<T: Serialize, const MAX: usize> Serialize for Bounded<T, MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.kept.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements<T, const MAX: usize>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Elements<T, MAX> {
+            type Value = Bounded<T, MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sequence")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut rest: A) -> Result<Self::Value, A::Error> {
+                let expected = rest.size_hint().unwrap_or(0).min(MAX);
+                let mut kept = Vec::with_capacity(expected);
+                let mut sent = 0;
+                while let Some(element) = rest.next_element()? {
+                    sent += 1;
+                    if sent <= MAX {
+                        kept.push(element);
+                    }
+                }
+                Ok(Bounded { kept, sent })
+            }
+        }
+
+        deserializer.deserialize_seq(Elements(PhantomData))
+    }
+}
+
+/// Turns away what there is too much of.
+pub(super) fn within(what: &'static str, limit: usize, value: usize) -> Result<(), ItemError> {
+    if value > limit {
+        Err(ItemError::OverLimit { what, limit, value })
+    } else {
+        Ok(())
+    }
+}
+
+/// What a batch takes once it is decoded: in memory, and about as much in a store.
+///
+/// Dictionaries let a byte on the wire stand for kilobytes. Both ends count what it stands for: the
+/// builder to stay below the limit, the decoder to turn away what is above.
+#[derive(Default)]
+pub(super) struct Budget {
+    used_bytes: usize,
+}
+
+impl Budget {
+    /// Counts an entry or item that goes in, whether there is room or not.
+    pub(super) fn count(&mut self, entry: &impl Size) {
+        self.used_bytes = self.used_bytes.saturating_add(entry.size_bytes());
+    }
+
+    /// Takes room for an entry or item, where there is enough.
+    pub(super) fn spend(&mut self, entry: &impl Size) -> Result<(), ItemError> {
+        let used_bytes = self.used_bytes.saturating_add(entry.size_bytes());
+        within("batch text", limits::BATCH_TEXT_BYTES_MAX, used_bytes)?;
+        self.used_bytes = used_bytes;
+        Ok(())
+    }
+
+    /// Whether an event of any size and its dictionary entries have room.
+    pub(super) fn has_room(&self) -> bool {
+        self.used_bytes + 2 * limits::EVENT_BYTES_MAX <= limits::BATCH_TEXT_BYTES_MAX
+    }
+}
+
+/// What a decoded thing takes by itself. What it shares with others is counted where it stands
+/// alone in a dictionary, except text, which a store writes out for every event.
+pub(super) trait Size {
+    fn size_bytes(&self) -> usize;
+}
+
+/// The two counters before what an `Arc` holds.
+const ARC_BYTES: usize = 16;
+
+impl Size for Text {
+    fn size_bytes(&self) -> usize {
+        size_of::<Text>() + ARC_BYTES + self.len()
+    }
+}
+
+impl Size for Arc<Module> {
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>() + ARC_BYTES + size_of::<Module>()
+    }
+}
+
+impl Size for Arc<Frame> {
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>() + ARC_BYTES + size_of::<Frame>()
+    }
+}
+
+impl Size for Arc<StackTrace> {
+    fn size_bytes(&self) -> usize {
+        let frames = self.frames.len() * size_of::<Arc<Frame>>();
+        size_of::<Self>() + ARC_BYTES + size_of::<StackTrace>() + frames
+    }
+}
+
+impl Size for Pairs {
+    fn size_bytes(&self) -> usize {
+        let pairs = self.iter().map(|(k, v)| 32 + k.len() + v.len());
+        size_of::<Self>() + pairs.sum::<usize>()
+    }
+}
+
+impl Size for Run {
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>() + length(&self.release) + length(&self.environment) + self.sdk.len()
+    }
+}
+
+impl Size for Losses {
+    fn size_bytes(&self) -> usize {
+        let dropped = self.dropped.iter().map(|(reason, _)| 48 + reason.len());
+        size_of::<Self>() + dropped.sum::<usize>()
+    }
+}
+
+impl Size for Event {
+    fn size_bytes(&self) -> usize {
+        let errors = self.errors.iter();
+        let errors = errors.map(|e| 32 + e.message.len() + length(&e.type_name));
+        let spans = self.spans.iter();
+        let spans = spans.map(|s| 32 + s.name.len() + s.target.len() + s.fields.size_bytes());
+        let crumbs = self.breadcrumbs.iter();
+        let crumbs = crumbs.map(|c| 64 + c.target.len() + c.message.len());
+        size_of::<Self>()
+            + 8 * self.deltas_us.len()
+            + self.message.len()
+            + self.location.as_ref().map_or(0, |l| l.file.len())
+            + length(&self.thread.name)
+            + length(&self.user)
+            + errors.sum::<usize>()
+            + spans.sum::<usize>()
+            + crumbs.sum::<usize>()
+            + self.tags.size_bytes()
+            + self.contexts.size_bytes()
+    }
+}
+
+fn length(text: &Option<Text>) -> usize {
+    text.as_ref().map_or(0, |text| text.len())
+}

@@ -1,0 +1,107 @@
+//! The command line, read into one [`Command`].
+
+use crate::bench;
+
+/// What `help` prints, and what follows a word that is not understood.
+pub(crate) const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  ci                     the whole gate, the same on a laptop and on a server
+  tidy                   the house rules that no other tool checks
+  bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, hook;
+                         --json prints one document, an object by name
+  help                   this text";
+
+/// One run of this program.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Command {
+    Ci,
+    Tidy,
+    Bench {
+        names: Vec<&'static str>,
+        json: bool,
+    },
+    Help,
+}
+
+impl Command {
+    /// Reads the words behind `cargo xtask`, or says in one line what is wrong with them.
+    pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let words: Vec<String> = words.into_iter().collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match *words.as_slice() {
+            [] => Err("no command given".to_owned()),
+            ["ci"] => Ok(Command::Ci),
+            ["tidy"] => Ok(Command::Tidy),
+            ["help" | "--help" | "-h"] => Ok(Command::Help),
+            ["bench", ref rest @ ..] => bench_of(rest),
+            ["ci" | "tidy" | "help", word, ..] => Err(format!("unexpected argument `{word}`")),
+            [word, ..] => Err(format!("unknown command `{word}`")),
+        }
+    }
+}
+
+fn bench_of(words: &[&str]) -> Result<Command, String> {
+    let mut names = Vec::new();
+    let mut json = false;
+    for &word in words {
+        if word == "--json" && !json {
+            json = true;
+        } else if word.starts_with('-') || !names.is_empty() {
+            return Err(format!("unexpected argument `{word}`"));
+        } else if let Some(name) = bench::NAMES.iter().find(|name| **name == word) {
+            names.push(*name);
+        } else {
+            let known = bench::NAMES.join(", ");
+            return Err(format!("unknown bench `{word}`, there are {known}"));
+        }
+    }
+    if names.is_empty() {
+        names = bench::NAMES.to_vec();
+    }
+    Ok(Command::Bench { names, json })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, String> {
+        Command::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_bench_without_a_name_means_all_of_them() {
+        assert_eq!(
+            parse("bench --json"),
+            Ok(Command::Bench {
+                names: bench::NAMES.to_vec(),
+                json: true
+            })
+        );
+        assert_eq!(
+            parse("bench hook"),
+            Ok(Command::Bench {
+                names: vec!["hook"],
+                json: false
+            })
+        );
+    }
+
+    #[test]
+    fn a_word_that_is_not_understood_is_named() {
+        for (line, wrong) in [
+            ("", "no command given"),
+            ("cj", "unknown command `cj`"),
+            ("ci --fast", "unexpected argument `--fast`"),
+            (
+                "bench speed",
+                "unknown bench `speed`, there are codec, fingerprint, ingest, hook",
+            ),
+            ("bench hook codec", "unexpected argument `codec`"),
+            ("bench --json --json", "unexpected argument `--json`"),
+        ] {
+            assert_eq!(parse(line), Err(wrong.to_owned()), "{line}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The whole gate: every step in the order of its price, up to the first that fails.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::prerequisites;
+use crate::program::Program;
+use crate::tidy;
+
+/// The example that `bugsage demo` copies: a workspace of its own.
+const EXAMPLE: &str = "examples/order-service/Cargo.toml";
+
+/// One step of the gate.
+struct Step {
+    name: &'static str,
+    work: Work,
+}
+
+enum Work {
+    Prerequisites,
+    Tidy,
+    Run(Program),
+    /// Runs where the first program works, otherwise prints the advice and passes.
+    RunWhere(Program, Program, &'static str),
+}
+
+/// Runs all steps.
+pub(crate) fn run(root: &Path) -> Result<(), String> {
+    let started = Instant::now();
+    let steps = steps(root);
+    let mut skipped = Vec::new();
+    for step in &steps {
+        println!("== {}: {}", step.name, step.work.line());
+        let started = Instant::now();
+        let passed = step.work.run(root);
+        let took = seconds(started.elapsed());
+        match passed {
+            Ok(true) => println!("== {}: passed in {took}\n", step.name),
+            Ok(false) => {
+                println!("== {}: skipped\n", step.name);
+                skipped.push(step.name);
+            }
+            Err(reason) => {
+                let alone = step.work.line();
+                let name = step.name;
+                return Err(format!(
+                    "ci failed: {name} after {took}: {reason}; alone: {alone}"
+                ));
+            }
+        }
+    }
+    let took = seconds(started.elapsed());
+    let n_passed = steps.len() - skipped.len();
+    let skipped = match skipped.as_slice() {
+        [] => String::new(),
+        names => format!(", skipped: {}", names.join(", ")),
+    };
+    println!("ci passed: {n_passed} steps in {took}{skipped}");
+    Ok(())
+}
+
+fn steps(root: &Path) -> Vec<Step> {
+    let step = |name, work| Step { name, work };
+    let run = |name, program| step(name, Work::Run(program));
+    // A target folder of its own inside the main one, so that one cache keeps both.
+    let example_target = target(root).join("order-service");
+    let example = |args: &str| {
+        let args = format!("{args} --manifest-path {EXAMPLE} --workspace --locked");
+        Program::cargo(&args).variable("CARGO_TARGET_DIR", &example_target)
+    };
+    let strict = |program: Program| program.arg("--").arg("-D").arg("warnings");
+    vec![
+        step("prerequisites", Work::Prerequisites),
+        run("format", Program::cargo("fmt --check")),
+        run(
+            "format of the example",
+            Program::cargo(&format!("fmt --check --manifest-path {EXAMPLE}")),
+        ),
+        step("tidy", Work::Tidy),
+        run(
+            "clippy",
+            strict(Program::cargo(
+                "clippy --workspace --all-targets --all-features --locked",
+            )),
+        ),
+        run(
+            "docs",
+            Program::cargo("doc --workspace --no-deps --all-features --locked")
+                .variable("RUSTDOCFLAGS", "-D warnings"),
+        ),
+        run(
+            "tests",
+            Program::cargo("test --workspace --all-features --locked"),
+        ),
+        run(
+            "clippy of the example",
+            strict(example("clippy --all-targets")),
+        ),
+        run("tests of the example", example("test")),
+        step(
+            "dependencies",
+            Work::RunWhere(
+                Program::cargo("deny --version"),
+                Program::cargo("deny check bans licenses sources"),
+                "cargo-deny is not installed; get it with `cargo install --locked cargo-deny`",
+            ),
+        ),
+    ]
+}
+
+impl Work {
+    /// Does it; `false` says that there was nothing to do it with.
+    fn run(&self, root: &Path) -> Result<bool, String> {
+        match self {
+            Work::Prerequisites => prerequisites::ensure(root).map(|()| true),
+            Work::Tidy => tidy::run(root).map(|()| true),
+            Work::Run(program) => passes(program, root).map(|()| true),
+            Work::RunWhere(probe, program, _) if probe.works(root) => {
+                passes(program, root).map(|()| true)
+            }
+            Work::RunWhere(_, _, advice) => {
+                println!("{advice}");
+                Ok(false)
+            }
+        }
+    }
+
+    /// What to type to do this step alone.
+    fn line(&self) -> String {
+        match self {
+            // They are looked at by every run and cost nothing.
+            Work::Prerequisites => "cargo xtask ci".to_owned(),
+            Work::Tidy => "cargo xtask tidy".to_owned(),
+            Work::Run(program) | Work::RunWhere(_, program, _) => program.to_string(),
+        }
+    }
+}
+
+fn passes(program: &Program, root: &Path) -> Result<(), String> {
+    let status = program.status(root);
+    let status = status.map_err(|error| format!("it cannot be started: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(status.to_string())
+    }
+}
+
+fn target(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").filter(|target| !target.is_empty());
+    // `join` takes the right side whole where it is absolute.
+    root.join(target.map_or_else(|| "target".into(), PathBuf::from))
+}
+
+fn seconds(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds < 60 {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{} min {} s", seconds / 60, seconds % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_step_gives_its_reason() {
+        let here = Path::new(".");
+        let work = Work::Run(Program::new("sh", "-c").arg("exit 3"));
+
+        assert_eq!(work.run(here), Err("exit status: 3".to_owned()));
+        assert_eq!(work.line(), "sh -c 'exit 3'");
+    }
+
+    #[test]
+    fn a_step_without_its_tool_is_skipped_and_never_passed() {
+        let missing = Program::new("no-such-program-anywhere", "");
+        let work = Work::RunWhere(missing.clone(), missing, "get it somewhere");
+
+        assert_eq!(work.run(Path::new(".")), Ok(false));
+    }
+
+    #[test]
+    fn the_example_is_built_under_the_main_target_folder() {
+        let steps = steps(Path::new("/checkout"));
+        let lines: Vec<String> = steps.iter().map(|step| step.work.line()).collect();
+
+        let example = lines.iter().find(|line| line.contains("cargo test --man"));
+        let example = example.expect("the example is tested");
+        assert!(example.contains("/order-service cargo test"), "{example}");
+        assert!(example.ends_with("--workspace --locked"), "{example}");
+    }
+
+    #[test]
+    fn times_are_read_at_a_glance() {
+        assert_eq!(seconds(Duration::from_millis(1_250)), "1.2 s");
+        assert_eq!(seconds(Duration::from_secs(187)), "3 min 7 s");
+    }
+}
