@@ -259,7 +259,14 @@ fn named(rest: &str, at: usize) -> Option<Found> {
     value = value.strip_prefix("Some(").unwrap_or(value);
     let unescaped = value.trim_start_matches('\\');
     let quote = unescaped.chars().next().filter(|c| *c == '"' || *c == '\'');
-    let start = rest.len() - unescaped.len() + usize::from(quote.is_some());
+    let mut start = rest.len() - unescaped.len() + usize::from(quote.is_some());
+    // `authorization=Bearer abc`: the scheme is no secret, what follows it is.
+    let scheme_bytes = if quote.is_none() {
+        scheme(&rest[start..])
+    } else {
+        0
+    };
+    start += scheme_bytes;
     let value = &rest[start..];
     let length = match quote {
         Some(quote) => value.find(quote).unwrap_or(value.len()),
@@ -278,7 +285,7 @@ fn named(rest: &str, at: usize) -> Option<Found> {
     let is_random = value.len() >= 8 && value.bytes().any(|b| b.is_ascii_digit());
     let is_secret = match secrecy {
         Secrecy::Always => true,
-        Secrecy::WhereRandom => is_assigned || quote.is_some() || is_random,
+        Secrecy::WhereRandom => is_assigned || quote.is_some() || is_random || scheme_bytes > 0,
     };
     let is_empty = value.is_empty() || matches!(value, "None" | "null" | "true" | "false");
     (is_secret && !is_empty).then_some(Found {
@@ -286,6 +293,25 @@ fn named(rest: &str, at: usize) -> Option<Found> {
         end: at + start + length,
         mark: SECRET,
     })
+}
+
+/// How long the scheme of an `Authorization` header is that a value begins with, its blank
+/// counted (RFC 9110, section 11); zero where there is none.
+fn scheme(value: &str) -> usize {
+    const SCHEMES: &[&str] = &["bearer ", "basic ", "digest ", "token ", "negotiate "];
+    let is_start = |scheme: &&&str| {
+        let start = value.get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    SCHEMES
+        .iter()
+        .find(is_start)
+        .map_or(0, |scheme| scheme.len())
+}
+
+/// Whether a name says that its value is secret, whatever the value looks like.
+pub fn is_secret_name(name: &str) -> bool {
+    secret_name(name).is_some()
 }
 
 /// How sure a name makes it that its value is secret.

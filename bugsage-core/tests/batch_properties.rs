@@ -136,7 +136,12 @@ fn any_run(id: u8) -> impl Strategy<Value = Arc<Run>> {
 /// An event without a run of its own.
 fn any_event() -> impl Strategy<Value = Event> {
     let kind = select(vec![EventKind::Panic, EventKind::Error, EventKind::Log]);
-    let numbers = (any::<[u8; 16]>(), 1..u64::MAX, any_time(), any_time());
+    let numbers = (
+        any::<[u8; 16]>(),
+        1..=limits::REPORTS_MAX as u64,
+        any_time(),
+        any_time(),
+    );
     let words = (
         any_text(),
         vec(any_error(), 0..=limits::ERRORS_MAX),

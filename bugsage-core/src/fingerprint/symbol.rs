@@ -14,6 +14,13 @@ pub fn normalize(symbol: &str) -> String {
     let symbol = &symbol[..symbol.floor_char_boundary(SYMBOL_BYTES_MAX)];
     let symbol = symbol.split(".llvm.").next().unwrap_or(symbol);
     let symbol = symbol.strip_suffix(".cold").unwrap_or(symbol);
+    if is_plain(symbol) {
+        // Most names of most stacks: nothing but a path, and perhaps a hash.
+        return match symbol.rsplit_once("::") {
+            Some((path, last)) if is_hash(last) => path.to_owned(),
+            _ => symbol.to_owned(),
+        };
+    }
     match rustc_demangle::try_demangle(symbol) {
         // Names made by an attacker may demangle to megabytes; the writer stops at the limit.
         Ok(demangled) => {
@@ -23,6 +30,18 @@ pub fn normalize(symbol: &str) -> String {
         }
         Err(_) => path(symbol, 0),
     }
+}
+
+/// Whether a name is a path of identifiers already: not mangled, without generics and closures.
+fn is_plain(symbol: &str) -> bool {
+    let is_mangled = ["_ZN", "ZN", "__ZN", "_R", "R", "__R"]
+        .iter()
+        .any(|p| symbol.starts_with(p));
+    let is_path = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b':' || b >= 0x80;
+    !is_mangled
+        && !symbol.starts_with(':')
+        && symbol.bytes().all(is_path)
+        && !symbol.contains(":::")
 }
 
 /// The crate that a normalized name begins with.
