@@ -19,7 +19,8 @@ const BREADCRUMBS_KEPT: usize = limits::BREADCRUMBS_MAX;
 pub(crate) const SPANS_TOLD: usize = limits::SPANS_MAX;
 
 thread_local! {
-    static ENTERED: RefCell<Vec<Arc<OpenSpan>>> = const { RefCell::new(Vec::new()) };
+    /// With the number that the registry knows each by.
+    static ENTERED: RefCell<Vec<(u64, Arc<OpenSpan>)>> = const { RefCell::new(Vec::new()) };
     static BREADCRUMBS: RefCell<Ring> = const { RefCell::new(Ring::new()) };
     /// Whether this thread is BugSage's own, whose doings are not reported.
     static OURS: Cell<bool> = const { Cell::new(false) };
@@ -101,19 +102,21 @@ pub(crate) fn thread_is_ours() -> bool {
     OURS.try_with(Cell::get).unwrap_or(false)
 }
 
-pub(crate) fn enter(span: Arc<OpenSpan>) {
+pub(crate) fn enter(number: u64, span: Arc<OpenSpan>) {
     let _ = ENTERED.try_with(|entered| {
         if let Ok(mut entered) = entered.try_borrow_mut() {
-            entered.push(span);
+            entered.push((number, span));
         }
     });
 }
 
-pub(crate) fn exit(span: &Arc<OpenSpan>) {
+/// Leaves a span, by its number alone: a thread that panicked under the registry's lock leaves its
+/// spans too, and asking the registry then would panic again and abort.
+pub(crate) fn exit(number: u64) {
     let left = ENTERED.try_with(|entered| {
         let mut entered = entered.try_borrow_mut().ok()?;
         // Guards may be dropped in any order.
-        let at = entered.iter().rposition(|known| Arc::ptr_eq(known, span))?;
+        let at = entered.iter().rposition(|(known, _)| *known == number)?;
         Some(entered.remove(at))
     });
     // Dropped here, outside the borrow: it may be the last reference.
@@ -123,7 +126,10 @@ pub(crate) fn exit(span: &Arc<OpenSpan>) {
 /// The innermost span that this thread has entered.
 pub(crate) fn current() -> Option<Arc<OpenSpan>> {
     ENTERED
-        .try_with(|entered| entered.try_borrow().ok()?.last().cloned())
+        .try_with(|entered| {
+            let entered = entered.try_borrow().ok()?;
+            entered.last().map(|(_, span)| span.clone())
+        })
         .ok()
         .flatten()
 }
@@ -307,12 +313,12 @@ mod tests {
     fn breadcrumbs_follow_the_span_to_another_thread() {
         let root = OpenSpan::new("request", "t", Vec::new(), None);
         let child = OpenSpan::new("query", "t", Vec::new(), Some(root.clone()));
-        enter(root.clone());
+        enter(1, root.clone());
         add_breadcrumb(crumb("before"));
-        exit(&root);
+        exit(1);
 
         let seen = std::thread::spawn(move || {
-            enter(child);
+            enter(2, child);
             add_breadcrumb(crumb("after"));
             crumbs(current().as_ref())
         });
@@ -348,12 +354,12 @@ mod tests {
         std::thread::spawn(|| {
             let outer = OpenSpan::new("outer", "t", Vec::new(), None);
             let inner = OpenSpan::new("inner", "t", Vec::new(), Some(outer.clone()));
-            enter(outer.clone());
+            enter(1, outer.clone());
             set_tag("region", "outer");
-            enter(inner.clone());
+            enter(2, inner);
             set_tag("region", "inner");
             set_user("u1");
-            exit(&outer);
+            exit(1);
 
             let mut tags = Vec::new();
             let mut users = Vec::new();

@@ -112,10 +112,14 @@ impl Builder {
             .or_else(|| variable("BUGSAGE_DSN"))
             .ok_or(InitError::MissingDsn)?;
         let dsn: Dsn = dsn.parse()?;
+        if client::active().is_some() {
+            return Err(InitError::AlreadyActive);
+        }
         let client: &'static Client = Box::leak(Box::new(Client::new(
             self.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT),
         )));
         if !client::activate(client) {
+            // Two threads at once: what this one has set aside stays unused.
             return Err(InitError::AlreadyActive);
         }
         let started_at = client::now();

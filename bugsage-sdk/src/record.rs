@@ -4,6 +4,7 @@
 //! Read again by the shipping thread. The reader trusts nothing: a record may be torn.
 
 use bugsage_core::event::{EventKind, Level};
+use bugsage_core::limits::CUT;
 
 /// Room for one report. The largest parts are 128 return addresses (1 KiB), a message of up to
 /// 8 KiB, and spans and breadcrumbs in what is left.
@@ -38,16 +39,24 @@ impl<'a> Writer<'a> {
         self.put(&value.to_le_bytes());
     }
 
-    /// A text of at most `bytes_max` bytes and of at most 64 KiB.
+    /// A text of at most `bytes_max` bytes and of at most 64 KiB; a longer one says that it was
+    /// cut.
     pub(crate) fn text(&mut self, text: &str, bytes_max: usize) {
         let room = self
             .room()
             .saturating_sub(2)
             .min(bytes_max)
             .min(usize::from(u16::MAX));
-        let end = text.floor_char_boundary(room);
-        self.u16(end as u16);
+        let (end, mark) = if text.len() <= room {
+            (text.len(), "")
+        } else if room < CUT.len() {
+            (0, "")
+        } else {
+            (text.floor_char_boundary(room - CUT.len()), CUT)
+        };
+        self.u16((end + mark.len()) as u16);
         self.put(&text.as_bytes()[..end]);
+        self.put(mark.as_bytes());
     }
 
     /// Leaves room for a count that is known only later.
@@ -162,12 +171,12 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_cut_at_a_character() {
-        let mut buffer = [0; 6];
+        let mut buffer = [0; 8];
         let mut writer = Writer::new(&mut buffer);
         writer.text("éé€", 100);
         writer.u64(1);
 
-        assert_eq!(Reader::new(&buffer).text(), Some("éé"));
+        assert_eq!(Reader::new(&buffer).text(), Some("é…"));
     }
 
     proptest! {

@@ -138,7 +138,7 @@ pub(crate) fn format_bounded(bytes_max: usize, arguments: fmt::Arguments<'_>) ->
 
 /// Runs code of the app that must not take us along when it panics. Under `panic = "abort"`
 /// nothing can be contained.
-fn contained<T>(run: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn contained<T>(run: impl FnOnce() -> T) -> Option<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).ok()
 }
 

@@ -152,6 +152,11 @@ fn write(
         &mut out,
         sighting.errors.iter().take(limits::ERRORS_MAX),
         |out, (type_name, message)| {
+            // A long chain leaves room for what comes after it: a record that ends too early
+            // cannot be read at all.
+            if out.room() < 8 << 10 {
+                return false;
+            }
             out.text(type_name, limits::NAME_BYTES_MAX);
             out.text(message, 2 << 10);
             true
@@ -165,7 +170,9 @@ fn write(
 fn write_scopes(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::OpenSpan>>) {
     let count_at = out.reserve_count();
     let mut count = 0;
-    let mut first_user: Option<Box<str>> = None;
+    // On the stack: the hook allocates nothing.
+    let mut user = [0; limits::NAME_BYTES_MAX];
+    let mut user_bytes = 0;
     context::read_scopes(
         current,
         |key, value| {
@@ -175,14 +182,16 @@ fn write_scopes(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::O
                 count += 1;
             }
         },
-        |user| {
-            if first_user.is_none() {
-                first_user = Some(user.into());
+        |name| {
+            if user_bytes == 0 {
+                user_bytes = name.floor_char_boundary(user.len());
+                user[..user_bytes].copy_from_slice(&name.as_bytes()[..user_bytes]);
             }
         },
     );
     out.set_count(count_at, count);
-    out.text(first_user.as_deref().unwrap_or(""), limits::NAME_BYTES_MAX);
+    let user = std::str::from_utf8(&user[..user_bytes]).unwrap_or("");
+    out.text(user, limits::NAME_BYTES_MAX);
 }
 
 fn write_spans(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::OpenSpan>>) {

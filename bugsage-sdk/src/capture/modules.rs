@@ -5,7 +5,13 @@ use std::sync::Arc;
 
 use bugsage_core::limits;
 use bugsage_core::stacktrace::Module;
-use object::{Object, ObjectSection, ReadCache};
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, ReadCache, SymbolKind};
+
+/// Symbols that are looked through in one module: more than the largest programs have.
+const SYMBOLS_MAX: usize = 4_000_000;
+
+/// Segments are loaded at multiples of at least this.
+const PAGE_BYTES: u64 = 4_096;
 
 /// A loaded file.
 pub(crate) struct LoadedModule {
@@ -15,6 +21,41 @@ pub(crate) struct LoadedModule {
 }
 
 impl LoadedModule {
+    /// The linker's names of the functions that addresses lie in, by one pass over the symbol
+    /// table; nothing of it stays in memory.
+    ///
+    /// Debug information with line tables alone names a function without its path. The symbol of
+    /// the function that was really called has the whole path, mangled.
+    pub(crate) fn function_names(&self, addresses: &[u64]) -> Vec<Option<String>> {
+        let mut names = vec![None; addresses.len()];
+        let Some(file) = File::open(&*self.module.path).ok() else {
+            return names;
+        };
+        let cache = ReadCache::new(file);
+        let Ok(file) = object::File::parse(&cache) else {
+            return names;
+        };
+        let Some(first) = file.segments().map(|segment| segment.address()).min() else {
+            return names;
+        };
+        // The file's first segment lies where the module was loaded.
+        let bias = self.module.base.wrapping_sub(first & !(PAGE_BYTES - 1));
+        let functions = file
+            .symbols()
+            .filter(|s| s.kind() == SymbolKind::Text && s.size() > 0);
+        for symbol in functions.take(SYMBOLS_MAX) {
+            let start = symbol.address().wrapping_add(bias);
+            for (address, name) in addresses.iter().zip(&mut names) {
+                // A return address may lie just behind a function whose last instruction is a call.
+                let within = address.wrapping_sub(1).wrapping_sub(start) < symbol.size();
+                if within && name.is_none() {
+                    *name = symbol.name().ok().map(str::to_owned);
+                }
+            }
+        }
+        names
+    }
+
     pub(crate) fn contains(&self, address: u64) -> bool {
         address
             .checked_sub(self.module.base)

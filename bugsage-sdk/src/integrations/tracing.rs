@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use bugsage_core::event::{EventKind, Level};
 use bugsage_core::limits;
+use bugsage_core::scrub;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::capture::error::{chain, format_bounded, level_of};
+use crate::capture::error::{chain, contained, format_bounded, level_of};
 use crate::capture::{Sighting, capture};
 use crate::client;
 use crate::context::{self, Crumb, OpenSpan};
@@ -43,7 +44,13 @@ where
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         let Some(span) = ctx.span(id) else { return };
-        let parent = span.parent().and_then(|parent| open_span(&parent));
+        let parent = if attributes.is_contextual() {
+            // Not from the registry: another layer may hold the parent's lock on this very thread,
+            // while it formats a value whose `Debug` opens a span.
+            context::current()
+        } else {
+            span.parent().and_then(|parent| open_span(&parent))
+        };
         let metadata = attributes.metadata();
         let open = OpenSpan::new(metadata.name(), metadata.target(), fields.0, parent);
         span.extensions_mut().insert(open);
@@ -59,14 +66,12 @@ where
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         if let Some(open) = ctx.span(id).and_then(|span| open_span(&span)) {
-            context::enter(open);
+            context::enter(id.into_u64(), open);
         }
     }
 
-    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        if let Some(open) = ctx.span(id).and_then(|span| open_span(&span)) {
-            context::exit(&open);
-        }
+    fn on_exit(&self, id: &Id, _ctx: Context<'_, S>) {
+        context::exit(id.into_u64());
     }
 
     fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {
@@ -103,11 +108,13 @@ where
     }
 }
 
-fn open_span<S>(span: &tracing_subscriber::registry::SpanRef<'_, S>) -> Option<Arc<OpenSpan>>
+/// `None` too where a panic of another layer has poisoned the span: asking the registry panics
+/// then, and that must not meet a thread that is unwinding already.
+fn open_span<S>(span: &SpanRef<'_, S>) -> Option<Arc<OpenSpan>>
 where
     S: for<'a> LookupSpan<'a>,
 {
-    span.extensions().get::<Arc<OpenSpan>>().cloned()
+    contained(|| span.extensions().get::<Arc<OpenSpan>>().cloned()).flatten()
 }
 
 /// The fields of a span.
@@ -148,6 +155,9 @@ impl Line {
     fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if field.name() == "message" {
             self.message = format_bounded(limits::MESSAGE_BYTES_MAX, value);
+        } else if scrub::is_secret_name(field.name()) {
+            // In a line of text nobody could tell any more where the value ends.
+            self.fields.push_str(&format!(" {}=[secret]", field.name()));
         } else if self.fields.len() < limits::MESSAGE_BYTES_MAX {
             self.fields.push_str(&format_bounded(
                 2 << 10,

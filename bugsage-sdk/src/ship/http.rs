@@ -7,6 +7,7 @@ use std::time::Duration;
 use bugsage_core::batch::Sealed;
 use bugsage_core::dsn::Dsn;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use rustls::crypto::CryptoProvider;
 use rustls_platform_verifier::BuilderVerifierExt;
 
 /// How long a connection may take to be made.
@@ -75,7 +76,7 @@ impl Http {
 
 /// A client that leaves the app's own TLS alone: the provider is passed, never installed.
 fn client() -> Option<reqwest::Client> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = provider()?;
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .ok()?
@@ -91,6 +92,17 @@ fn client() -> Option<reqwest::Client> {
         .pool_max_idle_per_host(1)
         .build()
         .ok()
+}
+
+/// The provider of the feature that is on, else the one that the app has installed.
+fn provider() -> Option<Arc<CryptoProvider>> {
+    #[cfg(feature = "ring")]
+    let provider = Some(Arc::new(rustls::crypto::ring::default_provider()));
+    #[cfg(all(feature = "aws-lc", not(feature = "ring")))]
+    let provider = Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    #[cfg(not(any(feature = "ring", feature = "aws-lc")))]
+    let provider = CryptoProvider::get_default().cloned();
+    provider
 }
 
 async fn read(mut response: reqwest::Response) -> Answer {

@@ -117,12 +117,15 @@ impl Shipper {
             }
             if progress.flush_wanted > self.flushing {
                 self.flushing = progress.flush_wanted;
-                // Somebody is waiting: try now, whatever went wrong before.
-                self.retry.reset_wait();
+                // Somebody is waiting: try now, unless the collector asked for a pause.
+                self.retry.hurry();
             }
             let is_flushing = self.flushing > progress.flush_done;
             self.read();
             self.seal(Instant::now(), is_flushing);
+            if self.pending.is_empty() {
+                self.symbolicator.rest();
+            }
             self.send(Instant::now());
             let is_done = self.is_idle();
             if is_flushing && is_done {

@@ -16,6 +16,8 @@ const ASKED_MAX: Duration = Duration::from_secs(300);
 pub(super) struct Retry {
     failures: u32,
     next: Option<Instant>,
+    /// Whether the collector asked for the wait.
+    is_asked: bool,
 }
 
 impl Retry {
@@ -31,9 +33,12 @@ impl Retry {
         *self = Self::default();
     }
 
-    /// Lets the next try happen at once, without forgetting how often it failed.
-    pub(super) fn reset_wait(&mut self) {
-        self.next = None;
+    /// Lets the next try happen at once, without forgetting how often it failed; unless it was the
+    /// collector that asked for the wait.
+    pub(super) fn hurry(&mut self) {
+        if !self.is_asked {
+            self.next = None;
+        }
     }
 
     /// `jitter` spreads the wait over its upper half, so that apps that failed together do not
@@ -45,6 +50,7 @@ impl Retry {
         let spread = chosen / 2 + chosen / 2 * u32::from(jitter) / 255;
         let wait = asked.map_or(spread, |asked| asked.min(ASKED_MAX).max(spread));
         self.next = now.checked_add(wait);
+        self.is_asked = asked.is_some();
     }
 }
 
@@ -78,5 +84,18 @@ mod tests {
         retry.failed(now, Some(Duration::from_secs(86_400)), 0);
 
         assert_eq!(retry.next_try(), Some(now + ASKED_MAX));
+    }
+
+    #[test]
+    fn a_flush_ends_a_wait_of_our_own_and_none_that_was_asked_for() {
+        let now = Instant::now();
+        let mut retry = Retry::default();
+
+        retry.failed(now, None, 255);
+        retry.hurry();
+        assert!(retry.may_try(now));
+        retry.failed(now, Some(Duration::from_secs(9)), 255);
+        retry.hurry();
+        assert!(!retry.may_try(now));
     }
 }

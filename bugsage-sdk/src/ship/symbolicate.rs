@@ -2,8 +2,8 @@
 //!
 //! Runs on the shipping thread only. The symbolizer reads all debug information of a module and
 //! keeps several times as much memory, so modules with more of it than [`DEBUG_BYTES_MAX`] are
-//! not resolved here: their addresses and build-id go out as they are. Its cache is given back
-//! once a report is through.
+//! not resolved here: their addresses and build-id go out as they are. Its memory is given back
+//! once nothing more waits to be resolved.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -33,6 +33,8 @@ pub(super) enum Ends {
 pub(super) struct Symbolicator {
     modules: Vec<LoadedModule>,
     known: HashMap<u64, Arc<[Frame]>>,
+    /// Whether the symbolizer holds debug information.
+    has_read: bool,
 }
 
 impl Symbolicator {
@@ -46,19 +48,11 @@ impl Symbolicator {
             // look at the list each time, a fraction of a millisecond on this thread.
             self.modules = modules::loaded();
         }
-        let mut all: Vec<Frame> = Vec::new();
-        for address in addresses {
-            let resolved = match self.known.get(address) {
-                Some(known) => known.clone(),
-                None => {
-                    let resolved: Arc<[Frame]> = self.resolve_one(*address).into();
-                    self.known.insert(*address, resolved.clone());
-                    resolved
-                }
-            };
-            all.extend_from_slice(&resolved);
-        }
-        backtrace::clear_symbol_cache();
+        self.learn(addresses);
+        let known = addresses
+            .iter()
+            .filter_map(|address| self.known.get(address));
+        let mut all: Vec<Frame> = known.flat_map(|frames| frames.iter().cloned()).collect();
         let symbolicated = all.iter().any(|frame| frame.line.is_some());
         if ends == Ends::Caller {
             let plumbing = all.iter().take_while(|frame| is_plumbing(frame)).count();
@@ -67,6 +61,46 @@ impl Symbolicator {
             }
         }
         frames::trim(all, symbolicated)
+    }
+
+    /// Gives the symbolizer's memory back. Reading the debug information again costs a part of a
+    /// second, so this is for when nothing more is at hand.
+    pub(super) fn rest(&mut self) {
+        if std::mem::take(&mut self.has_read) {
+            backtrace::clear_symbol_cache();
+        }
+    }
+
+    /// Resolves what is not known yet.
+    fn learn(&mut self, addresses: &[u64]) {
+        let mut unknown: Vec<u64> = addresses.to_vec();
+        unknown.retain(|address| !self.known.contains_key(address));
+        unknown.sort_unstable();
+        unknown.dedup();
+        self.has_read |= !unknown.is_empty();
+        for module in &self.modules {
+            let here: Vec<u64> = unknown
+                .iter()
+                .copied()
+                .filter(|a| module.contains(*a))
+                .collect();
+            if here.is_empty() {
+                continue;
+            }
+            for (address, name) in here.iter().zip(module.function_names(&here)) {
+                let mut frames = self.resolve_one(*address);
+                if let (Some(called), Some(name)) = (frames.last_mut(), name) {
+                    // The last is the function that was called; those before were inlined into it.
+                    called.function = Some(format!("{:#}", rustc_demangle::demangle(&name)).into());
+                }
+                self.known.insert(*address, frames.into());
+            }
+        }
+        for address in unknown {
+            if !self.known.contains_key(&address) {
+                self.known.insert(address, self.resolve_one(address).into());
+            }
+        }
     }
 
     fn resolve_one(&self, address: u64) -> Vec<Frame> {
