@@ -22,7 +22,7 @@ use crate::clock::SystemClock;
 use crate::dashboard::{self, Pages};
 use crate::ingest::{self, Ingest};
 use crate::store::Store;
-use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
+use crate::store::sqlite::{OpenOptions, Owner, SqliteStore, make_folder};
 use crate::worker::cases::CaseWorker;
 
 /// Connections that are open at the same time. An app's SDK needs one.
@@ -166,8 +166,7 @@ pub fn running_at(data: &Path) -> Option<SocketAddr> {
 }
 
 fn lock(data: &Path) -> anyhow::Result<File> {
-    std::fs::create_dir_all(data)
-        .with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    make_folder(data)?;
     let path = data.join("lock");
     let file = File::options()
         .create(true)

@@ -29,12 +29,17 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>
     };
     let number = id.parse().map_err(|_| not_found())?;
     let detail = pages.store.issue(&pages.scope, number).await?;
-    let event = match detail.issue.latest_event {
-        Some(event) => Some(pages.store.event(&pages.scope, event).await?.event),
-        None => None,
-    };
     let case = match detail.issue.case {
         Some(case) => Some(pages.store.case(&pages.scope, case).await?),
+        None => None,
+    };
+    // The event that was explained, so that stack, source and explanation fit; else the latest.
+    let explained = case
+        .as_ref()
+        .and_then(|case| case.evidence.as_ref())
+        .map(|e| e.report.event);
+    let event = match explained.or(detail.issue.latest_event) {
+        Some(event) => Some(pages.store.event(&pages.scope, event).await?.event),
         None => None,
     };
     let now = pages.clock.now();
@@ -69,7 +74,7 @@ fn heading(detail: &IssueDetail, now: Timestamp) -> Markup {
             div { dt { "users" } dd { (thousands(issue.users)) } }
             div { dt { "first seen" } dd { (parts::time(issue.first_seen, now)) } }
             div { dt { "last seen" } dd { (parts::time(issue.last_seen, now)) } }
-            div { dt { "since" } dd { (issue.first_release.as_deref().unwrap_or("–")) } }
+            div { dt { "since" } dd { (parts::release(issue.first_release.as_deref())) } }
         }
         (chart::hours(&detail.hours, now.0 / HOUR_US))
     }
@@ -106,7 +111,7 @@ fn why(case: Option<&Case>, now: Timestamp) -> Markup {
 
 fn explanation(analysis: &Analysis, evidence: Option<&Evidence>) -> Markup {
     html! {
-        p class="cause" { (analysis.root_cause) }
+        p class="cause" { (parts::prose(&analysis.root_cause)) }
         p { code { (analysis.file) ":" (analysis.line) }
             @if let Some(function) = &analysis.function { " in " code { (function) } }
             @if let Some(expression) = &analysis.expression { ", at " code { (expression) } }
@@ -140,7 +145,7 @@ fn event_sections(event: &Event, case: Option<&Case>, now: Timestamp) -> Markup 
     let sources = case.and_then(|case| case.evidence.as_ref());
     html! {
         section {
-            h2 { "Latest event" }
+            h2 { @if sources.is_some() { "The event that was explained" } @else { "Latest event" } }
             p { span class="message" { (event.message) } }
             (facts(event))
             @for error in event.errors.iter().skip(1) {

@@ -109,7 +109,7 @@ fn row(issue: &Issue, with_project: bool, now: Timestamp) -> Markup {
                 div { dt { "events" } dd { (thousands(issue.events)) } }
                 div { dt { "users" } dd { (thousands(issue.users)) } }
                 div { dt { "last seen" } dd { (parts::time(issue.last_seen, now)) } }
-                div { dt { "since" } dd { (issue.first_release.as_deref().unwrap_or("–")) } }
+                div { dt { "since" } dd { (parts::release(issue.first_release.as_deref())) } }
             }
         }
     }

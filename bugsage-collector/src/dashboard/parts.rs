@@ -74,3 +74,51 @@ pub(super) fn facts<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Mark
         }
     }
 }
+
+/// A release: in short, with the whole name behind it.
+pub(super) fn release(name: Option<&str>) -> Markup {
+    html! { @if let Some(name) = name { span title=(name) { (short_release(name)) } } @else { "–" } }
+}
+
+/// A release with no more than eight digits of its commit.
+fn short_release(name: &str) -> String {
+    const SHOWN_MAX: usize = 60;
+    let short = match name.rsplit_once('+') {
+        Some((version, commit)) => {
+            format!("{version}+{}", commit.chars().take(8).collect::<String>())
+        }
+        None => name.to_owned(),
+    };
+    short.chars().take(SHOWN_MAX).collect()
+}
+
+/// Prose in which code stands between backticks.
+pub(super) fn prose(text: &str) -> Markup {
+    html! {
+        @for (at, piece) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (piece) } } @else { (piece) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_shows_code_and_escapes_it() {
+        assert_eq!(
+            prose("`a<b>` is <0>").into_string(),
+            "<code>a&lt;b&gt;</code> is &lt;0&gt;"
+        );
+    }
+
+    #[test]
+    fn a_release_is_shown_with_a_short_commit() {
+        assert_eq!(
+            short_release("shop@1.0.0+0123456789abcdef"),
+            "shop@1.0.0+01234567"
+        );
+        assert_eq!(short_release("shop@1.0.0"), "shop@1.0.0");
+    }
+}

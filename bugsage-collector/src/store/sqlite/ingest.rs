@@ -1,12 +1,14 @@
 //! Writes a batch: once, whole, with everything that follows from it.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use bugsage_core::clock::Timestamp;
 
 use crate::group::regression;
 use crate::store::StoreError;
-use crate::store::model::{GroupedBatch, GroupedEvent, Receipt};
+use crate::store::model::{GroupedBatch, GroupedEvent, Receipt, StoredStack};
 
 use super::{cases, sql, unsigned};
 
@@ -37,6 +39,12 @@ pub(super) fn batch(
             duplicate: events,
         });
     }
+    for stack in distinct_stacks(&batch.events) {
+        tx.prepare_cached(
+            "insert or ignore into stacks (project, hash, document) values (?, ?, ?)",
+        )?
+        .execute(params![sql(project), stack.hash, &*stack.document])?;
+    }
     let mut receipt = Receipt::default();
     for event in &batch.events {
         if store_event(tx, project, event, batch.received_at)? {
@@ -56,6 +64,13 @@ pub(super) fn batch(
         }
     }
     Ok(receipt)
+}
+
+/// The stacks of a batch, each once: a thousand equal panics have one.
+fn distinct_stacks(events: &[GroupedEvent]) -> impl Iterator<Item = &StoredStack> {
+    let mut known = HashSet::new();
+    let stacks = events.iter().filter_map(|event| event.stack.as_ref());
+    stacks.filter(move |stack| known.insert(stack.hash))
 }
 
 /// Stores one event and counts it. False where its id was stored before.
@@ -98,12 +113,6 @@ fn store_event(
             "insert or ignore into fingerprints (project, fingerprint, issue) values (?, ?, ?)",
         )?
         .execute(params![sql(project), fingerprint, issue])?;
-    }
-    if let Some(stack) = &grouped.stack {
-        tx.prepare_cached(
-            "insert or ignore into stacks (project, hash, document) values (?, ?, ?)",
-        )?
-        .execute(params![sql(project), stack.hash, &*stack.document])?;
     }
     let document = serde_json::to_string(event)
         .map_err(|error| StoreError::Unavailable(format!("an event is no JSON: {error}")))?;

@@ -36,7 +36,7 @@ use super::model::{
 use super::scope::Scope;
 use super::{Store, StoreError};
 
-pub use open::{OpenOptions, Owner, SQLITE_VERSION_MIN};
+pub use open::{OpenOptions, Owner, SQLITE_VERSION_MIN, make_folder};
 use writer::Writer;
 
 /// Connections for reading. Queries are short; two cores have no use for more.

@@ -1,7 +1,7 @@
 //! Opens the database file: settings, schema, and what must be written again after a crash.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -17,6 +17,9 @@ pub const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
 /// How long a write waits for another process. Client commands hold the lock for milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The size that the log's file shrinks to once all of it was copied back.
+const LOG_FILE_BYTES_MAX: i64 = 64 << 20;
 
 /// Every migration, oldest first; its number is its place in this list, from 1.
 const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_first.sql")];
@@ -60,7 +63,7 @@ pub(super) fn for_writing(options: &OpenOptions) -> Result<(Connection, u32), St
             "SQLite {version} can corrupt the store: build with 3.51.3 or newer"
         )));
     }
-    make_folder(options)?;
+    make_folder(&options.folder)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = open(options, flags)?;
     connection
@@ -76,13 +79,21 @@ pub(super) fn for_writing(options: &OpenOptions) -> Result<(Connection, u32), St
     connection
         .pragma_update(None, "wal_autocheckpoint", 0)
         .map_err(unusable)?;
+    // A log that a long reader made large shrinks again.
+    connection
+        .pragma_update(None, "journal_size_limit", LOG_FILE_BYTES_MAX)
+        .map_err(unusable)?;
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .map_err(unusable)?;
     if options.owner == Owner::Server {
         // What the log holds may have been read back from memory after a sync that failed. Copying
         // it into the database and syncing that makes it safe before anything is acknowledged.
-        checkpoint(&connection).map_err(unusable)?;
+        let copied = copy_back(&connection, Copy::AndEmpty).map_err(unusable)?;
+        if !copied.is_whole() {
+            let reason = "another process holds the store open for long: end it and start again";
+            return Err(StoreError::Unusable(reason.to_owned()));
+        }
     }
     let version = migrate(&mut connection)?;
     Ok((connection, version))
@@ -95,9 +106,50 @@ pub(super) fn for_reading(options: &OpenOptions) -> Result<Connection, StoreErro
     Ok(connection)
 }
 
-/// Copies the log into the database, syncs, and empties the log as far as readers allow.
-pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
+/// How a log is copied back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copy {
+    /// Not at all: only to see how large it is.
+    Nothing,
+    /// As far as nobody reads it. Waits for no one.
+    WhatIsFree,
+    /// Wholly, waiting for readers, and the log is empty then.
+    AndEmpty,
+}
+
+/// What is in the log, in pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Log {
+    is_busy: bool,
+    pages: i64,
+    copied: i64,
+}
+
+impl Log {
+    /// Pages that are only in the log.
+    pub(super) fn waiting(self) -> i64 {
+        self.pages - self.copied
+    }
+
+    fn is_whole(self) -> bool {
+        !self.is_busy && self.waiting() == 0
+    }
+}
+
+/// Copies the log into the database and syncs.
+pub(super) fn copy_back(connection: &Connection, how: Copy) -> rusqlite::Result<Log> {
+    let pragma = match how {
+        Copy::Nothing => "pragma wal_checkpoint(noop)",
+        Copy::WhatIsFree => "pragma wal_checkpoint(passive)",
+        Copy::AndEmpty => "pragma wal_checkpoint(truncate)",
+    };
+    connection.prepare_cached(pragma)?.query_row([], |row| {
+        Ok(Log {
+            is_busy: row.get::<_, i64>(0)? != 0,
+            pages: row.get(1)?,
+            copied: row.get(2)?,
+        })
+    })
 }
 
 fn open(options: &OpenOptions, flags: OpenFlags) -> Result<Connection, StoreError> {
@@ -115,8 +167,8 @@ fn open(options: &OpenOptions, flags: OpenFlags) -> Result<Connection, StoreErro
     Ok(connection)
 }
 
-fn make_folder(options: &OpenOptions) -> Result<(), StoreError> {
-    let folder = &options.folder;
+/// Makes the data folder, for its owner only.
+pub fn make_folder(folder: &Path) -> Result<(), StoreError> {
     let cannot = |error| {
         StoreError::Unusable(format!(
             "cannot make the data folder {}: {error}",

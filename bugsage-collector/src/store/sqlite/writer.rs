@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::store::StoreError;
 
-use super::open::{Owner, checkpoint};
+use super::open::{self, Copy, Owner};
 
 /// Changes that may wait. Each is a batch whose memory the ingest path has bounded already.
 const WAITING_MAX: usize = 1_024;
@@ -26,8 +26,8 @@ const GROUP_MAX: usize = 256;
 /// How long one transaction may go on taking further changes.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(20);
 
-/// The log's size from which it is copied back: larger logs slow down every reader.
-const LOG_BYTES_MAX: u64 = 16 << 20;
+/// Pages of 4 KiB that may be only in the log: larger logs slow down every reader.
+const LOG_PAGES_MAX: i64 = 4_096;
 
 /// How long the writer may be idle before it copies a small log back too.
 const IDLE: Duration = Duration::from_secs(5);
@@ -171,13 +171,13 @@ fn write(
     waiting: &mpsc::Receiver<Box<dyn Change>>,
     state: &State,
 ) {
-    let mut log_is_empty = true;
+    let mut is_copied = true;
     loop {
         let first = match waiting.recv_timeout(IDLE) {
             Ok(first) => first,
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                if owner == Owner::Server && !log_is_empty && state.check().is_ok() {
-                    log_is_empty = copy_back(&connection, state);
+                if owner == Owner::Server && !is_copied && state.check().is_ok() {
+                    is_copied = copy_back(&connection, Copy::WhatIsFree, state) == 0;
                 }
                 continue;
             }
@@ -188,20 +188,23 @@ fn write(
         state.busy_since.store(since_start + 1, Ordering::Relaxed);
         let mut group = Vec::new();
         let committed = commit(&mut connection, first, waiting, &mut group, state);
-        log_is_empty = false;
+        is_copied = false;
         state
             .commit_us
             .store(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
         for change in group {
             change.answer(committed.clone());
         }
-        if owner == Owner::Server && committed.is_ok() && log_bytes(&connection) > LOG_BYTES_MAX {
-            copy_back(&connection, state);
+        if owner == Owner::Server && committed.is_ok() {
+            let waiting = copy_back(&connection, Copy::Nothing, state);
+            if waiting > LOG_PAGES_MAX {
+                copy_back(&connection, Copy::WhatIsFree, state);
+            }
         }
         state.busy_since.store(0, Ordering::Relaxed);
     }
     if owner == Owner::Server && state.check().is_ok() {
-        copy_back(&connection, state);
+        copy_back(&connection, Copy::AndEmpty, state);
     }
 }
 
@@ -249,21 +252,14 @@ fn judge(error: &rusqlite::Error, state: &State) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
 
-/// Copies the log into the database. True where nothing is left in it.
-fn copy_back(connection: &Connection, state: &State) -> bool {
-    match checkpoint(connection) {
-        Ok(()) => log_bytes(connection) == 0,
+/// Copies the log into the database, and tells how many pages are only in the log.
+fn copy_back(connection: &Connection, how: Copy, state: &State) -> i64 {
+    match open::copy_back(connection, how) {
+        Ok(log) => log.waiting(),
         // Acknowledged data is safe in the log; but a sync that failed is never tried again.
         Err(error) => {
             judge(&error, state);
-            false
+            0
         }
     }
-}
-
-fn log_bytes(connection: &Connection) -> u64 {
-    let Some(path) = connection.path() else {
-        return 0;
-    };
-    std::fs::metadata(format!("{path}-wal")).map_or(0, |metadata| metadata.len())
 }
