@@ -62,8 +62,8 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
 fn steps(root: &Path) -> Vec<Step> {
     let step = |name, work| Step { name, work };
     let run = |name, program| step(name, Work::Run(program));
-    // A target folder of its own inside the main one, so that one cache keeps both.
-    let example_target = target(root).join("order-service");
+    // Where the demo builds it too: its dependencies are the same.
+    let example_target = target(root).join("demo");
     let example = |args: &str| {
         let args = format!("{args} --manifest-path {EXAMPLE} --workspace --locked");
         Program::cargo(&args).variable("CARGO_TARGET_DIR", &example_target)
@@ -87,6 +87,19 @@ fn steps(root: &Path) -> Vec<Step> {
             "docs",
             Program::cargo("doc --workspace --no-deps --all-features --locked")
                 .variable("RUSTDOCFLAGS", "-D warnings"),
+        ),
+        run(
+            "sdk with the other crypto provider",
+            Program::cargo(
+                "check --package bugsage-sdk --no-default-features --features aws-lc --locked",
+            ),
+        ),
+        // The tests look at an app that aborts where it panics, and find it built.
+        run(
+            "aborting app",
+            Program::cargo(
+                "build --profile abort --package bugsage-tests --bin subject --no-default-features --locked",
+            ),
         ),
         run(
             "tests",

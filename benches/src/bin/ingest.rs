@@ -1,0 +1,163 @@
+//! How many events does a collector take, each acknowledged after its sync?
+//!
+//! The collector runs in its own process on the same machine, and so does this load tool; the CPU
+//! of both is told. All bodies are made before the clock runs. Afterwards the reports are counted
+//! in the issues: only what is visible there counts.
+
+use std::time::Instant;
+
+use anyhow::bail;
+use bugsage_benches::events::{Maker, Shape};
+use bugsage_benches::load::Collector;
+use bugsage_benches::{Figures, cpu_of, median, memory_kib};
+use bugsage_core::batch::BatchBuilder;
+use bugsage_core::clock::Timestamp;
+use bugsage_core::id::BatchId;
+
+/// A question to the collector.
+struct Mix {
+    name: &'static str,
+    words: &'static str,
+    shape: Shape,
+    events_per_batch: usize,
+    batches: usize,
+    connections: usize,
+}
+
+const FULL: Shape = Shape {
+    frames: 60,
+    breadcrumbs: 20,
+    tags: 10,
+    bugs: 500,
+};
+const LIGHT: Shape = Shape {
+    frames: 60,
+    breadcrumbs: 5,
+    tags: 0,
+    bugs: 500,
+};
+
+const MIXES: [Mix; 3] = [
+    Mix {
+        name: "single",
+        words: "one event a request",
+        shape: FULL,
+        events_per_batch: 1,
+        batches: 8_000,
+        connections: 32,
+    },
+    Mix {
+        name: "batched",
+        words: "full events, 100 a batch",
+        shape: FULL,
+        events_per_batch: 100,
+        batches: 250,
+        connections: 8,
+    },
+    Mix {
+        name: "light",
+        words: "5 breadcrumbs, 500 a batch",
+        shape: LIGHT,
+        events_per_batch: 500,
+        batches: 120,
+        connections: 8,
+    },
+];
+
+fn bodies(mix: &Mix, seed: u64) -> Vec<Vec<u8>> {
+    let mut maker = Maker::new(mix.shape, seed);
+    let bodies = (0..mix.batches).map(|number| {
+        let mut batch = BatchBuilder::new();
+        (0..mix.events_per_batch).for_each(|_| batch.push(&maker.event()));
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&(seed << 40 | number as u64).to_be_bytes());
+        batch
+            .seal(BatchId::new(Timestamp(1_790_000_000_000_000), random))
+            .bytes
+    });
+    bodies.collect()
+}
+
+fn main() -> anyhow::Result<()> {
+    let mut figures = Figures::default();
+    for mix in &MIXES {
+        let collector = Collector::start()?;
+        let idle_kib = memory_kib(collector.pid(), "VmRSS");
+        let disk_before = collector.disk_bytes();
+        let mut rates = Vec::new();
+        let (mut server_cpu, mut load_cpu, mut wall) = (0.0, 0.0, 0.0);
+        // Rounds into the same store: the later ones meet what the earlier ones left.
+        for round in 0..3 {
+            let bodies = bodies(mix, round + 1);
+            let before = (cpu_of(collector.pid()), cpu_of(std::process::id()));
+            let begun = Instant::now();
+            let refused: usize = std::thread::scope(|scope| {
+                let clients = (0..mix.connections).map(|client| {
+                    let (collector, bodies) = (&collector, &bodies);
+                    scope.spawn(move || {
+                        let mut connection = collector.connect()?;
+                        let mine = bodies.iter().skip(client).step_by(mix.connections);
+                        let mut refused = 0;
+                        for body in mine {
+                            refused += usize::from(connection.post(body)? != 200);
+                        }
+                        Ok::<_, anyhow::Error>(refused)
+                    })
+                });
+                let clients: Vec<_> = clients.collect();
+                clients
+                    .into_iter()
+                    .map(|client| {
+                        client
+                            .join()
+                            .map_err(|_| anyhow::anyhow!("a client panicked"))?
+                    })
+                    .sum::<anyhow::Result<usize>>()
+            })?;
+            let elapsed = begun.elapsed().as_secs_f64();
+            if refused > 0 {
+                bail!("{refused} batches were refused");
+            }
+            rates.push((mix.batches * mix.events_per_batch) as f64 / elapsed);
+            wall += elapsed;
+            server_cpu += (cpu_of(collector.pid()) - before.0).as_secs_f64();
+            load_cpu += (cpu_of(std::process::id()) - before.1).as_secs_f64();
+        }
+        let sent = 3 * mix.batches * mix.events_per_batch;
+        let counted = collector.counted()?;
+        if counted != sent as u64 {
+            bail!("{counted} of {sent} acknowledged events are visible");
+        }
+        let name = |what: &str| format!("{}_{what}", mix.name);
+        let disk = (collector.disk_bytes() - disk_before) as f64 / sent as f64;
+        figures.add(&name("events_per_s"), median(rates), mix.words);
+        figures.add(
+            &name("server_cpu_percent"),
+            server_cpu / wall * 100.0,
+            "of one core",
+        );
+        figures.add(
+            &name("load_cpu_percent"),
+            load_cpu / wall * 100.0,
+            "of one core, this tool",
+        );
+        figures.add(
+            &name("idle_mib"),
+            idle_kib as f64 / 1_024.0,
+            "resident before",
+        );
+        figures.add(
+            &name("peak_mib"),
+            memory_kib(collector.pid(), "VmHWM") as f64 / 1_024.0,
+            "resident at most",
+        );
+        figures.add(
+            &name("disk_bytes_per_event"),
+            disk,
+            "the whole data folder, log included",
+        );
+        collector.stop()?;
+    }
+    figures.print();
+    Ok(())
+}
