@@ -1,0 +1,114 @@
+//! What was acknowledged survives `kill -9`, and counts once.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::client::{Record, load};
+use crate::support::collector::{Collector, Folder};
+use crate::support::events::mixed;
+
+/// How often the collector is killed.
+const KILLS: u64 = 50;
+
+/// Connections that send at the same time, so that commits are shared.
+const CONNECTIONS: u64 = 4;
+
+/// Batches of one connection between two kills: what an hour of load would add up to is no more
+/// of a proof, only longer to count.
+const BATCHES_MAX: usize = 40;
+
+#[test]
+fn fifty_kills_under_load_lose_nothing_that_was_acknowledged() {
+    let seed = u64::from(std::process::id());
+    println!("seed {seed}");
+    let folder = Folder::new();
+    let project = folder.create_project("shop", None);
+    let record = Mutex::new(Record::default());
+    let mut collector = Collector::start_on(folder);
+
+    for kill in 0..KILLS {
+        let address = collector.address();
+        let is_over = AtomicBool::new(false);
+        let pause = Duration::from_millis(20 + mixed(seed ^ kill) % 130);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let seed = mixed(seed).wrapping_add(kill);
+                let (record, is_over) = (&record, &is_over);
+                load(
+                    address,
+                    &project.key,
+                    CONNECTIONS,
+                    BATCHES_MAX,
+                    seed,
+                    is_over,
+                    record,
+                );
+            });
+            thread::sleep(pause);
+            collector.end_at_once();
+            is_over.store(true, Ordering::Release);
+        });
+        collector = Collector::start_on(collector.kill());
+        let mut record = record.lock().expect("nobody panicked");
+        record.resend(&mut collector.client(), &project.key);
+    }
+
+    let record = record.into_inner().expect("nobody panicked");
+    println!("{} events acknowledged", record.events);
+    assert!(record.events > 10 * KILLS, "the load was none");
+    assert_eq!(by_bug(&collector.folder().issues()), record.acknowledged);
+    check_details(collector.folder(), &record);
+    check_file(collector.kill());
+}
+
+/// Reports of each issue, by the bug that its culprit names.
+fn by_bug(issues: &[Value]) -> BTreeMap<String, u64> {
+    let counts = issues
+        .iter()
+        .map(|issue| (bug(issue), number(issue, "events")));
+    counts.collect()
+}
+
+/// Counters and events are written together, so they say the same.
+fn check_details(folder: &Folder, record: &Record) {
+    let mut n_events = 0;
+    for issue in folder.issues() {
+        let id = number(&issue, "id");
+        let detail = folder.issue(id);
+        let releases = detail["releases"].as_array().expect("is a list");
+        let in_releases: u64 = releases.iter().map(|it| number(it, "events")).sum();
+        assert_eq!(in_releases, record.acknowledged[&bug(&issue)]);
+
+        let list = ["events", "list", "--limit", "10000", "--issue"];
+        let events = folder.json(&[&list[..], &[&id.to_string()]].concat());
+        let events = events.as_array().expect("is a list").clone();
+        let reports: u64 = events.iter().map(|it| number(it, "count")).sum();
+        assert_eq!(reports, record.acknowledged[&bug(&issue)]);
+        n_events += events.len() as u64;
+    }
+    assert_eq!(n_events, record.events);
+}
+
+fn check_file(folder: Folder) {
+    let file = folder.data().join("bugsage.db");
+    let connection = rusqlite::Connection::open(file).expect("can be opened");
+    let verdict: String = connection
+        .query_row("pragma integrity_check", [], |row| row.get(0))
+        .expect("can be read");
+    assert_eq!(verdict, "ok");
+}
+
+/// `bug3` of `shop::bug3::fail`.
+fn bug(issue: &Value) -> String {
+    let culprit = issue["culprit"].as_str().expect("is text");
+    culprit.split("::").nth(1).expect("is a path").to_owned()
+}
+
+fn number(document: &Value, name: &str) -> u64 {
+    document[name].as_u64().expect("is a number")
+}

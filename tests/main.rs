@@ -1,0 +1,24 @@
+//! The promises of BugSage, one file each, tested from outside over real processes.
+
+mod support;
+
+// The SDK, in the order in which a report travels.
+mod sdk_panics; // whatever panics is taken down
+mod sdk_hooks; // beside hooks of the app's own
+mod sdk_abort; // where a panic ends the process
+mod sdk_errors; // what the app hands over or logs
+mod sdk_context; // what surrounds a report
+mod sdk_start; // with good, wrong and no settings
+mod sdk_wire; // what goes over the wire, and how little
+mod sdk_delivery; // nothing is lost or sent twice without being counted
+mod sdk_shutdown; // the guard's time is bounded, whatever the network does
+#[cfg(feature = "aws-lc")]
+mod sdk_tls; // the app's own TLS stays its own
+
+// The collector, in the order in which a batch travels.
+mod collector_refusals; // bad input gets its reason and costs nobody else
+mod collector_memory; // whatever comes, memory is bounded
+mod collector_slow; // slow clients wait for themselves
+mod collector_once; // what comes twice counts once
+mod collector_crash; // what was acknowledged survives `kill -9`
+mod collector_disk; // an acknowledgement means a sync

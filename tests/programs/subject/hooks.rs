@@ -1,0 +1,41 @@
+//! Apps with a panic hook of their own.
+
+use std::panic::{self, catch_unwind};
+use std::process;
+use std::thread;
+use std::time::Duration;
+
+use crate::{add_layer, finish, start};
+
+/// A hook that was there first, and after its message does what it was told to do.
+pub(crate) fn chained(deed: &str) {
+    let deed = deed.to_owned();
+    panic::set_hook(Box::new(move |info| {
+        eprintln!("the chained hook: {}", info.payload_as_str().unwrap_or("?"));
+        match &*deed {
+            "exit" => process::exit(7),
+            "abort" => process::abort(),
+            "panic" => panic!("in the hook"),
+            "log" => tracing::error!("logged by the hook"),
+            "sleep" => thread::sleep(Duration::from_millis(300)),
+            _ => panic!("there is no deed {deed:?}"),
+        }
+    }));
+    let guard = start();
+    add_layer();
+    let _ = catch_unwind(|| panic!("the cause"));
+    finish(guard);
+}
+
+/// A hook from before the guard and one from after it, that calls what it found.
+pub(crate) fn order() {
+    panic::set_hook(Box::new(|_| eprintln!("the first hook")));
+    let guard = start();
+    let found = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        eprintln!("the last hook");
+        found(info);
+    }));
+    let _ = catch_unwind(|| panic!("the cause"));
+    finish(guard);
+}

@@ -1,0 +1,123 @@
+//! The app that the tests look at from outside: `subject SCENARIO [ARGUMENT]`.
+//!
+//! It tells what it sees on standard output, as `name: value` a line.
+
+mod panics;
+mod hooks;
+mod errors;
+mod context;
+mod layers;
+mod delivery;
+#[cfg(feature = "aws-lc")]
+mod tls;
+
+use std::time::{Duration, Instant};
+
+use bugsage_sdk::{Builder, Guard, Report};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+fn main() {
+    let scenario = std::env::args().nth(1).expect("a scenario is named");
+    match &*scenario {
+        "panic_in_main" => panics::in_main(),
+        "panic_in_thread" => panics::in_thread(),
+        "panic_payloads" => panics::payloads(),
+        "panic_with_long_message" => panics::with_long_message(),
+        "panic_in_inlined_call" => panics::in_inlined_call(),
+        "panic_on_small_stack" => panics::on_small_stack(),
+        "panic_resumed" => panics::resumed(),
+        "panic_in_hundred_threads" => panics::in_hundred_threads(),
+        "panic_many_times" => panics::many_times(),
+        "panic_in_drop" => panics::in_drop(),
+        "panic_in_extern_c" => panics::in_extern_c(),
+        "panic_caught_in_thread_local" => panics::caught_in_thread_local(),
+        "panic_in_thread_local" => panics::in_thread_local(),
+        "panic_in_task_of_many_threads" => panics::in_task_of_many_threads(),
+        "panic_in_task_of_one_thread" => panics::in_task_of_one_thread(),
+        "panic_in_task_after_await" => panics::in_task_after_await(),
+        "hook" => hooks::chained(&argument()),
+        "hook_order" => hooks::order(),
+        "capture_error" => errors::captured(),
+        "log_error" => errors::logged(),
+        "display_panics" => errors::display_panics(),
+        "long_chain" => errors::long_chain(),
+        "debug_panics" => errors::debug_panics(),
+        "context" => context::of_a_panic(&argument()),
+        "breadcrumbs" => context::breadcrumbs(),
+        "tags" => context::tags(),
+        "hold_lock" => layers::hold_lock(&argument()),
+        "secrets" => context::secrets(),
+        "nothing" => delivery::nothing(),
+        "messages" => delivery::messages(&argument()),
+        "drop_guard" => delivery::drop_guard(),
+        "flush_then_shutdown" => delivery::flush_then_shutdown(&argument()),
+        "before_send" => delivery::before_send(),
+        "forget_guard" => delivery::forget_guard(),
+        "two_guards" => delivery::two_guards(),
+        "two_lives" => delivery::two_lives(),
+        #[cfg(feature = "aws-lc")]
+        "tls" => tls::beside(&argument()),
+        _ => panic!("there is no scenario {scenario:?}"),
+    }
+}
+
+/// What was given to the scenario.
+fn argument() -> String {
+    std::env::args()
+        .nth(2)
+        .expect("the scenario has an argument")
+}
+
+/// The settings of every scenario; where reports go is in the environment.
+fn builder() -> Builder {
+    bugsage_sdk::builder()
+        .release("subject@1.2.3+0a1b2c3d")
+        .environment("test")
+        .shutdown_timeout(timeout())
+}
+
+fn start() -> Guard {
+    builder().init()
+}
+
+fn add_layer() {
+    tracing_subscriber::registry()
+        .with(bugsage_sdk::layer())
+        .init();
+}
+
+/// Long, unless a test wants to see it pass: delivery ends it.
+fn timeout() -> Duration {
+    let millis = std::env::var("SUBJECT_TIMEOUT_MS").ok();
+    let millis = millis.map(|millis| millis.parse().expect("is a number"));
+    Duration::from_millis(millis.unwrap_or(30_000))
+}
+
+/// Ends the SDK and tells what became of everything.
+fn finish(guard: Guard) {
+    tell_account("account", &guard.shutdown(timeout()));
+}
+
+fn tell_account(name: &str, report: &Report) {
+    let Report {
+        produced,
+        delivered,
+        spooled,
+        pending,
+        dropped,
+    } = report;
+    print!("{name}: produced={produced} delivered={delivered} spooled={spooled} pending={pending}");
+    for (reason, reports) in dropped {
+        print!(" dropped.{reason}={reports}");
+    }
+    println!();
+}
+
+/// Runs something and tells how long it took.
+fn tell_time<T>(name: &str, run: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let value = run();
+    println!("{name}: {}", started.elapsed().as_millis());
+    value
+}

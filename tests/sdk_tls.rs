@@ -1,0 +1,103 @@
+//! An app that has TLS of its own, or a choice still to make, is not disturbed by the SDK's.
+//!
+//! The subject has two crypto providers compiled in, so nothing can be chosen for it: whoever asks
+//! for the process's provider before one is installed fails.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+
+use crate::support::program::{Ended, subject};
+use crate::support::sink::Sink;
+
+/// A server over TLS with a certificate of its own, and the file that makes a subject trust it.
+struct TlsSink {
+    sink: Sink,
+    trusted: PathBuf,
+}
+
+impl TlsSink {
+    fn open(name: &str) -> Self {
+        let names = ["127.0.0.1".to_owned()];
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(names).expect("a certificate can be made");
+        // Other test runs may use the same folder at the same time.
+        let file = format!("{name}-{}.pem", std::process::id());
+        let trusted = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
+        std::fs::write(&trusted, cert.pem()).expect("the folder can be written");
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("is a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the versions are known")
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .expect("certificate and key belong together");
+        Self {
+            sink: Sink::with_tls(config),
+            trusted,
+        }
+    }
+}
+
+impl Drop for TlsSink {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.trusted);
+    }
+}
+
+/// Runs an app that installs a provider `never`, `before` or `after` the SDK, and checks that its
+/// report arrives over TLS.
+#[track_caller]
+fn reports_beside_an_app_that_installs(when: &str) -> Ended {
+    let server = TlsSink::open(when);
+
+    let program = subject("tls").arg(when).dsn(server.sink.dsn());
+    let ended = program.env("SSL_CERT_FILE", &server.trusted).run().well();
+
+    assert_eq!(&*server.sink.only_event().message, "over TLS");
+    ended
+}
+
+#[test]
+fn an_app_that_chose_no_provider_still_has_none() {
+    let ended = reports_beside_an_app_that_installs("never");
+
+    assert_eq!(ended.told("after the start"), "none");
+    assert_eq!(ended.told("at the end"), "none");
+}
+
+#[test]
+fn an_app_that_chose_another_provider_keeps_it() {
+    let ended = reports_beside_an_app_that_installs("before");
+
+    assert!(!ended.told("after the start").contains("none"), "{ended:?}");
+    assert_eq!(ended.told("at the end"), ended.told("after the start"));
+}
+
+#[test]
+fn an_app_may_choose_another_provider_later() {
+    let ended = reports_beside_an_app_that_installs("after");
+
+    assert_eq!(ended.told("after the start"), "none");
+    assert_ne!(ended.told("at the end"), "none");
+}
+
+#[test]
+fn a_server_that_nobody_vouches_for_gets_nothing() {
+    let server = TlsSink::open("untrusted");
+    let other = TlsSink::open("trusted-instead");
+
+    let program = subject("messages").arg("1").dsn(server.sink.dsn());
+    let ended = program
+        .env("SSL_CERT_FILE", &other.trusted)
+        .timeout(std::time::Duration::from_secs(2))
+        .run()
+        .well();
+
+    assert_eq!(ended.account("account").dropped_for("shutdown"), 1);
+    assert!(server.sink.received().is_empty());
+}

@@ -1,0 +1,24 @@
+//! What all stories stand on: programs as child processes, and servers that they report to.
+//!
+//! Everything here ends when it is dropped: a child is killed, a server's threads are joined.
+//! Stories wait for conditions, at most [`PATIENCE`]; how fast something is, benches say.
+
+pub(crate) mod program;
+pub(crate) mod sink;
+pub(crate) mod http;
+pub(crate) mod account;
+pub(crate) mod source;
+pub(crate) mod collector;
+pub(crate) mod client;
+pub(crate) mod events;
+pub(crate) mod repository;
+pub(crate) mod vfs;
+
+use std::time::Duration;
+
+/// How long anything may take before it counts as hung. Long, since test machines are slow and
+/// many stories run at once.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// By how much something that has a timeout may overrun it on a busy machine.
+pub(crate) const MARGIN: Duration = Duration::from_secs(3);
