@@ -1,3 +1,4 @@
+//! What an app links to report its panics and errors to BugSage.
 #![doc = include_str!("../README.md")]
 
 mod record;

@@ -9,6 +9,7 @@
 pub mod regression;
 
 use std::collections::HashMap;
+use std::io::BufWriter;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -93,22 +94,27 @@ impl Stacks {
     fn store(&mut self, stack: &Arc<StackTrace>) -> (Arc<StackTrace>, StoredStack) {
         let known = self.known.entry(Arc::as_ptr(stack)).or_insert_with(|| {
             let judged = Arc::new(judge(stack));
-            // A stack is plain data; JSON of it cannot fail.
-            let document = serde_json::to_string(&judged).unwrap_or_default();
-            let digest = Sha256::digest(document.as_bytes());
-            let mut hash = [0; 16];
-            hash.copy_from_slice(&digest[..16]);
-            (
-                stack.clone(),
-                judged,
-                StoredStack {
-                    hash,
-                    document: document.into(),
-                },
-            )
+            let stored = StoredStack {
+                hash: hash(&judged),
+                stack: judged.clone(),
+            };
+            (stack.clone(), judged, stored)
         });
         (known.1.clone(), known.2.clone())
     }
+}
+
+/// SHA-256 over the stack's JSON, cut to 128 bits. The text itself is made only for a stack that the
+/// store does not have.
+fn hash(stack: &StackTrace) -> [u8; 16] {
+    let mut digest = BufWriter::new(Sha256::new());
+    // Neither a hash nor plain data can fail to be written.
+    let _ = serde_json::to_writer(&mut digest, stack);
+    let mut hash = [0; 16];
+    if let Ok(digest) = digest.into_inner() {
+        hash.copy_from_slice(&digest.finalize()[..16]);
+    }
+    hash
 }
 
 fn judge(stack: &StackTrace) -> StackTrace {

@@ -28,9 +28,9 @@ use auth::KeyCache;
 /// Bodies that are read at the same time, each of up to 1 MiB.
 const BODIES_MAX: usize = 16;
 
-/// What all batches between decoding and commit may inflate to, in KiB: two of the largest, or
-/// thousands of ordinary ones.
-const INFLATED_KIB_MAX: usize = 2 * limits::BATCH_INFLATED_BYTES_MAX / 1_024;
+/// What all batches between decoding and commit may inflate to, in KiB: one of the largest, or
+/// hundreds of ordinary ones. A decoded batch takes a few times what it inflates to.
+const INFLATED_KIB_MAX: usize = limits::BATCH_INFLATED_BYTES_MAX / 1_024;
 
 /// How long a request waits for its turn at the decoder before it is told to come back.
 const TURN_MAX: Duration = Duration::from_secs(5);

@@ -1,8 +1,11 @@
 //! What goes into a store and comes out of it: plain data, no type of any database.
 
+use std::sync::Arc;
+
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::{Event, Losses, Text};
+use bugsage_core::event::{Event, Losses};
 use bugsage_core::id::{BatchId, CaseId, EventId};
+use bugsage_core::stacktrace::StackTrace;
 use bugsage_pipeline::case::State;
 
 /// A project to be made.
@@ -69,13 +72,13 @@ pub struct GroupedEvent {
     pub wants_case: bool,
 }
 
-/// A stack under the hash of its text.
+/// A stack under the hash of its JSON.
 #[derive(Debug, Clone)]
 pub struct StoredStack {
-    /// SHA-256 of the document, cut to 128 bits.
+    /// SHA-256 of the JSON, cut to 128 bits.
     pub hash: [u8; 16],
-    /// The stack as JSON.
-    pub document: Text,
+    /// The stack.
+    pub stack: Arc<StackTrace>,
 }
 
 /// What became of a batch.

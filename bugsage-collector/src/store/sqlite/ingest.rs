@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
 
 use bugsage_core::clock::Timestamp;
 
@@ -40,10 +41,7 @@ pub(super) fn batch(
         });
     }
     for stack in distinct_stacks(&batch.events) {
-        tx.prepare_cached(
-            "insert or ignore into stacks (project, hash, document) values (?, ?, ?)",
-        )?
-        .execute(params![sql(project), stack.hash, &*stack.document])?;
+        store_stack(tx, project, stack)?;
     }
     let mut receipt = Receipt::default();
     for event in &batch.events {
@@ -71,6 +69,22 @@ fn distinct_stacks(events: &[GroupedEvent]) -> impl Iterator<Item = &StoredStack
     let mut known = HashSet::new();
     let stacks = events.iter().filter_map(|event| event.stack.as_ref());
     stacks.filter(move |stack| known.insert(stack.hash))
+}
+
+fn store_stack(tx: &Connection, project: u64, stack: &StoredStack) -> Result<(), StoreError> {
+    let is_known = tx
+        .prepare_cached("select 1 from stacks where project = ? and hash = ?")?
+        .exists(params![sql(project), stack.hash])?;
+    if !is_known {
+        tx.prepare_cached("insert into stacks (project, hash, document) values (?, ?, ?)")?
+            .execute(params![sql(project), stack.hash, json(&stack.stack)?])?;
+    }
+    Ok(())
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::Unavailable(format!("an event is no JSON: {error}")))
 }
 
 /// Stores one event and counts it. False where its id was stored before.
@@ -114,8 +128,7 @@ fn store_event(
         )?
         .execute(params![sql(project), fingerprint, issue])?;
     }
-    let document = serde_json::to_string(event)
-        .map_err(|error| StoreError::Unavailable(format!("an event is no JSON: {error}")))?;
+    let document = json(event)?;
     tx.prepare_cached(
         "insert into events (project, id, issue, first_at, reports, stack, document) values (?, ?, ?, ?, ?, ?, ?)",
     )?
