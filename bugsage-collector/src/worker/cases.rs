@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bugsage_core::clock::{Clock, Timestamp};
-use bugsage_pipeline::case::Case;
+use bugsage_pipeline::case::{Case, State};
 use bugsage_pipeline::run::{self, Environment, Step};
 
 use crate::store::model::LeasedJob;
@@ -26,6 +26,9 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// How long a job rests after a failure, times the number of its tries.
 const REST: Duration = Duration::from_secs(10);
+
+/// How often one job may be taken: a stage that kills its worker must not do so for ever.
+const LEASES_MAX: u32 = 20;
 
 /// Stages that one job may run in a row; the states form no circle that is longer.
 const STAGES_MAX: u32 = 32;
@@ -75,6 +78,10 @@ impl CaseWorker {
             return Ok(false);
         };
         let mut case = self.store.case(&self.scope, lease.case).await?;
+        if lease.attempts >= LEASES_MAX {
+            let reason = format!("{LEASES_MAX} workers died or gave up on it: see the log");
+            return self.fail(&lease, case, reason).await;
+        }
         for _ in 0..STAGES_MAX {
             if case.subject.is_none() {
                 case.subject = Some(self.store.subject(&self.scope, case.issue).await?);
@@ -95,17 +102,14 @@ impl CaseWorker {
                     self.store.finish_job(&self.scope, &lease).await?;
                     return Ok(true);
                 }
-                Err(stopped) => {
+                Err(stopped) if stopped.is_retryable() => {
                     return self.give_back(&lease, &case, &stopped.to_string()).await;
                 }
+                Err(stopped) => return self.fail(&lease, case, stopped.to_string()).await,
             }
         }
-        self.give_back(
-            &lease,
-            &case,
-            "the case moved more often than it has stages",
-        )
-        .await
+        let reason = "the case moved more often than it has stages".to_owned();
+        self.fail(&lease, case, reason).await
     }
 
     /// Runs one stage off the async threads: it reads a repository.
@@ -126,6 +130,21 @@ impl CaseWorker {
     async fn save(&self, lease: &LeasedJob, case: &Case) -> Result<(), StoreError> {
         let until = later(self.clock.now(), LEASE);
         self.store.save_case(&self.scope, lease, case, until).await
+    }
+
+    /// Ends a case that no further try will help.
+    async fn fail(
+        &self,
+        lease: &LeasedJob,
+        mut case: Case,
+        reason: String,
+    ) -> Result<bool, StoreError> {
+        tracing::error!(case.id = %case.id, "case {} failed: {reason}", case.id);
+        // A case at rest stays as it is; only its job ends.
+        let _ = case.enter(State::Failed, self.clock.now(), self.scope.actor(), reason);
+        self.save(lease, &case).await?;
+        self.store.finish_job(&self.scope, lease).await?;
+        Ok(true)
     }
 
     async fn give_back(
