@@ -38,10 +38,20 @@ pub(crate) struct Progress {
     pub(crate) flush_wanted: u64,
     /// Number of the latest flush that is done.
     pub(crate) flush_done: u64,
+    /// From when on a flush has no time left for symbols: half of its timeout is for shipping.
+    symbols_until: Option<Instant>,
     /// Whether the thread is to end, once its flush is done or at once.
     pub(crate) stop: Stop,
     /// Whether it has ended.
     pub(crate) ended: bool,
+}
+
+impl Progress {
+    /// Whether somebody waits who has no time left for symbols.
+    pub(crate) fn is_past_symbols(&self, now: Instant) -> bool {
+        let is_flushing = self.flush_done < self.flush_wanted;
+        is_flushing && self.symbols_until.is_some_and(|until| until <= now)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -111,6 +121,7 @@ impl Client {
         let deadline = Instant::now().checked_add(timeout);
         let mut wanted = 0;
         self.change_progress(|progress| {
+            progress.symbols_until = Instant::now().checked_add(timeout / 2);
             progress.flush_wanted += 1;
             wanted = progress.flush_wanted;
             if progress.stop == Stop::No {

@@ -1,9 +1,10 @@
 //! Keeps the SDK alive, and delivers what is left when it is dropped.
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::client::{self, Client, Stop};
-use crate::ledger::Report;
+use crate::ledger::{Reason, Report};
 
 /// Keeps the SDK active. Bind it for the whole of `main`: `let _guard = bugsage_sdk::init();`.
 ///
@@ -71,8 +72,15 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(client) = self.client {
-            self.end(client.shutdown_timeout);
+        let Some(client) = self.client else { return };
+        let report = self.end(client.shutdown_timeout);
+        if let Some(lost) = report.dropped.get(Reason::Shutdown.as_str()) {
+            // Nobody reads the report of a guard that is dropped.
+            let timeout = client.shutdown_timeout;
+            let _ = writeln!(
+                io::stderr(),
+                "bugsage: {lost} reports could not be delivered within {timeout:?} and are lost"
+            );
         }
     }
 }

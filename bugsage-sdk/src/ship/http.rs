@@ -31,7 +31,36 @@ pub(super) enum Answer {
     /// Turned away for good.
     Refused,
     /// Nobody took it. `after` is how long the collector asked us to wait.
-    Later { after: Option<Duration> },
+    Later {
+        after: Option<Duration>,
+        trouble: Option<Trouble>,
+    },
+}
+
+/// What a person has to mend before anything arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Nobody answers at the address.
+    Unreachable,
+    /// The collector does not know the key.
+    Key,
+    /// The collector is older than this SDK.
+    Format,
+}
+
+impl Trouble {
+    /// What to do about it, in words.
+    pub(super) fn advice(self) -> &'static str {
+        match self {
+            Trouble::Unreachable => {
+                "no collector answers there; is it running, and is the address right?"
+            }
+            Trouble::Key => {
+                "the collector does not know the key: copy the DSN from `bugsage project list`"
+            }
+            Trouble::Format => "the collector is older than this SDK: update it",
+        }
+    }
 }
 
 pub(super) struct Http {
@@ -64,11 +93,20 @@ impl Http {
         });
         async move {
             let Some(request) = request else {
-                return Answer::Later { after: None };
+                return Answer::Later {
+                    after: None,
+                    trouble: None,
+                };
             };
             match request.send().await {
                 Ok(response) => read(response).await,
-                Err(_) => Answer::Later { after: None },
+                Err(error) => {
+                    let trouble = error.is_connect().then_some(Trouble::Unreachable);
+                    Answer::Later {
+                        after: None,
+                        trouble,
+                    }
+                }
             }
         }
     }
@@ -130,8 +168,16 @@ async fn read(mut response: reqwest::Response) -> Answer {
         400 | 413 => Answer::Refused,
         401 | 403 | 415 => Answer::Later {
             after: Some(after.unwrap_or(WAIT_FOR_PEOPLE)),
+            trouble: Some(if status == 415 {
+                Trouble::Format
+            } else {
+                Trouble::Key
+            }),
         },
-        _ => Answer::Later { after },
+        _ => Answer::Later {
+            after,
+            trouble: None,
+        },
     }
 }
 

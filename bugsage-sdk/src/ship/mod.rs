@@ -20,7 +20,7 @@ mod retry;
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ use crate::client::{self, Client, Stop};
 use crate::context;
 use crate::ledger::Reason;
 
-use http::{Answer, Http};
+use http::{Answer, Http, Trouble};
 use pending::{Due, Pending};
 use retry::Retry;
 use symbolicate::Symbolicator;
@@ -90,6 +90,8 @@ struct Shipper {
     flushing: u64,
     /// How many reports were lost when the collector was last told.
     losses_told: u64,
+    /// Whether a trouble was told already.
+    has_warned: bool,
 }
 
 impl Shipper {
@@ -105,6 +107,7 @@ impl Shipper {
             retry: Retry::default(),
             flushing: 0,
             losses_told: 0,
+            has_warned: false,
         }
     }
 
@@ -211,7 +214,9 @@ impl Shipper {
 
     /// Makes an event ready: resolved, cleaned, seen by the app's filter.
     fn prepare(&mut self, due: Due, reports: pending::Reports) -> Result<Event, Reason> {
-        let mut event = due.into_event(reports, &mut self.symbolicator);
+        let client = self.client;
+        let give_up = || client.progress().is_past_symbols(Instant::now());
+        let mut event = due.into_event(reports, &mut self.symbolicator, give_up);
         event.contexts.clone_from(&self.shipment.contexts);
         scrub::event(&mut event);
         let Some(before_send) = &self.shipment.before_send else {
@@ -280,11 +285,28 @@ impl Shipper {
                     self.client.ledger.dropped(Reason::Refused, sealed.reports);
                 }
             }
-            Answer::Later { after } => {
+            Answer::Later { after, trouble } => {
+                self.warn(trouble);
                 let jitter = self.client.random()[0];
                 self.retry.failed(Instant::now(), after, jitter);
             }
         }
+    }
+
+    /// Tells the first trouble that a person has to mend, once: somebody who has just set a DSN wants
+    /// to know why nothing arrives.
+    fn warn(&mut self, trouble: Option<Trouble>) {
+        let Some(trouble) = trouble.filter(|_| !self.has_warned) else {
+            return;
+        };
+        self.has_warned = true;
+        // Not `eprintln!`, which panics where standard error is closed.
+        let dsn = &self.shipment.dsn;
+        let _ = writeln!(
+            io::stderr(),
+            "bugsage: nothing arrives at {dsn:?}: {}",
+            trouble.advice()
+        );
     }
 
     fn is_idle(&self) -> bool {

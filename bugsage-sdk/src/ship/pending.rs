@@ -5,16 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::{
-    Breadcrumb, ErrorLink, Event, EventKind, Location, Run, SpanContext, Text, Thread,
-};
+use bugsage_core::event::{Breadcrumb, ErrorLink, Event, Location, Run, SpanContext, Text, Thread};
 use bugsage_core::id::EventId;
 use bugsage_core::limits;
 
 use crate::fold::{FoldTable, Ticket};
 use crate::record::{self, Reader};
 
-use super::symbolicate::{Ends, Symbolicator};
+use super::symbolicate::Symbolicator;
 
 /// How long the first report of a kind waits, so that a burst travels together.
 const HOLD_FIRST: Duration = Duration::from_millis(100);
@@ -140,7 +138,13 @@ impl Due {
         reports
     }
 
-    pub(super) fn into_event(self, reports: Reports, symbolicator: &mut Symbolicator) -> Event {
+    /// Makes the event, with its stack resolved unless `give_up` says that there is no time.
+    pub(super) fn into_event(
+        self,
+        reports: Reports,
+        symbolicator: &mut Symbolicator,
+        give_up: impl Fn() -> bool,
+    ) -> Event {
         let mut event = self.event;
         event.count = reports.count;
         event.last_at = reports.last_at;
@@ -150,12 +154,8 @@ impl Due {
             before = *time;
         }
         if !self.addresses.is_empty() {
-            let ends = if event.kind == EventKind::Panic {
-                Ends::Panic
-            } else {
-                Ends::Caller
-            };
-            event.stack = Some(Arc::new(symbolicator.resolve(&self.addresses, ends)));
+            let stack = symbolicator.resolve(&self.addresses, give_up);
+            event.stack = Some(Arc::new(stack));
         }
         event
     }
