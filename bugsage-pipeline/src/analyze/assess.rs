@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use bugsage_core::event::EventKind;
 use bugsage_core::panic_class::PanicClass;
 
+use crate::analyze::suspect::SuspectedBy;
 use crate::evidence::{Evidence, KnownBy, PlaceKnownBy};
 use crate::subject::Subject;
 
@@ -74,9 +75,10 @@ pub(crate) fn severity(
             Severity::Low
         },
         format!(
-            "{} in {} events",
+            "{} in {} event{}",
             if panicked { "a panic" } else { "an error" },
-            subject.events
+            subject.events,
+            if subject.events == 1 { "" } else { "s" }
         ),
     );
     if matches!(
@@ -106,7 +108,7 @@ pub(crate) fn severity(
             format!("{} users are affected", subject.users),
         );
     }
-    if panicked && thread == Some("main") {
+    if panicked && thread == Some("main") && !evidence.report.caught {
         raise(
             Severity::High,
             "the main thread panicked, which ends the process".into(),
@@ -126,13 +128,19 @@ pub(crate) struct Ground {
     pub(crate) traced: bool,
     pub(crate) proved: bool,
     pub(crate) secondary: bool,
-    pub(crate) suspect_confirmed: bool,
+    pub(crate) suspected_by: Option<SuspectedBy>,
     pub(crate) is_error: bool,
 }
 
+/// What every explanation begins with, and what no weight can take it out of.
+const PERCENT_AT_FIRST: i32 = 20;
+const PERCENT_MIN: i32 = 5;
+const PERCENT_MAX: i32 = 95;
+
 /// How sure the explanation is, from 0 to 1, with the reasons.
 pub(crate) fn confidence(evidence: &Evidence, ground: &Ground, reasons: &mut Vec<String>) -> f64 {
-    let mut percent = 20_i32;
+    let mut percent = PERCENT_AT_FIRST;
+    reasons.push(format!("confidence {percent}: to begin with"));
     let mut weigh = |points: i32, reason: &str| {
         percent += points;
         reasons.push(format!("confidence {points:+}: {reason}"));
@@ -161,7 +169,7 @@ pub(crate) fn confidence(evidence: &Evidence, ground: &Ground, reasons: &mut Vec
     }
     if ground.rivals > 0 {
         weigh(
-            -5,
+            -15,
             "other expressions at the same place can fail like this too",
         );
     }
@@ -171,11 +179,22 @@ pub(crate) fn confidence(evidence: &Evidence, ground: &Ground, reasons: &mut Vec
     if ground.proved {
         weigh(10, "the numbers prove that a check lets it through");
     }
-    if ground.suspect_confirmed {
-        weigh(5, "the releases confirm the suspect commit");
+    match ground.suspected_by {
+        Some(SuspectedBy::Releases) => weigh(5, "the releases confirm the suspect commit"),
+        Some(SuspectedBy::Blame) => {
+            weigh(-5, "nothing but blame speaks against the suspect commit")
+        }
+        Some(SuspectedBy::Removal) | None => {}
     }
     if ground.secondary {
         weigh(-40, "this panic is the echo of an earlier one");
     }
-    f64::from(percent.clamp(5, 95)) / 100.0
+    let within = percent.clamp(PERCENT_MIN, PERCENT_MAX);
+    if within != percent {
+        let points = within - percent;
+        reasons.push(format!(
+            "confidence {points:+}: it is kept from {PERCENT_MIN} to {PERCENT_MAX}"
+        ));
+    }
+    f64::from(within) / 100.0
 }

@@ -68,7 +68,7 @@ fn arguments_at(tree: &SourceTree<'_>, line: u32, called: &str) -> Option<Vec<St
     let mut calls = tree
         .candidates(&body, line)
         .into_iter()
-        .filter_map(|spot| match spot {
+        .filter_map(|reported| match reported.spot {
             Spot::Expr(Expr::MethodCall(call)) if call.method == called => Some(&call.args),
             Spot::Expr(Expr::Call(call)) => match &*call.func {
                 Expr::Path(path)

@@ -35,14 +35,14 @@ mod assess;
 use serde::{Deserialize, Serialize};
 
 use bugsage_core::event::EventKind;
-use bugsage_core::panic_class::{PanicClass, classify};
+use bugsage_core::panic_class::{Classified, PanicClass, classify};
 
 use crate::analyze::elsewhere::{Caller, Elsewhere, caller};
 use crate::analyze::scope::Scope;
 use crate::analyze::story::Story;
 use crate::analyze::syntax::{Body, SourceTree, Spot};
-use crate::analyze::value::View;
-use crate::evidence::{Evidence, Recorded, quote, simple_name};
+use crate::analyze::value::{Known, View};
+use crate::evidence::{Evidence, Recorded, Report, quote, simple_name};
 use crate::limits;
 use crate::repository::{Repository, RepositoryError};
 use crate::subject::Subject;
@@ -114,6 +114,8 @@ struct Seen {
     is_test: bool,
     sentences: Vec<String>,
     lines: Vec<SourceRef>,
+    /// The bindings that the cause is about.
+    names: Vec<String>,
     failing: Option<FailingSeen>,
     traced: bool,
     proved: bool,
@@ -163,6 +165,7 @@ pub fn analyze(
     let failing = seen.failing.as_ref();
     let ground = suspect::Ground {
         path: &place.path,
+        names: &seen.names,
         function: seen.function_lines.unwrap_or((place.line, place.line)),
         failing: failing.map_or((place.line, place.line), |failing| failing.lines),
         around: seen
@@ -184,7 +187,7 @@ pub fn analyze(
         traced: seen.traced,
         proved: seen.proved,
         secondary: !is_error && class.is_secondary(),
-        suspect_confirmed: suspected.as_ref().is_some_and(|(_, confirmed)| *confirmed),
+        suspected_by: suspected.as_ref().map(|(_, by)| *by),
         is_error,
     };
     let confidence = assess::confidence(evidence, &grounds, &mut reasons);
@@ -262,18 +265,23 @@ fn look(source: &SourceTree<'_>, evidence: &Evidence, context: &Context<'_>) -> 
             if class.is_secondary() {
                 story.say(words::meaning(class));
             }
+            if !failing.rivals.is_empty() {
+                doubt(&mut story, failing, report, &mut classified);
+            }
             cause::tell(&mut story, failing.spot, &classified);
         }
         None => general(evidence, class)
             .into_iter()
             .for_each(|sentence| story.say(sentence)),
     }
+    story.say_others(&report.other_messages);
     Seen {
         class: Some(class),
         function: Some(body.name()),
         function_lines: body.signature.map(|_| (body.first_line, body.last_line)),
         head_line: body.head_line(),
         is_test: body.is_test,
+        names: story.told.into_iter().collect(),
         sentences: story.sentences,
         lines: story
             .lines
@@ -281,16 +289,45 @@ fn look(source: &SourceTree<'_>, evidence: &Evidence, context: &Context<'_>) -> 
             .map(|line| source_ref(&place.path, *line, source.line(*line)))
             .collect(),
         failing: failing.map(|failing| FailingSeen {
-            text: match failing.spot {
-                Spot::Expr(expr) => source.text(expr),
-                Spot::Macro(mac) => source.text(mac),
-            },
+            text: text_of(source, failing.spot),
             lines: failing.spot.lines(),
             exact: failing.exact,
-            rivals: failing.rivals,
+            rivals: failing.rivals.len(),
         }),
         traced: story.traced,
         proved: story.proved,
+    }
+}
+
+/// Says that the report does not tell which of several expressions failed, and takes the numbers of
+/// the message for none of theirs.
+fn doubt(
+    story: &mut Story<'_, '_>,
+    failing: &panic_class::Failing<'_>,
+    report: &Report,
+    classified: &mut Classified<'_>,
+) {
+    let text = |spot: &Spot<'_>| format!("`{}`", text_of(story.tree(), *spot));
+    let mut all = vec![text(&failing.spot)];
+    all.extend(failing.rivals.iter().map(text));
+    all.dedup();
+    all.truncate(limits::VALUES_MAX);
+    let said = report.message.quote();
+    story.known = Known::doubtful();
+    story.say(format!(
+        "Several expressions here can have failed, and the report does not tell which: {}. The \
+         message was: {said}. If it was the first:",
+        all.join(", ")
+    ));
+    if panic_class::states_numbers(classified.class) {
+        classified.values.clear();
+    }
+}
+
+fn text_of(source: &SourceTree<'_>, spot: Spot<'_>) -> String {
+    match spot {
+        Spot::Expr(expr) => source.text(expr),
+        Spot::Macro(mac) => source.text(mac),
     }
 }
 
@@ -302,26 +339,20 @@ fn reporting<'a>(
 ) -> Option<panic_class::Failing<'a>> {
     let place = &evidence.place;
     let candidates = source.candidates(body, place.line);
-    let at_column = |spot: &&Spot<'a>| {
-        place.column == Some(spot.reported_at().column as u32 + 1)
-            && matches!(
-                spot,
-                Spot::Macro(_) | Spot::Expr(syn::Expr::Call(_) | syn::Expr::MethodCall(_))
-            )
-    };
-    let exact = candidates.iter().find(at_column);
-    let spot = exact.or_else(|| {
-        candidates.iter().find(|spot| {
-            matches!(
-                spot,
-                Spot::Macro(_) | Spot::Expr(syn::Expr::Call(_) | syn::Expr::MethodCall(_))
-            )
-        })
-    })?;
+    let mut calls = candidates.into_iter().filter(|reported| {
+        matches!(
+            reported.spot,
+            Spot::Macro(_) | Spot::Expr(syn::Expr::Call(_) | syn::Expr::MethodCall(_))
+        )
+    });
+    let exact = place
+        .column
+        .and_then(|column| calls.clone().find(|call| call.is_at(place.line, column)));
+    let reported = exact.or_else(|| calls.next())?;
     Some(panic_class::Failing {
-        spot: *spot,
+        spot: reported.spot,
         exact: exact.is_some(),
-        rivals: 0,
+        rivals: Vec::new(),
     })
 }
 
@@ -338,6 +369,7 @@ fn unread(evidence: &Evidence, class: PanicClass) -> Seen {
         is_test: false,
         sentences: general(evidence, class),
         lines: vec![source_ref(&place.path, place.line, text)],
+        names: Vec::new(),
         failing: None,
         traced: false,
         proved: false,

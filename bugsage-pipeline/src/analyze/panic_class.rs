@@ -7,7 +7,7 @@ use syn::{BinOp, Expr, Lit, Macro, UnOp};
 
 use bugsage_core::panic_class::{Classified, PanicClass, classify};
 
-use crate::analyze::syntax::{Body, SourceTree, Spot};
+use crate::analyze::syntax::{Body, Reported, SourceTree, Spot};
 use crate::evidence::Place;
 
 /// The piece of syntax that failed.
@@ -15,8 +15,8 @@ pub(crate) struct Failing<'a> {
     pub(crate) spot: Spot<'a>,
     /// Whether it begins at the very column that the panic names.
     pub(crate) exact: bool,
-    /// Whether others fit as well, such as the outer and the inner index of `grid[y][x]`.
-    pub(crate) rivals: usize,
+    /// Others that fit as well, such as the outer and the inner index of `grid[y][x]`.
+    pub(crate) rivals: Vec<Spot<'a>>,
 }
 
 /// Finds what failed at a place: what begins there and can fail in the way that the class says.
@@ -27,24 +27,54 @@ pub(crate) fn failing<'a>(
     classified: &Classified<'_>,
 ) -> Option<Failing<'a>> {
     let candidates = tree.candidates(body, place.line);
-    let at_column = |spot: &Spot<'a>| {
-        let column = spot.reported_at().column as u32 + 1;
-        place.column.is_none_or(|wanted| wanted == column)
+    let at_column = |reported: &Reported<'a>| {
+        place
+            .column
+            .is_some_and(|column| reported.is_at(place.line, column))
     };
-    let mut fitting: Vec<Spot<'a>> = candidates
+    let mut fitting: Vec<Reported<'a>> = candidates
         .into_iter()
-        .filter(|spot| fits(*spot, classified))
+        .filter(|reported| fits(reported.spot, classified))
         .collect();
-    let exact = fitting.iter().any(at_column) && place.column.is_some();
+    let exact = fitting.iter().any(at_column);
     if exact {
         fitting.retain(at_column);
     }
-    let rivals = fitting.len().saturating_sub(1);
-    fitting.first().map(|spot| Failing {
-        spot: *spot,
+    // A call fits because anything may happen inside of it; what indexes or computes fits by itself.
+    if fitting.iter().any(|reported| !is_mere_call(reported.spot)) {
+        fitting.retain(|reported| !is_mere_call(reported.spot));
+    }
+    let mut spots = fitting.into_iter().map(|reported| reported.spot);
+    Some(Failing {
+        spot: spots.next()?,
         exact,
-        rivals,
+        rivals: spots.collect(),
     })
+}
+
+fn is_mere_call(spot: Spot<'_>) -> bool {
+    match spot {
+        Spot::Expr(expr) => {
+            let called = matches!(expr, Expr::MethodCall(_) | Expr::Call(_));
+            called && !is_unwrap(expr) && !is_swap(expr)
+        }
+        Spot::Macro(_) => false,
+    }
+}
+
+/// Whether an explanation of the class states numbers that hold for one expression only.
+pub(crate) fn states_numbers(class: PanicClass) -> bool {
+    use PanicClass::*;
+    matches!(
+        class,
+        IndexOutOfBounds
+            | DequeIndex
+            | KeyNotFound
+            | SliceRange
+            | NotCharBoundary
+            | StrOutOfBounds
+            | StrRangeReversed
+    )
 }
 
 /// Whether a piece of syntax can fail in the way that a class says.

@@ -13,6 +13,7 @@ use crate::analyze::names::{mentions, names, unparenthesized};
 use crate::analyze::scope::{Checked, Condition, Origin};
 use crate::analyze::syntax::{Body, SourceTree};
 use crate::analyze::value::{Known, Value, View};
+use crate::evidence::Untrusted;
 use crate::limits;
 
 /// A root cause while it is being told.
@@ -29,7 +30,8 @@ pub(crate) struct Story<'s, 'a> {
     pub(crate) traced: bool,
     /// Whether the numbers prove that a check let the failing value through.
     pub(crate) proved: bool,
-    told: BTreeSet<String>,
+    /// The names that were followed.
+    pub(crate) told: BTreeSet<String>,
 }
 
 impl<'s, 'a> Story<'s, 'a> {
@@ -203,17 +205,38 @@ impl<'s, 'a> Story<'s, 'a> {
                 recorded.field.as_str() == name && recorded.span.as_str() == function
             });
         if let Some(recorded) = found {
-            let values: Vec<String> = recorded
-                .values
-                .iter()
-                .map(|value| format!("`{}`", value.quote()))
-                .collect();
-            let noun = if values.len() == 1 { "value" } else { "values" };
+            let mut values = recorded.values.iter().map(|value| match value.quote() {
+                text if text.is_empty() => "an empty text".to_owned(),
+                text => format!("`{text}`"),
+            });
+            let Some(own) = values.next() else { return };
+            let others: Vec<String> = values.collect();
+            let others = match others.as_slice() {
+                [] => String::new(),
+                others => format!(" (other events: {})", others.join(", ")),
+            };
             self.say(format!(
-                "The span recorded `{name}` with the {noun} {}.",
-                values.join(", ")
+                "In the explained event, the span recorded `{name}` as {own}{others}."
             ));
         }
+    }
+
+    /// Says, whatever else was said, that other events of the issue differ from the explained one:
+    /// nothing of what follows from its message need hold for them.
+    pub(crate) fn say_others(&mut self, messages: &[Untrusted]) {
+        if messages.is_empty() || self.sentences.is_empty() {
+            return;
+        }
+        let said: Vec<String> = messages
+            .iter()
+            .take(2)
+            .map(|message| format!("\"{}\"", message.quote()))
+            .collect();
+        let sentence = format!(
+            "All of this is about the explained event; others said {}.",
+            said.join(", ")
+        );
+        self.sentences.push(sentence);
     }
 
     /// What the caller on the stack passes for a parameter.

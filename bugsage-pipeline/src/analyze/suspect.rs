@@ -1,15 +1,16 @@
 //! Which commit brought the bug in.
 //!
-//! A commit is suspected for two reasons: it lies between the last release without the bug and the
-//! first one with it and changed the failing function, or it last changed a line that the cause rests
-//! on. Blame alone misses a commit that took a check away; the function's history finds it.
+//! A commit is suspected for three reasons: it lies between the last release without the bug and the
+//! first one with it and changed the failing function; or it took away a line of the function that
+//! names what the cause is about; or it last changed a line that the cause rests on. Blame alone misses
+//! a commit that took a check away; the function's history finds it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::Evidence;
-use crate::repository::{Commit, Repository, RepositoryError, Tree};
+use crate::evidence::{Evidence, quote};
+use crate::repository::{Change, Commit, Repository, RepositoryError, Tree};
 
 /// The commit that probably brought the bug in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct SuspectCommit {
 /// The lines that suspicion rests on.
 pub(crate) struct Ground<'a> {
     pub(crate) path: &'a str,
+    /// The bindings that the cause is about.
+    pub(crate) names: &'a [String],
     /// The failing function, or the failing line alone.
     pub(crate) function: (u32, u32),
     /// What failed.
@@ -37,9 +40,22 @@ pub(crate) struct Ground<'a> {
     pub(crate) around: Vec<u32>,
 }
 
+/// What speaks for a suspicion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SuspectedBy {
+    /// The commit lies among those that brought the bug in.
+    Releases,
+    /// It took away a line that names what the cause is about.
+    Removal,
+    /// It wrote lines that are there today.
+    Blame,
+}
+
 /// Points of suspicion.
 const IN_WINDOW_AND_FUNCTION: u32 = 100;
 const IN_WINDOW_AND_FILE: u32 = 20;
+/// More than all that blame can say.
+const TOOK_A_LINE_AWAY: u32 = 120;
 const WROTE_FAILING_LINE: u32 = 30;
 const WROTE_LINE_AROUND: u32 = 20;
 /// More than both of the above: what held before the last change of these lines may no longer hold.
@@ -48,20 +64,23 @@ const NEWEST_AUTHOR: u32 = 60;
 #[derive(Default)]
 struct Suspicion {
     points: u32,
-    confirmed: bool,
+    by: Option<SuspectedBy>,
     reasons: Vec<String>,
     commit: Option<Commit>,
 }
 
-/// Finds the commit that probably brought the bug in, and whether the releases confirm it.
+/// Finds the commit that probably brought the bug in, and what speaks for that.
 pub(crate) fn suspect(
     repository: &Repository,
     tree: &Tree,
     evidence: &Evidence,
     ground: &Ground<'_>,
-) -> Result<Option<(SuspectCommit, bool)>, RepositoryError> {
+) -> Result<Option<(SuspectCommit, SuspectedBy)>, RepositoryError> {
     let mut suspicions: BTreeMap<String, Suspicion> = BTreeMap::new();
     accuse_by_window(repository, tree, evidence, ground, &mut suspicions)?;
+    if suspicions.values().all(|suspicion| suspicion.by.is_none()) {
+        accuse_by_removal(repository, tree, ground, &mut suspicions)?;
+    }
     accuse_by_blame(repository, tree, evidence, ground, &mut suspicions)?;
 
     let mut accused: Vec<Suspicion> = suspicions.into_values().collect();
@@ -70,7 +89,7 @@ pub(crate) fn suspect(
         (other.points, date(other)).cmp(&(one.points, date(one)))
     });
     let Some(Suspicion {
-        confirmed,
+        by,
         reasons,
         commit: Some(commit),
         ..
@@ -94,7 +113,7 @@ pub(crate) fn suspect(
             date,
             reason,
         },
-        confirmed,
+        by.unwrap_or(SuspectedBy::Blame),
     )))
 }
 
@@ -118,7 +137,7 @@ fn accuse_by_window(
     for commit in changed.into_iter().filter(in_window) {
         let suspicion = suspicions.entry(commit.sha.clone()).or_default();
         suspicion.points += IN_WINDOW_AND_FUNCTION;
-        suspicion.confirmed = true;
+        suspicion.by = Some(SuspectedBy::Releases);
         suspicion
             .reasons
             .push(format!("it changed the failing function between {until}"));
@@ -136,6 +155,81 @@ fn accuse_by_window(
         suspicion.commit = Some(commit);
     }
     Ok(())
+}
+
+/// Accuses the newest commit that took away a line which names what the cause is about.
+fn accuse_by_removal(
+    repository: &Repository,
+    tree: &Tree,
+    ground: &Ground<'_>,
+    suspicions: &mut BTreeMap<String, Suspicion>,
+) -> Result<(), RepositoryError> {
+    if ground.names.is_empty() {
+        return Ok(());
+    }
+    let changes = repository.changes_of_lines(tree, ground.path, ground.function)?;
+    for change in changes {
+        let Some((line, name)) = taken_away(&change, ground.names) else {
+            continue;
+        };
+        let suspicion = suspicions.entry(change.commit.sha.clone()).or_default();
+        suspicion.points += TOOK_A_LINE_AWAY;
+        suspicion.by = Some(SuspectedBy::Removal);
+        let line = quote(line);
+        suspicion
+            .reasons
+            .push(format!("it took away `{line}`, which names `{name}`"));
+        suspicion.commit = Some(change.commit);
+        break;
+    }
+    Ok(())
+}
+
+/// A line that a change took away for good, and the name of the cause that it has: a check that is
+/// gone or became another one, or the last that was said about the name there.
+fn taken_away<'c>(change: &'c Change, names: &'c [String]) -> Option<(&'c str, &'c str)> {
+    let removed = change.removed.iter().filter(|line| {
+        // A head has all the names of the parameters, and a comment checks nothing.
+        let counts = !line.starts_with("//") && !line.contains("fn ");
+        counts && !change.added.contains(line)
+    });
+    let mut removed = removed.filter_map(|line| {
+        let name = names.iter().find(|name| has_word(line, name))?;
+        Some((line.as_str(), name.as_str()))
+    });
+    removed.find(|(line, name)| {
+        is_check(line) || !change.added.iter().any(|added| has_word(added, name))
+    })
+}
+
+/// What a line that may rule something out looks like; it need not parse by itself.
+fn is_check(line: &str) -> bool {
+    const SIGNS: &[&str] = &[
+        "if ",
+        "while ",
+        "match ",
+        "assert",
+        "ensure!",
+        "else ",
+        ".get(",
+        ".get_mut(",
+        ".min(",
+        ".max(",
+        ".clamp(",
+        "checked_",
+        "saturating_",
+        ".is_empty()",
+        "?;",
+    ];
+    SIGNS.iter().any(|sign| line.contains(sign))
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    let inside = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + word.len()..]);
+        !before.ends_with(inside) && !after.starts_with(inside)
+    })
 }
 
 fn accuse_by_blame(

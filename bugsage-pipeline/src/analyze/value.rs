@@ -14,6 +14,8 @@ use crate::limits;
 #[derive(Clone, Default)]
 pub(crate) struct Known {
     values: Vec<(String, i128)>,
+    /// Whether nothing may be learned, since the numbers may be those of another expression.
+    doubtful: bool,
 }
 
 /// What an expression comes to.
@@ -24,9 +26,17 @@ pub(crate) enum Value {
 }
 
 impl Known {
+    /// Learns nothing: for numbers that may be those of another expression.
+    pub(crate) fn doubtful() -> Self {
+        Known {
+            doubtful: true,
+            ..Known::default()
+        }
+    }
+
     pub(crate) fn learn(&mut self, text: impl Into<String>, value: i128) {
         let text = text.into();
-        if self.value(&text).is_none() {
+        if !self.doubtful && self.value(&text).is_none() {
             self.values.push((text, value));
         }
     }

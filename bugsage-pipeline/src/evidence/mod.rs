@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, EventKind, Level};
+use bugsage_core::fingerprint::frames::{Part, judge};
 use bugsage_core::id::EventId;
 
 use crate::limits;
@@ -111,6 +112,9 @@ pub struct Report {
     pub thread: Option<Untrusted>,
     /// When it was last seen.
     pub last_at: Timestamp,
+    /// Whether its stack shows that something would catch the panic before it ends the thread.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub caught: bool,
     /// Messages of other samples that differ.
     pub other_messages: Vec<Untrusted>,
 }
@@ -243,8 +247,20 @@ fn report(event: &Event, samples: &[&Event]) -> Report {
         environment: optional(&event.run.environment),
         thread: optional(&event.thread.name),
         last_at: event.last_at,
+        caught: is_caught(event),
         other_messages,
     }
+}
+
+/// Whether a frame that catches panics stands between the panic and what started the thread. The
+/// runtime has one of its own, below everything that the app runs.
+fn is_caught(event: &Event) -> bool {
+    let frames = event.stack.iter().flat_map(|stack| &stack.frames);
+    let mut parts = frames
+        .map(|frame| judge(frame))
+        .take_while(|part| *part != Part::Runtime)
+        .skip_while(|part| *part != Part::Catch);
+    parts.any(|part| matches!(part, Part::App | Part::Dependency))
 }
 
 /// Blames the lines that are shown around the place.

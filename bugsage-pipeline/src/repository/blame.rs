@@ -3,13 +3,24 @@
 use std::collections::BTreeMap;
 
 use crate::limits;
-use crate::repository::{Commit, Repository, RepositoryError, Tree, is_object_name};
+use crate::repository::{Commit, Repository, RepositoryError, Tree, is_object_name, parse_commit};
 
 /// The commit that last changed each line of a range, white space aside.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Blame {
     /// Line, and the full name of the commit.
     pub lines: BTreeMap<u32, String>,
+}
+
+/// What a commit did to some lines, white space at their ends aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The commit.
+    pub commit: Commit,
+    /// The lines that it took away.
+    pub removed: Vec<String>,
+    /// The lines that it wrote.
+    pub added: Vec<String>,
 }
 
 impl Repository {
@@ -82,6 +93,31 @@ impl Repository {
         }
     }
 
+    /// The commits that changed lines of a file, newest first, each with the lines that it took away
+    /// and those that it wrote. A history that takes too long to walk has no commits.
+    pub fn changes_of_lines(
+        &self,
+        tree: &Tree,
+        path: &str,
+        (first, last): (u32, u32),
+    ) -> Result<Vec<Change>, RepositoryError> {
+        if first == 0 || last < first || !tree.contains(path) {
+            return Ok(Vec::new());
+        }
+        let lines = format!("-L{first},{last}:{path}");
+        let count = format!("--max-count={}", limits::FUNCTION_COMMITS_MAX);
+        match self.log_text(&["--patch", &count, &lines, tree.commit()]) {
+            Ok(text) => Ok(changes(&text)),
+            Err(RepositoryError::Refused { complaint, .. }) if complaint.contains("has only") => {
+                Ok(Vec::new())
+            }
+            Err(RepositoryError::TimedOut { .. } | RepositoryError::TooLarge { .. }) => {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The commits that changed a file, newest first, as above.
     pub fn history_of_file(
         &self,
@@ -104,6 +140,35 @@ impl Repository {
     pub fn commit_by_sha(&self, sha: &str) -> Result<Commit, RepositoryError> {
         self.describe(sha)
     }
+}
+
+/// Reads a log with patches. Lines of a patch begin with a sign or a space, never with a commit's
+/// mark.
+fn changes(text: &str) -> Vec<Change> {
+    let mut changes: Vec<Change> = Vec::new();
+    let mut in_hunk = false;
+    for line in text.lines() {
+        if let Some(commit) = parse_commit(line) {
+            in_hunk = false;
+            changes.push(Change {
+                commit,
+                removed: Vec::new(),
+                added: Vec::new(),
+            });
+            continue;
+        }
+        // `--- a/file` stands before the first hunk only.
+        in_hunk = (in_hunk || line.starts_with("@@")) && !line.starts_with("diff ");
+        let Some(change) = changes.last_mut().filter(|_| in_hunk) else {
+            continue;
+        };
+        if let Some(removed) = line.strip_prefix('-') {
+            change.removed.push(removed.trim().to_owned());
+        } else if let Some(added) = line.strip_prefix('+') {
+            change.added.push(added.trim().to_owned());
+        }
+    }
+    changes
 }
 
 /// `<sha> <line before> <line now> [<lines>]` opens each line of a porcelain blame.

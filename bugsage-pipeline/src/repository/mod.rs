@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits;
 
-pub use self::blame::Blame;
+pub use self::blame::{Blame, Change};
 pub use self::source::{Located, SourceFile, Tree, Unusable, is_foreign};
 
 /// A git repository on this machine, of which only objects are read.
@@ -265,6 +265,11 @@ impl Repository {
     }
 
     fn log(&self, arguments: &[&str]) -> Result<Vec<Commit>, RepositoryError> {
+        let text = self.log_text(arguments)?;
+        Ok(text.lines().filter_map(parse_commit).collect())
+    }
+
+    fn log_text(&self, arguments: &[&str]) -> Result<String, RepositoryError> {
         // Fields end in NUL, which no field can hold; the mark finds the line again among others.
         const FORMAT: &str = "--format=tformat:%x01%H%x00%an%x00%cd%x00%P%x00%s";
         let mut command = vec![
@@ -280,8 +285,7 @@ impl Repository {
         ];
         command.extend(arguments);
         let output = self.git(&command)?;
-        let text = String::from_utf8_lossy(&output);
-        Ok(text.lines().filter_map(parse_commit).collect())
+        Ok(String::from_utf8_lossy(&output).into_owned())
     }
 }
 

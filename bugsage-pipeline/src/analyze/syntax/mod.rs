@@ -27,7 +27,7 @@ use crate::evidence::quote;
 use crate::limits;
 
 pub(crate) use self::body::{Body, Content};
-pub(crate) use self::spot::Spot;
+pub(crate) use self::spot::{Reported, Spot};
 
 /// Parses `text` and lets `look` see the tree. `None` where the text is no Rust, or too deep.
 pub(crate) fn with_tree<T: Send>(
@@ -101,10 +101,11 @@ impl<'a> SourceTree<'a> {
 
     /// The expressions of a body whose failure the compiler would report at this line, outer before
     /// inner.
-    pub(crate) fn candidates(&self, body: &Body<'a>, line: u32) -> Vec<Spot<'a>> {
+    pub(crate) fn candidates(&self, body: &Body<'a>, line: u32) -> Vec<Reported<'a>> {
         let mut found = OnLine {
             tree: self,
             line,
+            opened: None,
             around: Vec::new(),
             found: Vec::new(),
         };

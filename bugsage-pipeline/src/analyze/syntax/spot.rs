@@ -16,17 +16,43 @@ pub(crate) enum Spot<'a> {
     Macro(&'a Macro),
 }
 
-impl Spot<'_> {
-    /// Where the compiler says that it failed: a method call at the method's name, all else at its
-    /// first character.
-    pub(crate) fn reported_at(self) -> LineColumn {
-        match self {
-            Spot::Expr(Expr::MethodCall(call)) => call.method.span().start(),
-            Spot::Expr(expr) => first_span(expr).start(),
-            Spot::Macro(mac) => mac.path.span().start(),
-        }
+/// A piece of syntax, and the places at which the compiler may report its failure.
+#[derive(Clone, Copy)]
+pub(crate) struct Reported<'a> {
+    pub(crate) spot: Spot<'a>,
+    /// The outermost parenthesis around it: `(n - 200).to_string()` fails there.
+    opened: Option<LineColumn>,
+}
+
+impl Reported<'_> {
+    /// Whether the compiler may report it at a line and a column, both counted from 1.
+    pub(crate) fn is_at(self, line: u32, column: u32) -> bool {
+        self.places()
+            .any(|place| (place.line as u32, place.column as u32 + 1) == (line, column))
     }
 
+    fn is_on(self, line: u32) -> bool {
+        self.places().any(|place| place.line as u32 == line)
+    }
+
+    /// A method call is reported at the method's name and all else at its first character, but for an
+    /// index through the `Index` trait, as that of a `Vec`, a map or any range: Rust 1.95 reports it
+    /// at the bracket. Without types, the source does not tell which kind an index is.
+    fn places(self) -> impl Iterator<Item = LineColumn> {
+        let (first, second) = match self.spot {
+            Spot::Expr(Expr::MethodCall(call)) => (call.method.span().start(), None),
+            Spot::Expr(expr @ Expr::Index(index)) => {
+                let bracket = index.bracket_token.span.open().start();
+                (first_span(expr).start(), Some(bracket))
+            }
+            Spot::Expr(expr) => (first_span(expr).start(), None),
+            Spot::Macro(mac) => (mac.path.span().start(), None),
+        };
+        [Some(first), second, self.opened].into_iter().flatten()
+    }
+}
+
+impl Spot<'_> {
     /// The lines that it takes.
     pub(crate) fn lines(self) -> (u32, u32) {
         let span = match self {
@@ -68,18 +94,21 @@ fn first_span(expr: &Expr) -> Span {
 pub(super) struct OnLine<'t, 'a> {
     pub(super) tree: &'t SourceTree<'a>,
     pub(super) line: u32,
-    pub(super) around: Vec<Spot<'a>>,
-    pub(super) found: Vec<Spot<'a>>,
+    /// The outermost parenthesis around what is visited next.
+    pub(super) opened: Option<LineColumn>,
+    pub(super) around: Vec<Reported<'a>>,
+    pub(super) found: Vec<Reported<'a>>,
 }
 
 impl<'a> OnLine<'_, 'a> {
-    fn consider(&mut self, spot: Spot<'a>, may_fail: bool) {
-        if spot.reported_at().line as u32 == self.line {
-            self.found.push(spot);
+    fn consider(&mut self, spot: Spot<'a>, opened: Option<LineColumn>, may_fail: bool) {
+        let reported = Reported { spot, opened };
+        if reported.is_on(self.line) {
+            self.found.push(reported);
         } else if may_fail {
             let (first, last) = spot.lines();
             if (first..=last).contains(&self.line) {
-                self.around.push(spot);
+                self.around.push(reported);
             }
         }
     }
@@ -87,18 +116,22 @@ impl<'a> OnLine<'_, 'a> {
 
 impl<'a> Visit<'a> for OnLine<'_, 'a> {
     fn visit_expr(&mut self, expr: &'a Expr) {
+        let opened = self.opened.take();
         match expr {
             Expr::Macro(_) => {}
-            Expr::MethodCall(_) | Expr::Index(_) | Expr::Binary(_) | Expr::Call(_) => {
-                self.consider(Spot::Expr(expr), true);
+            Expr::Paren(paren) => {
+                self.opened = opened.or(Some(paren.paren_token.span.open().start()));
             }
-            _ => self.consider(Spot::Expr(expr), false),
+            // Calls are reported where they are, whatever stands around them.
+            Expr::MethodCall(_) | Expr::Call(_) => self.consider(Spot::Expr(expr), None, true),
+            Expr::Index(_) | Expr::Binary(_) => self.consider(Spot::Expr(expr), opened, true),
+            _ => self.consider(Spot::Expr(expr), opened, false),
         }
         visit::visit_expr(self, expr);
     }
 
     fn visit_macro(&mut self, mac: &'a Macro) {
-        self.consider(Spot::Macro(mac), true);
+        self.consider(Spot::Macro(mac), None, true);
         for argument in self.tree.arguments(mac) {
             self.visit_expr(argument);
         }

@@ -387,3 +387,105 @@ fn a_value_of_a_static_is_a_place_too() {
         &["That error says that the environment variable is not set."],
     );
 }
+
+#[test]
+fn an_index_through_a_trait_is_reported_at_its_bracket() {
+    let source = "fn two(a: &[u32], b: &Vec<u32>, c: &Vec<u32>, i: usize, j: usize) -> u32 {\n    \
+                  b[i] + c«[j] + a[0]\n}\n";
+    let analysis = panic_in(
+        source,
+        "index out of bounds: the len is 5 but the index is 5",
+    );
+
+    assert_eq!(analysis.expression.as_deref(), Some("c[j]"));
+    assert!(
+        analysis
+            .root_cause
+            .starts_with("`c[j]` asks for element 5, one past the last, but `c` has 5 elements."),
+        "{analysis:#?}"
+    );
+
+    let analysis = panic_in(
+        "fn f(name: &str, n: usize) -> String {\n    name«[..n].to_owned()\n}\n",
+        "end byte index 1 is not a char boundary; it is inside 'é' (bytes 0..2) of `é`",
+    );
+    assert_eq!(analysis.expression.as_deref(), Some("name[..n]"));
+    assert!(
+        analysis
+            .reasons
+            .iter()
+            .any(|reason| reason.starts_with("confidence +25"))
+    );
+}
+
+#[test]
+fn a_calculation_in_parentheses_is_reported_at_the_outermost() {
+    for source in [
+        "fn f(n: u8) -> String {\n    «(n - 200).to_string()\n}\n",
+        "fn f(n: u8) -> u8 {\n    1 + «((n - 200))\n}\n",
+    ] {
+        let analysis = panic_in(source, "attempt to subtract with overflow");
+
+        assert_eq!(
+            analysis.expression.as_deref(),
+            Some("n - 200"),
+            "{analysis:#?}"
+        );
+        assert!(analysis.reasons.iter().any(|r| r.contains("+25")));
+    }
+}
+
+#[test]
+fn of_rivals_no_number_is_stated() {
+    let source =
+        "fn f(b: &[u8], c: &[u8], i: usize, j: usize) -> u8 {\n    b[i] + c[j].pow(2)\n}\n";
+    let repository = TestRepository::new();
+    repository.commit_file("src/lib.rs", source, "first");
+    let message = "index out of bounds: the len is 5 but the index is 5";
+    let event = EventBuilder::panic(message).at("src/lib.rs", 2, 0).build();
+
+    let analysis = analyze_event(&repository, event);
+
+    let cause = &analysis.root_cause;
+    assert!(
+        cause.starts_with(
+            "Several expressions here can have failed, and the report does not tell which: `b[i]`, \
+             `c[j]`. The message was: index out of bounds: the len is 5 but the index is 5. If it \
+             was the first: `b[i]` asks for what `b` does not have."
+        ),
+        "{cause}"
+    );
+    assert!(!cause.contains("It was 5"), "{cause}");
+}
+
+#[test]
+fn what_other_events_said_is_told_apart() {
+    let (text, line, column) = marked("fn f(text: &str) -> u16 {\n    text.parse().«unwrap()\n}\n");
+    let repository = TestRepository::new();
+    repository.commit_file("src/lib.rs", &text, "first");
+    let event = |kind: &str, text: &str, at: u64| {
+        let message = format!(
+            "called `Result::unwrap()` on an `Err` value: ParseIntError {{ kind: {kind} }}"
+        );
+        EventBuilder::panic(&message)
+            .at("src/lib.rs", line, column)
+            .frame("shop::f", "src/lib.rs", line, column)
+            .span("f", &[("text", text)])
+            .last_at(at)
+            .build()
+    };
+    let mut subject = subject(&repository, event("InvalidDigit", "x", 1));
+    subject.samples.push(event("Empty", "", 2));
+
+    let cause = analyze_subject(&subject).root_cause;
+
+    for sentence in [
+        "That error says that the text is empty.",
+        "In the explained event, the span recorded `text` as an empty text (other events: `x`).",
+        "All of this is about the explained event; others said \"called `Result::unwrap()` on an \
+         `Err` value: ParseIntError { kind: InvalidDigit }\".",
+    ] {
+        assert!(cause.contains(sentence), "{cause}");
+    }
+    assert!(!cause.contains("no digit"), "{cause}");
+}

@@ -26,7 +26,7 @@ fn price(items: &[u64], slot: usize) -> u64 {
     assert_eq!(analysis.function.as_deref(), Some("shop::price"));
     assert_eq!(analysis.suspect_commit.unwrap().subject, "first");
     for sentence in [
-        "The span recorded `slot` with the value `9`.",
+        "In the explained event, the span recorded `slot` as `9`.",
         "`checkout` passes `order.slot` for `slot` (shop/src/lib.rs:2).",
         "`checkout` passes `&order.items` for `items` (shop/src/lib.rs:2).",
     ] {
