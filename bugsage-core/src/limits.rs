@@ -9,8 +9,8 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 /// A batch after inflating. Deflate expands up to 1,032 times, so the output is counted, not guessed.
 pub const BATCH_INFLATED_BYTES_MAX: usize = 8 << 20;
 
-/// The text of all events of one batch after the dictionaries are applied. Dictionaries let one
-/// string stand in many events, so this bounds what a small batch can make a store write.
+/// The text of all events and stacks of one batch after the dictionaries are applied. Dictionaries
+/// let one string stand in many of them, so this bounds what a small batch can make a store write.
 pub const BATCH_TEXT_BYTES_MAX: usize = 16 << 20;
 
 /// Items in one batch, dictionaries included.
@@ -22,7 +22,7 @@ pub const DICTIONARY_ENTRIES_MAX: usize = 65_536;
 /// Modules in one batch: a process with plugins has hundreds.
 pub const MODULES_MAX: usize = 4_096;
 
-/// Stacks in one batch; times [`FRAMES_MAX`] references this is 8 MiB.
+/// Stacks in one batch. What is in them counts as text: every stack is written out by itself.
 pub const STACKS_MAX: usize = 4_096;
 
 /// Distinct sets of contexts in one batch.

@@ -11,6 +11,7 @@
 //! pass the Luhn check. Of a pair whose name is a secret's, the whole value goes.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::event::{Event, Pairs, Text};
 
@@ -50,39 +51,58 @@ const TOKEN_PREFIXES: &[(&str, usize)] = &[
 
 /// Cleans everything in an event that an app or its user may have written.
 pub fn event(event: &mut Event) {
-    replace(&mut event.message);
-    for error in &mut event.errors {
-        replace(&mut error.message);
-    }
-    for span in &mut event.spans {
-        pairs(&mut span.fields);
-    }
-    for breadcrumb in &mut event.breadcrumbs {
-        replace(&mut breadcrumb.message);
-    }
-    pairs(&mut event.tags);
-    pairs(&mut event.contexts);
-    if let Some(user) = &mut event.user
-        && let Cow::Owned(_) = text(user)
-    {
-        *user = pseudonym(user).into();
-    }
+    Cleaner::default().event(event);
 }
 
-/// Cleans the values, each in the light of its name.
-pub fn pairs(pairs: &mut Pairs) {
-    for (name, value) in pairs {
-        match secret_name(name) {
-            Some(_) if &**value != SECRET => *value = SECRET.into(),
-            Some(_) => {}
-            None => replace(value),
+/// Cleans events that share their text, each text once, so that they share what comes of it too.
+#[derive(Debug, Default)]
+pub struct Cleaner {
+    /// By the address of the text, which stands beside what came of it and so stays where it is.
+    known: HashMap<*const u8, (Text, Text)>,
+}
+
+impl Cleaner {
+    /// As [`event`] does.
+    pub fn event(&mut self, event: &mut Event) {
+        self.replace(&mut event.message);
+        for error in &mut event.errors {
+            self.replace(&mut error.message);
+        }
+        for span in &mut event.spans {
+            self.pairs(&mut span.fields);
+        }
+        for breadcrumb in &mut event.breadcrumbs {
+            self.replace(&mut breadcrumb.message);
+        }
+        self.pairs(&mut event.tags);
+        self.pairs(&mut event.contexts);
+        if let Some(user) = &mut event.user
+            && let Cow::Owned(_) = text(user)
+        {
+            *user = pseudonym(user).into();
         }
     }
-}
 
-fn replace(value: &mut Text) {
-    if let Cow::Owned(clean) = text(value) {
-        *value = clean.into();
+    /// Cleans the values, each in the light of its name.
+    fn pairs(&mut self, pairs: &mut Pairs) {
+        for (name, value) in pairs {
+            match secret_name(name) {
+                Some(_) if &**value != SECRET => *value = SECRET.into(),
+                Some(_) => {}
+                None => self.replace(value),
+            }
+        }
+    }
+
+    fn replace(&mut self, value: &mut Text) {
+        let known = self.known.entry(value.as_ptr()).or_insert_with(|| {
+            let clean = match text(value) {
+                Cow::Owned(clean) => clean.into(),
+                Cow::Borrowed(_) => value.clone(),
+            };
+            (value.clone(), clean)
+        });
+        *value = known.1.clone();
     }
 }
 
@@ -524,7 +544,7 @@ mod tests {
             ("quantity".into(), "3".into()),
         ];
 
-        pairs(&mut list);
+        Cleaner::default().pairs(&mut list);
 
         let values: Vec<&str> = list.iter().map(|(_, value)| &**value).collect();
         assert_eq!(values, ["[secret]", "[secret]", "mail [email]", "3"]);

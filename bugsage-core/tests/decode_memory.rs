@@ -260,7 +260,22 @@ fn modules_frames_and_stacks_stay_within_the_bound() {
         .dictionary(FRAMES, &frame(NONE), limits::DICTIONARY_ENTRIES_MAX)
         .dictionary(STACKS, &stack(limits::FRAMES_MAX), limits::STACKS_MAX)
         .check("as many stacks as there may be");
-    assert!(batch.rejected.is_empty());
+    assert_eq!(batch.rejected.len(), 1, "they would fill a store");
+}
+
+/// A byte may refer to a frame with a long name: each stack that has it is written out.
+#[test]
+fn stacks_of_long_names_are_turned_away_from_the_one_that_is_too_much() {
+    let long = "s".repeat(limits::VALUE_BYTES_MAX);
+    for (n, rejected) in [(3, 0), (2_000, 1)] {
+        let batch = Forge::default()
+            .dictionary(STRINGS, &long, 1)
+            .dictionary(FRAMES, &frame(1), 1)
+            .dictionary(STACKS, &stack(limits::FRAMES_MAX), n)
+            .check(&format!("{n} stacks of long names"));
+
+        assert_eq!(batch.rejected.len(), rejected);
+    }
 }
 
 #[test]

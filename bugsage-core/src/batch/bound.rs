@@ -118,20 +118,33 @@ impl Budget {
         Ok(())
     }
 
-    /// Whether an event of any size and its dictionary entries have room.
+    /// How much was counted.
+    pub(super) fn used_bytes(&self) -> usize {
+        self.used_bytes
+    }
+
+    /// Whether an event of any size has room, with its stack and the strings of both.
     pub(super) fn has_room(&self) -> bool {
-        self.used_bytes + 2 * limits::EVENT_BYTES_MAX <= limits::BATCH_TEXT_BYTES_MAX
+        let event_bytes = limits::EVENT_BYTES_MAX + STACK_BYTES_MAX;
+        self.used_bytes + 2 * event_bytes <= limits::BATCH_TEXT_BYTES_MAX
     }
 }
 
 /// What a decoded thing takes by itself. What it shares with others is counted where it stands
-/// alone in a dictionary, except text, which a store writes out for every event.
+/// alone in a dictionary, except what a store writes out each time: the text of every event, and
+/// the frames of every stack.
 pub(super) trait Size {
     fn size_bytes(&self) -> usize;
 }
 
 /// The two counters before what an `Arc` holds.
 const ARC_BYTES: usize = 16;
+
+/// What a frame of a stack takes beside its text once it is written out: names of fields, numbers.
+const FRAME_BYTES: usize = 160;
+
+/// The largest stack there can be.
+const STACK_BYTES_MAX: usize = limits::FRAMES_MAX * (FRAME_BYTES + 2 * limits::VALUE_BYTES_MAX);
 
 impl Size for Text {
     fn size_bytes(&self) -> usize {
@@ -153,8 +166,14 @@ impl Size for Arc<Frame> {
 
 impl Size for Arc<StackTrace> {
     fn size_bytes(&self) -> usize {
-        let frames = self.frames.len() * size_of::<Arc<Frame>>();
-        size_of::<Self>() + ARC_BYTES + size_of::<StackTrace>() + frames
+        let frames = self.frames.iter().map(|frame| {
+            let module = frame.module.as_ref();
+            FRAME_BYTES
+                + length(&frame.function)
+                + length(&frame.file)
+                + module.map_or(0, |module| module.path.len() + module.build_id.len())
+        });
+        size_of::<Self>() + ARC_BYTES + size_of::<StackTrace>() + frames.sum::<usize>()
     }
 }
 

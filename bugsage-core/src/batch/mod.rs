@@ -90,6 +90,8 @@ pub struct Batch {
     pub rejected: Vec<Rejected>,
     /// How many items had a kind that this version does not know.
     pub unknown_items: u32,
+    /// About what all of it takes, at most [`crate::limits::BATCH_TEXT_BYTES_MAX`].
+    pub size_bytes: usize,
 }
 
 /// An item that could not be used, and why.

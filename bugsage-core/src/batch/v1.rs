@@ -170,6 +170,7 @@ pub(super) fn decode(id: BatchId, content: &[u8]) -> Result<Batch, BatchError> {
             losses: Vec::new(),
             rejected: Vec::new(),
             unknown_items: 0,
+            size_bytes: 0,
         },
     };
     for item in Items::new(content) {
@@ -178,6 +179,7 @@ pub(super) fn decode(id: BatchId, content: &[u8]) -> Result<Batch, BatchError> {
             decoder.batch.rejected.push(Rejected { index, reason });
         }
     }
+    decoder.batch.size_bytes = decoder.budget.used_bytes();
     Ok(decoder.batch)
 }
 

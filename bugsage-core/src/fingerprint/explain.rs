@@ -10,28 +10,40 @@ use crate::event::{Event, EventKind};
 use crate::panic_class::{self, PanicClass};
 use crate::stacktrace::Frame;
 
-use super::frames::{self, Part};
-use super::{message, symbol};
+use super::outline::{Anchor, Names, Outline};
+use super::{frames, message, symbol};
 
 /// The version of the rules in this module.
 pub const VERSION: u8 = 1;
 
-/// How many of the app's functions count: where it failed, and who asked for it. One alone would
-/// fold all bugs of a shared helper; three would split a bug by the way that led to it.
-const ANCHORS_MAX: usize = 2;
+/// The longest class or culprit that is told. Whole batches of events may have one each, and no
+/// reader looks at more.
+const NAME_BYTES_MAX: usize = 300;
 
 /// The identity of a bug: the rules' version and 128 bits of SHA-256 over what counted.
 ///
 /// SHA-256, cut, because whoever can send events must not be able to aim at another bug's issue.
+///
+/// A weak one leaves out what not every build can tell, so that two bugs may share it. It finds an
+/// issue for an event that has nothing better, or an issue that has nothing better.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint {
+    is_weak: bool,
     version: u8,
     hash: [u8; 16],
 }
 
+impl Fingerprint {
+    /// Whether two bugs may share it.
+    pub fn is_weak(self) -> bool {
+        self.is_weak
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "v{}-", self.version)?;
+        let kind = if self.is_weak { 'w' } else { 'v' };
+        write!(f, "{kind}{}-", self.version)?;
         self.hash
             .iter()
             .try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -53,8 +65,9 @@ impl FromStr for Fingerprint {
     type Err = InvalidFingerprint;
 
     fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
+        let is_weak = text.starts_with('w');
         let (version, hex) = text
-            .strip_prefix('v')
+            .strip_prefix(['v', 'w'])
             .and_then(|t| t.split_once('-'))
             .ok_or(InvalidFingerprint)?;
         let version = version.parse().map_err(|_| InvalidFingerprint)?;
@@ -66,7 +79,11 @@ impl FromStr for Fingerprint {
             let pair = std::str::from_utf8(pair).map_err(|_| InvalidFingerprint)?;
             *byte = u8::from_str_radix(pair, 16).map_err(|_| InvalidFingerprint)?;
         }
-        Ok(Self { version, hash })
+        Ok(Self {
+            is_weak,
+            version,
+            hash,
+        })
     }
 }
 
@@ -116,45 +133,42 @@ pub struct Dropped {
     pub frame: String,
 }
 
-/// Groups one event. Costs a few microseconds per frame.
+/// Groups one event, with all reasons. Costs a few microseconds per frame.
 pub fn group(event: &Event) -> Grouping {
-    let class = class_of(event);
-    let mut explanation = Explanation::default();
-    let anchors = anchors(event, &mut explanation);
-    explanation.keep("class", class.text.clone());
-
-    let has_files = anchors.iter().any(|anchor| anchor.file.is_some());
-    let location = event.location.as_ref();
-    let separated = has_files && !anchors.is_empty();
-    if separated {
-        for anchor in anchors.iter().take(ANCHORS_MAX) {
-            explanation.keep("function", anchor.key());
-        }
-    } else if let Some(location) = location {
-        explanation.keep("file", frames::crate_relative(&location.file));
-        // An event without any stack, such as a log line, has nothing that could still come.
-        explanation.provisional = event.stack.is_some();
-    } else {
-        for anchor in anchors.iter().take(ANCHORS_MAX) {
-            explanation.keep("function", anchor.key());
-        }
-        explanation.provisional = event.stack.is_some();
-    }
-    let words_count = match event.kind {
-        EventKind::Panic => class.is_own_text || explanation.kept.len() < 2,
-        EventKind::Error => explanation.kept.len() < 2,
-        EventKind::Log => true,
+    let mut dropped = Vec::new();
+    let outline = match &event.stack {
+        Some(stack) => Outline::explained(stack, &mut Names::default(), &mut dropped),
+        None => Outline::default(),
     };
-    if words_count {
-        let words = message::opening(&message::template(&event.message));
-        explanation.keep("words", words);
+    let mut grouping = group_on(event, &outline);
+    grouping.explanation.dropped = dropped;
+    grouping
+}
+
+/// Groups an event on the outline of its stack, which many events may share. The explanation does
+/// not say which frames were dropped.
+pub fn group_on(event: &Event, outline: &Outline) -> Grouping {
+    let class = class_of(event);
+    let strong = outline.named().map(|named| keep(event, &class, named));
+    let weak = keep(event, &class, outline.nameless());
+    let mut fingerprints = Vec::new();
+    fingerprints.extend(strong.as_ref().map(|it| fingerprint(event.kind, it, false)));
+    if strong
+        .as_ref()
+        .is_none_or(|strong| strong.kept != weak.kept)
+    {
+        fingerprints.push(fingerprint(event.kind, &weak, true));
     }
 
-    let culprit = anchors.first().map(|anchor| anchor.function.clone());
-    let in_app = match &culprit {
-        Some(_) => true,
+    let anchors = outline.named().unwrap_or(outline.nameless());
+    let explanation = strong.unwrap_or(weak);
+    let location = event.location.as_ref();
+    let culprit = anchors.iter().find_map(|anchor| anchor.function.as_deref());
+    let culprit = culprit.map(name);
+    let in_app = match anchors {
+        [_, ..] => true,
         // Without frames the location says it: whatever std raises has a file of std's.
-        None => location.is_some_and(|l| {
+        [] => location.is_some_and(|l| {
             frames::in_app(&Frame {
                 file: Some(l.file.clone()),
                 ..Frame::default()
@@ -164,13 +178,42 @@ pub fn group(event: &Event) -> Grouping {
     let place = location.map(|location| frames::crate_relative(&location.file));
     let culprit = culprit.or(place).unwrap_or_else(|| "unknown".to_owned());
     Grouping {
-        fingerprints: vec![fingerprint(event.kind, &explanation.kept)],
+        fingerprints,
         title: title(event, &class),
-        class: class.text,
+        class: name(&class.text),
         culprit,
         in_app,
         explanation,
     }
+}
+
+/// What counts of an event, where these functions count of its stack.
+fn keep(event: &Event, class: &Class, anchors: &[Anchor]) -> Explanation {
+    let mut explanation = Explanation::default();
+    explanation.keep("class", class.text.clone());
+    let separated = anchors.iter().any(|anchor| anchor.has_file);
+    match &event.location {
+        Some(location) if !separated => {
+            explanation.keep("file", frames::crate_relative(&location.file));
+        }
+        _ => {
+            for anchor in anchors {
+                explanation.keep("function", anchor.key.clone());
+            }
+        }
+    }
+    // An event without any stack, such as a log line, has nothing that could still come.
+    explanation.provisional = !separated && event.stack.is_some();
+    let words_count = match event.kind {
+        EventKind::Panic => class.is_own_text || explanation.kept.len() < 2,
+        EventKind::Error => explanation.kept.len() < 2,
+        EventKind::Log => true,
+    };
+    if words_count {
+        let words = message::opening(&message::template(&event.message));
+        explanation.keep("words", words);
+    }
+    explanation
 }
 
 impl Explanation {
@@ -182,7 +225,7 @@ impl Explanation {
     }
 }
 
-fn fingerprint(kind: EventKind, kept: &[Kept]) -> Fingerprint {
+fn fingerprint(kind: EventKind, explanation: &Explanation, is_weak: bool) -> Fingerprint {
     let mut hash = Sha256::new();
     let mut part = |text: &str| {
         // With its length, so that no two lists of parts look alike.
@@ -190,7 +233,7 @@ fn fingerprint(kind: EventKind, kept: &[Kept]) -> Fingerprint {
         hash.update(text);
     };
     part(kind.as_str());
-    for kept in kept {
+    for kept in &explanation.kept {
         part(&kept.rule);
         part(&kept.value);
     }
@@ -198,6 +241,7 @@ fn fingerprint(kind: EventKind, kept: &[Kept]) -> Fingerprint {
     let mut hash = [0; 16];
     hash.copy_from_slice(&digest[..16]);
     Fingerprint {
+        is_weak,
         version: VERSION,
         hash,
     }
@@ -237,6 +281,10 @@ fn class_of(event: &Event) -> Class {
     }
 }
 
+fn name(name: &str) -> String {
+    crate::limits::cut(name, NAME_BYTES_MAX).into_owned()
+}
+
 fn title(event: &Event, class: &Class) -> String {
     const TITLE_BYTES_MAX: usize = 200;
     let line = event
@@ -251,85 +299,6 @@ fn title(event: &Event, class: &Class) -> String {
         line
     };
     crate::limits::cut(line, TITLE_BYTES_MAX).into_owned()
-}
-
-/// A function that counts.
-#[derive(PartialEq, Eq, Clone)]
-struct Anchor {
-    /// The whole normalized name, for readers.
-    function: String,
-    /// The last segment, which is what inlined frames have left of the name.
-    name: String,
-    file: Option<String>,
-}
-
-impl Anchor {
-    fn key(&self) -> String {
-        match &self.file {
-            Some(file) => format!("{file}#{}", self.name),
-            None => self.function.clone(),
-        }
-    }
-}
-
-/// The app's functions on the stack, innermost first, each once in a row, recursion folded.
-fn anchors(event: &Event, explanation: &mut Explanation) -> Vec<Anchor> {
-    let Some(stack) = &event.stack else {
-        return Vec::new();
-    };
-    let names: Vec<Option<String>> = stack
-        .frames
-        .iter()
-        .map(|f| f.function.as_deref().map(symbol::normalize))
-        .collect();
-    let parts: Vec<Part> = stack
-        .frames
-        .iter()
-        .zip(&names)
-        .map(|(frame, name)| frames::judge_named(frame, name.as_deref()))
-        .collect();
-    let bounds = frames::bounds(&parts);
-
-    let mut anchors: Vec<Anchor> = Vec::new();
-    for (at, frame) in stack.frames.iter().enumerate() {
-        let shown = || {
-            names[at]
-                .clone()
-                .unwrap_or_else(|| format!("{:#x}", frame.address))
-        };
-        let mut drop = |rule: &str| {
-            explanation.dropped.push(Dropped {
-                rule: rule.to_owned(),
-                frame: shown(),
-            });
-        };
-        if at < bounds.start {
-            drop(Part::Machinery.rule());
-        } else if at >= bounds.end {
-            drop(Part::Runtime.rule());
-        } else if parts[at] != Part::App {
-            drop(parts[at].rule());
-        } else if let Some(function) = &names[at] {
-            let Some(name) = symbol::last_segment(function) else {
-                drop("closure without a name");
-                continue;
-            };
-            let anchor = Anchor {
-                name: name.to_owned(),
-                file: frame.file.as_deref().map(frames::crate_relative),
-                function: function.trim_end_matches("::{closure}").to_owned(),
-            };
-            if anchors.iter().any(|known| known.key() == anchor.key()) {
-                drop("recursion");
-            } else if anchors.len() >= ANCHORS_MAX {
-                drop("further out than what counts");
-                // Kept out of the hash, but not looked at any longer either.
-            } else {
-                anchors.push(anchor);
-            }
-        }
-    }
-    anchors
 }
 
 #[cfg(test)]
@@ -392,6 +361,54 @@ mod tests {
 
     fn of(message: &str, frames: &[(&str, &str, u32)]) -> Fingerprint {
         group(&panic(message, frames)).fingerprints[0]
+    }
+
+    #[test]
+    fn a_closure_without_a_name_shares_a_weak_fingerprint_with_the_same_one_that_has_one() {
+        let list = ("list::pick", "src/list.rs", 3);
+        let of_build = |closure: &str| {
+            let frames = [list, (closure, "src/main.rs", 7)];
+            group(&panic(INDEX, &frames)).fingerprints
+        };
+
+        let debug = of_build("shop::run::{{closure}}");
+        let release = of_build("{closure#0}");
+        let other = of_build("shop::stop::{{closure}}");
+
+        let kinds = |all: &[Fingerprint]| all.iter().map(|it| it.is_weak()).collect::<Vec<_>>();
+        assert_eq!(kinds(&debug), [false, true]);
+        assert_eq!(kinds(&release), [true]);
+        assert_eq!(debug[1], release[0]);
+        assert_ne!(debug[0], other[0]);
+        assert_eq!(debug[1], other[1], "which is why it is weak");
+        let named = [list, ("shop::run", "src/main.rs", 7)];
+        assert_eq!(kinds(&group(&panic(INDEX, &named)).fingerprints), [false]);
+    }
+
+    #[test]
+    fn who_runs_a_task_does_not_count() {
+        let std = "/rustc/59807616e/library/std/src/panicking.rs";
+        let task = ("shop::deliver", "src/courier.rs", 3);
+
+        let in_debug = of(
+            INDEX,
+            &[
+                task,
+                ("std::panicking::catch_unwind::do_call", std, 1),
+                ("__rust_try", "", 0),
+                ("shop::main", "src/main.rs", 9),
+            ],
+        );
+        let in_release = of(
+            INDEX,
+            &[
+                task,
+                ("do_call<&fn(), ()>", std, 1),
+                ("shop::serve", "src/server.rs", 9),
+            ],
+        );
+
+        assert_eq!(in_debug, in_release);
     }
 
     #[test]

@@ -15,10 +15,17 @@ use super::symbol;
 pub enum Part {
     /// The app's own code.
     App,
-    /// The panic machinery, the hook, and BugSage itself, at the inner end.
+    /// The panic machinery and BugSage itself, at the inner end.
     Machinery,
+    /// The part of the panic machinery that calls the hook and, after it, the unwinder.
+    Hook,
+    /// What takes a panic up the stack.
+    Unwinder,
     /// What started the thread, at the outer end.
     Runtime,
+    /// What would catch a panic: the end of a task, of a request, or of whatever the app runs by
+    /// itself.
+    Catch,
     /// The standard library.
     Std,
     /// A library that the app depends on.
@@ -32,12 +39,17 @@ impl Part {
     pub fn rule(self) -> &'static str {
         match self {
             Part::App => "app code",
-            Part::Machinery => "panic machinery",
+            Part::Machinery | Part::Hook | Part::Unwinder => "panic machinery",
             Part::Runtime => "runtime end",
+            Part::Catch => "beyond what catches panics",
             Part::Std => "standard library",
             Part::Dependency => "dependency",
             Part::Unknown => "no symbol",
         }
+    }
+
+    fn is_machinery(self) -> bool {
+        matches!(self, Part::Machinery | Part::Hook | Part::Unwinder)
     }
 }
 
@@ -96,12 +108,38 @@ const C_RUNTIME: &[&str] = &[
     "clone3",
     "__clone3",
     "thread_start",
-    "__rust_try",
-    "_Unwind_RaiseException",
     "_pthread_start",
     "BaseThreadInitThunk",
     "RtlUserThreadStart",
 ];
+
+/// What calls the hook, in all versions of std.
+const HOOK: &[&str] = &[
+    "std::panicking::rust_panic_with_hook",
+    "std::panicking::panic_with_hook",
+];
+
+/// What std goes on with when the hook is through, innermost last.
+const UNWINDER: &[&str] = &[
+    "rust_panic",
+    "__rustc::rust_panic",
+    "std::panicking::rust_panic",
+    "__rust_start_panic",
+    "__rustc::__rust_start_panic",
+    "panic_unwind::imp::panic",
+    "_Unwind_RaiseException",
+];
+
+/// What catches panics, in all versions of std, and the bare names of the same in inlined calls.
+const CATCH: &[&str] = &[
+    "std::panic::catch_unwind",
+    "std::panicking::catch_unwind",
+    "std::panicking::catch_unwind::do_call",
+    "std::panicking::try",
+    "std::panicking::try::do_call",
+    "__rust_try",
+];
+const CATCH_INLINED: &[&str] = &["catch_unwind", "do_call", "try"];
 
 /// What a frame is doing, by its function and file alone.
 pub fn judge(frame: &Frame) -> Part {
@@ -112,6 +150,15 @@ pub fn judge(frame: &Frame) -> Part {
 /// [`judge`] for a caller who has normalized the function's name already.
 pub(super) fn judge_named(frame: &Frame, function: Option<&str>) -> Part {
     if let Some(function) = function {
+        if HOOK.contains(&function) {
+            return Part::Hook;
+        }
+        if UNWINDER.contains(&function) {
+            return Part::Unwinder;
+        }
+        if CATCH.contains(&function) || is_inlined_catch(function, frame.file.as_deref()) {
+            return Part::Catch;
+        }
         if is_machinery(function) {
             return Part::Machinery;
         }
@@ -146,12 +193,16 @@ pub fn in_app(frame: &Frame) -> bool {
     judge(frame) == Part::App
 }
 
+fn is_inlined_catch(function: &str, file: Option<&str>) -> bool {
+    let is_there =
+        |file: &str| file.ends_with("/std/src/panicking.rs") || file.ends_with("/std/src/panic.rs");
+    CATCH_INLINED.contains(&function) && file.is_some_and(is_there)
+}
+
 fn is_machinery(function: &str) -> bool {
     const EXACT: &[&str] = &[
         "rust_begin_unwind",
         "__rustc::rust_begin_unwind",
-        "rust_panic",
-        "__rustc::rust_panic",
         "core::option::unwrap_failed",
         "core::option::expect_failed",
         "core::option::expect_none_failed",
@@ -165,16 +216,8 @@ fn is_machinery(function: &str) -> bool {
         "bugsage_sdk::",
         "bugsage_core::",
     ];
-    // The outer end has functions of `std::panicking` too: they start what may panic.
-    const CATCHING: &[&str] = &["std::panicking::try", "std::panicking::catch_unwind"];
     if function.ends_with("__rust_end_short_backtrace") || EXACT.contains(&function) {
         return true;
-    }
-    if CATCHING
-        .iter()
-        .any(|catching| function.starts_with(catching))
-    {
-        return false;
     }
     let is_failure = function.starts_with("core::slice::index::slice_")
         || (function.starts_with("core::cell::panic_") && function.contains("borrow"));
@@ -183,6 +226,14 @@ fn is_machinery(function: &str) -> bool {
 
 fn judge_file(file: &str) -> Part {
     let file = file.replace('\\', "/");
+    // Inlined calls have no more than a bare name, so BugSage in the app's own workspace or beside
+    // it is known by its folders.
+    if ["bugsage-sdk/src/", "bugsage-core/src/"]
+        .iter()
+        .any(|own| file.starts_with(own) || file.contains(&format!("/{own}")))
+    {
+        return Part::Machinery;
+    }
     let is_std = file.starts_with("/rustc/")
         || file.contains("/lib/rustlib/src/rust/")
         || file.starts_with("library/std/")
@@ -203,36 +254,46 @@ fn judge_file(file: &str) -> Part {
     if is_rust { Part::App } else { Part::Unknown }
 }
 
-/// The bounds of what happened in the app: where the panic machinery ends and the runtime begins.
-///
-/// The inner cut never goes past a frame of the app, so a second panic in a destructor keeps its
-/// own frames.
+/// The bounds of what tells about the bug: where the panic machinery ends, and where the runtime
+/// begins or a panic would be caught. Who runs a task is by chance, and an optimized build may show
+/// it otherwise.
 pub fn bounds(parts: &[Part]) -> std::ops::Range<usize> {
-    let inner = parts.iter().take_while(|part| **part != Part::App);
-    let start = inner
-        .enumerate()
-        .filter(|(_, part)| **part == Part::Machinery)
-        .last()
-        .map_or(0, |(at, _)| at + 1);
-    let runtime = parts[start..]
+    let start = inner_end(parts);
+    let is_end = |part: &Part| matches!(part, Part::Runtime | Part::Catch);
+    let end = parts[start..].iter().position(is_end);
+    start..end.map_or(parts.len(), |at| start + at)
+}
+
+/// Where the panic machinery ends.
+///
+/// All that the hook has called is inside of what calls the hook, and may be code of the app: a
+/// hook of its own. Beyond that the cut never goes past a frame of the app, so a second panic in a
+/// destructor keeps its own frames.
+fn inner_end(parts: &[Part]) -> usize {
+    let hook = parts.iter().position(|part| *part == Part::Hook);
+    let is_in_hook = |at: usize| at > 0 && parts[at - 1] != Part::Unwinder;
+    let called = hook.filter(|at| is_in_hook(*at)).map_or(0, |at| at + 1);
+    let inner = parts[called..]
         .iter()
-        .position(|part| *part == Part::Runtime);
-    start..runtime.map_or(parts.len(), |at| start + at)
+        .take_while(|part| **part != Part::App);
+    inner
+        .enumerate()
+        .filter(|(_, part)| part.is_machinery())
+        .last()
+        .map_or(called, |(at, _)| called + at + 1)
 }
 
 /// The stack between the panic machinery and the runtime's end, with `in_app` set by rule, as the
 /// SDK ships it. Both ends of a stack that is too long are kept.
 pub fn trim(frames: Vec<Frame>, symbolicated: bool) -> StackTrace {
     let parts: Vec<Part> = frames.iter().map(judge).collect();
-    let bounds = bounds(&parts);
-    let frames: Vec<Frame> = if bounds.is_empty() {
+    let start = inner_end(&parts);
+    let runtime = parts[start..].iter().position(|it| *it == Part::Runtime);
+    let end = runtime.map_or(parts.len(), |at| start + at);
+    let frames: Vec<Frame> = if start == end {
         frames
     } else {
-        frames
-            .into_iter()
-            .take(bounds.end)
-            .skip(bounds.start)
-            .collect()
+        frames.into_iter().take(end).skip(start).collect()
     };
     let frames_max = crate::limits::FRAMES_MAX;
     let left_out = frames.len().saturating_sub(frames_max);
@@ -300,8 +361,25 @@ mod tests {
                 Part::Machinery,
             ),
             ("core::option::unwrap_failed", library, Part::Machinery),
-            ("std::panicking::catch_unwind::do_call", library, Part::Std),
-            ("std::panicking::try", library, Part::Std),
+            ("std::panicking::panic_with_hook", library, Part::Hook),
+            ("__rustc::rust_panic", library, Part::Unwinder),
+            (
+                "take_down",
+                "/home/u/bugsage/bugsage-sdk/src/capture/panic.rs",
+                Part::Machinery,
+            ),
+            (
+                "std::panicking::catch_unwind::do_call",
+                library,
+                Part::Catch,
+            ),
+            ("std::panicking::try", library, Part::Catch),
+            (
+                "do_call<&fn(), ()>",
+                "/rustc/59807616e/library/std/src/panicking.rs",
+                Part::Catch,
+            ),
+            ("do_call", "src/rpc.rs", Part::App),
             (
                 "std::sys::backtrace::__rust_begin_short_backtrace",
                 library,
@@ -368,6 +446,45 @@ mod tests {
                 ("core::ops::function::FnOnce::call_once", false),
             ]
         );
+    }
+
+    fn trimmed(frames: &[(&str, &str)]) -> Vec<String> {
+        let frames = frames.iter().map(|(function, file)| frame(function, file));
+        let stack = trim(frames.collect(), true);
+        let names = stack.frames.iter().map(|f| f.function.as_deref());
+        names.map(|name| name.unwrap_or("").to_owned()).collect()
+    }
+
+    #[test]
+    fn a_hook_of_the_app_is_no_part_of_the_panic() {
+        let library = "/rustc/59807616e/library/std/src/panicking.rs";
+
+        let kept = trimmed(&[
+            ("take_down", "/work/bugsage-sdk/src/capture/panic.rs"),
+            ("shop::logging::install::{{closure}}", "src/logging.rs"),
+            ("std::panicking::panic_with_hook", library),
+            ("core::panicking::panic_fmt", library),
+            ("shop::price", "src/price.rs"),
+        ]);
+
+        assert_eq!(kept, ["shop::price"]);
+    }
+
+    #[test]
+    fn an_error_in_a_destructor_keeps_its_own_frames_while_a_panic_unwinds() {
+        let library = "/rustc/59807616e/library/std/src/panicking.rs";
+
+        let kept = trimmed(&[
+            ("bugsage_sdk::capture_error", "bugsage-sdk/src/lib.rs"),
+            ("<shop::Cart as core::ops::Drop>::drop", "src/cart.rs"),
+            ("_Unwind_RaiseException", ""),
+            ("__rustc::rust_panic", library),
+            ("std::panicking::panic_with_hook", library),
+            ("core::panicking::panic_fmt", library),
+            ("shop::price", "src/price.rs"),
+        ]);
+
+        assert_eq!(kept[0], "<shop::Cart as core::ops::Drop>::drop");
     }
 
     #[test]

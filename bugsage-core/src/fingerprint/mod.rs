@@ -4,9 +4,11 @@
 //!
 //! 1. The class counts always: for a panic what std's message says ([`crate::panic_class`]), for
 //!    an error the type or variant at the root of its chain.
-//! 2. [`frames`] cuts the panic machinery and the runtime's ends off the stack, drops what is not
-//!    the app's own, and folds recursion. Of what is left the two innermost functions count, as
-//!    file and name: where it failed, and who asked for it. Lines never count.
+//! 2. [`frames`] cuts the panic machinery, the runtime's ends and what lies beyond a catch of
+//!    panics off the stack, drops what is not the app's own, and folds recursion. Of what is left
+//!    the two innermost functions count, as file and name: where it failed, and who asked for it.
+//!    Lines never count. A closure has the name of its function; an optimized build may not know
+//!    it, so there is a second, weak fingerprint for which closures have no names.
 //! 3. The words of the message count only where the stack does not separate: where no function is
 //!    left, and where the class is the app's own text (`panic!("...")`), by its first words.
 //! 4. Without source files in the stack (no debug information) file and class decide, and the
@@ -18,7 +20,11 @@ pub mod symbol;
 pub mod frames;
 pub mod message;
 #[cfg(feature = "fingerprint")]
+mod outline;
+#[cfg(feature = "fingerprint")]
 mod explain;
 
 #[cfg(feature = "fingerprint")]
-pub use explain::{Dropped, Explanation, Fingerprint, Grouping, Kept, VERSION, group};
+pub use explain::{Dropped, Explanation, Fingerprint, Grouping, Kept, VERSION, group, group_on};
+#[cfg(feature = "fingerprint")]
+pub use outline::{Names, Outline};

@@ -59,6 +59,18 @@ pub fn last_segment(normalized: &str) -> Option<&str> {
 /// What stands for a closure or an async block in a normalized name.
 pub const CLOSURE: &str = "{closure}";
 
+/// Whether a symbol, as it came, is that of a closure, an async block or an async function's body.
+/// With `debug = "line-tables-only"` that is all that an inlined one has of its name.
+pub fn is_closure(symbol: &str) -> bool {
+    let symbol = &symbol[..symbol.floor_char_boundary(SYMBOL_BYTES_MAX)];
+    let symbol = strip_generics(symbol);
+    let mut segments = symbol.rsplit("::").filter(|s| !s.is_empty() && !is_hash(s));
+    let last = segments.next().unwrap_or("").trim_start_matches('{');
+    ["closure", "async_"]
+        .iter()
+        .any(|kind| last.starts_with(kind))
+}
+
 struct Bounded(String);
 
 impl std::fmt::Write for Bounded {
@@ -270,6 +282,27 @@ mod tests {
             ),
         ] {
             assert_eq!(normalize(symbol), name, "{symbol}");
+        }
+    }
+
+    #[test]
+    fn closures_are_known_with_and_without_a_name() {
+        for symbol in [
+            "shop::run::{{closure}}",
+            "shop::run::{{closure}}::h1a2b3c4d5e6f7a8b",
+            "{closure#3}",
+            "{closure_env#0}<u8>",
+            "{async_fn#0}",
+            "shop::run::{async_block#0}::<core::option::Option<u8>>",
+        ] {
+            assert!(is_closure(symbol), "{symbol}");
+        }
+        for symbol in [
+            "shop::run",
+            "run<shop::{closure_env#0}>",
+            "<shop::{impl#2} as shop::Total>::total",
+        ] {
+            assert!(!is_closure(symbol), "{symbol}");
         }
     }
 

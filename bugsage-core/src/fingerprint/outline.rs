@@ -1,0 +1,179 @@
+//! What of a stack counts, worked out once for all events that share it.
+
+use std::collections::HashMap;
+
+use crate::event::Text;
+use crate::stacktrace::{Frame, StackTrace};
+
+use super::explain::Dropped;
+use super::frames::{self, Part};
+use super::symbol;
+
+/// How many of the app's functions count: where it failed, and who asked for it. One alone would
+/// fold all bugs of a shared helper; three would split a bug by the way that led to it.
+const ANCHORS_MAX: usize = 2;
+
+/// Names of functions as they count, each worked out once: the frames of a batch share their text,
+/// and a sender may let a thousand stacks refer to one that is long.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// By the address of the text, which stands beside it and so stays where it is.
+    known: HashMap<*const u8, (Text, Name)>,
+}
+
+/// A function's name.
+#[derive(Debug, Clone)]
+struct Name {
+    normalized: Text,
+    is_closure: bool,
+}
+
+impl Names {
+    /// What a frame is doing, as [`frames::judge`] says.
+    pub fn judge(&mut self, frame: &Frame) -> Part {
+        let name = self.of(frame);
+        frames::judge_named(frame, name.as_ref().map(|name| &*name.normalized))
+    }
+
+    fn of(&mut self, frame: &Frame) -> Option<Name> {
+        let function = frame.function.as_ref()?;
+        let known = self.known.entry(function.as_ptr()).or_insert_with(|| {
+            let name = Name {
+                normalized: symbol::normalize(function).into(),
+                is_closure: symbol::is_closure(function),
+            };
+            (function.clone(), name)
+        });
+        Some(known.1.clone())
+    }
+}
+
+/// The app's functions on a stack that count.
+///
+/// A closure is called by the function that it stands in, where its name says which. An optimized
+/// build with line tables alone knows of an inlined closure only its file. So a stack that has
+/// closures counts twice: by names, where all are known, and with no names for closures, which
+/// every build can tell.
+#[derive(Debug, Clone, Default)]
+pub struct Outline {
+    /// `None` where a closure that counts has no name.
+    named: Option<Vec<Anchor>>,
+    nameless: Vec<Anchor>,
+}
+
+impl Outline {
+    /// The outline of a stack.
+    pub fn of(stack: &StackTrace, names: &mut Names) -> Self {
+        walk(stack, names, |_, _, _| {})
+    }
+
+    /// The outline of a stack, and the frames that do not count with the rule that drops each.
+    pub(super) fn explained(
+        stack: &StackTrace,
+        names: &mut Names,
+        dropped: &mut Vec<Dropped>,
+    ) -> Self {
+        walk(stack, names, |rule, frame, name| {
+            let shown = name.map_or_else(|| format!("{:#x}", frame.address), str::to_owned);
+            dropped.push(Dropped {
+                rule: rule.to_owned(),
+                frame: shown,
+            });
+        })
+    }
+
+    /// By names, innermost first, each once in a row, recursion folded.
+    pub(super) fn named(&self) -> Option<&[Anchor]> {
+        self.named.as_deref()
+    }
+
+    /// The same, with no names for closures.
+    pub(super) fn nameless(&self) -> &[Anchor] {
+        &self.nameless
+    }
+}
+
+/// A function that counts.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub(super) struct Anchor {
+    /// What counts of it: file and last name, since an inlined function has no more.
+    pub(super) key: String,
+    /// The whole normalized name, for readers.
+    pub(super) function: Option<Text>,
+    pub(super) has_file: bool,
+    is_nameless: bool,
+}
+
+impl Anchor {
+    fn new(frame: &Frame, name: &Name, with_name: bool) -> Option<Self> {
+        let file = frame.file.as_deref().map(frames::crate_relative);
+        let function = name.normalized.trim_end_matches("::{closure}");
+        let last = symbol::last_segment(function);
+        let is_nameless = last.is_none() || (name.is_closure && !with_name);
+        let key = match (&file, last) {
+            (Some(file), _) if is_nameless => format!("{file}#{}", symbol::CLOSURE),
+            (Some(file), Some(last)) => format!("{file}#{last}"),
+            (None, Some(_)) => function.to_owned(),
+            (_, None) => return None,
+        };
+        Some(Self {
+            key,
+            function: last.map(|_| function.into()),
+            has_file: file.is_some(),
+            is_nameless,
+        })
+    }
+}
+
+fn walk(
+    stack: &StackTrace,
+    names: &mut Names,
+    mut drop: impl FnMut(&'static str, &Frame, Option<&str>),
+) -> Outline {
+    let named: Vec<(Option<Name>, Part)> = stack
+        .frames
+        .iter()
+        .map(|frame| (names.of(frame), names.judge(frame)))
+        .collect();
+    let parts: Vec<Part> = named.iter().map(|(_, part)| *part).collect();
+    let bounds = frames::bounds(&parts);
+
+    let (mut by_name, mut nameless) = (Vec::new(), Vec::new());
+    for (at, (frame, (name, part))) in stack.frames.iter().zip(&named).enumerate() {
+        let rule = if at < bounds.start {
+            Some(Part::Machinery.rule())
+        } else if at >= bounds.end {
+            Some(parts[bounds.end].rule())
+        } else if *part != Part::App {
+            Some(part.rule())
+        } else if let Some(name) = name {
+            let with = push(&mut by_name, Anchor::new(frame, name, true));
+            let without = push(&mut nameless, Anchor::new(frame, name, false));
+            with.and(without).err()
+        } else {
+            None
+        };
+        if let Some(rule) = rule {
+            drop(rule, frame, name.as_ref().map(|name| &*name.normalized));
+        }
+    }
+    let is_known = !by_name.iter().any(|anchor| anchor.is_nameless);
+    Outline {
+        named: is_known.then_some(by_name),
+        nameless,
+    }
+}
+
+/// Adds a function of the app, or says why it does not count.
+fn push(anchors: &mut Vec<Anchor>, anchor: Option<Anchor>) -> Result<(), &'static str> {
+    let anchor = anchor.ok_or("closure without name and file")?;
+    if anchors.iter().any(|known| known.key == anchor.key) {
+        Err("recursion")
+    } else if anchors.len() >= ANCHORS_MAX {
+        // Kept out of the hash, but not looked at any longer either.
+        Err("further out than what counts")
+    } else {
+        anchors.push(anchor);
+        Ok(())
+    }
+}
