@@ -89,6 +89,7 @@ impl App {
             .merge(api::routes(store.clone()))
             .merge(dashboard::routes(Arc::new(pages)));
         let worker = CaseWorker::new(store, clock);
+        worker.release_leases().await;
         Ok(Self {
             listener,
             router,

@@ -2,6 +2,7 @@
 //!
 //! More may be added here, nothing renamed. Times are RFC 3339 in UTC, what is not known is null.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -66,6 +67,11 @@ impl ProjectView {
     /// Where its apps send events.
     pub fn dsn(&self) -> Option<&str> {
         self.dsn.as_deref()
+    }
+
+    /// What its apps say they lost, by reason.
+    pub fn losses(&self) -> &BTreeMap<String, u64> {
+        &self.losses
     }
 
     /// Where its source is.
@@ -184,7 +190,8 @@ pub struct CaseView {
     issue: u64,
     /// Where it stands.
     pub state: String,
-    reason: Option<String>,
+    /// Why it stands there.
+    pub reason: Option<String>,
     /// What went wrong, once it is known.
     pub analysis: Option<Analysis>,
     confidence: Option<f64>,
@@ -361,6 +368,21 @@ fn values<T: Serialize>(items: &[T]) -> Vec<Value> {
         .iter()
         .filter_map(|item| serde_json::to_value(item).ok())
         .collect()
+}
+
+/// Text of an app without what a reader cannot see: control characters, and those that turn the
+/// direction of what follows. Line breaks and tabs become spaces.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let is_hidden = |c: char| c.is_control() || is_direction(c);
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    Cow::Owned(plain.filter(|c| !is_direction(*c)).collect())
+}
+
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// How long ago something was, in the largest unit that says something.

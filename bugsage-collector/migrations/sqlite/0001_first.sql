@@ -71,13 +71,15 @@ create table issues (
 
 create index issues_by_last_seen on issues (project, last_seen);
 
--- An issue may own several, for ever.
+-- An issue may own several, for ever. Weak ones begin with w: two bugs may share them.
 create table fingerprints (
     project integer not null,
     fingerprint text not null,
     issue integer not null references issues (id),
     primary key (project, fingerprint)
 ) strict, without rowid;
+
+create index fingerprints_by_issue on fingerprints (project, issue);
 
 create table stacks (
     project integer not null,

@@ -130,9 +130,14 @@ impl Issues {
 impl SetStatus {
     async fn to(self, scope: &Scope, status: Status) -> anyhow::Result<ExitCode> {
         let store = self.data.open_existing()?;
-        let issue = store
-            .set_status(scope, self.issue, status, SystemClock.now())
-            .await?;
+        let now = SystemClock.now();
+        let issue = store.set_status(scope, self.issue, status, now).await?;
+        if status == Status::Unresolved {
+            // Whoever takes an issue up again wants it explained, if it could not be before.
+            store
+                .requeue_cases(scope, issue.project, Some(issue.id), now)
+                .await?;
+        }
         if self.json {
             output::json(&IssueView::load(&store, scope, issue).await?)?;
         } else {
@@ -196,7 +201,7 @@ fn show(view: &IssueDetailView, json: bool) -> anyhow::Result<ExitCode> {
     match &issue.case {
         Some(case) => analysis(case),
         None => output::line(
-            "  case      none: its project has no repository, or it is not the app's own code",
+            "  case      none: only panics and errors in the app's own code, of a project with a repository, become cases",
         ),
     }
     Ok(ExitCode::SUCCESS)
@@ -205,6 +210,10 @@ fn show(view: &IssueDetailView, json: bool) -> anyhow::Result<ExitCode> {
 fn analysis(case: &CaseView) {
     output::line(&format!("  case      {}", case.state));
     let Some(analysis) = &case.analysis else {
+        output::line(&format!(
+            "  reason    {}",
+            output::plain(case.reason.as_deref().unwrap_or("none yet"))
+        ));
         return;
     };
     output::line("");

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::view::visible;
+
 /// Prints a line.
 pub(super) fn line(text: &str) {
     write(&mut io::stdout(), text);
@@ -26,15 +28,9 @@ pub(super) fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Text that came from an app, safe for a terminal: one line, no control characters.
+/// Text that came from an app, safe for a terminal: one line, nothing that steers it.
 pub(super) fn plain(text: &str) -> String {
-    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    plain.filter(|c| !is_direction(*c)).collect()
-}
-
-/// Characters that turn the direction of what follows.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    visible(text).into_owned()
 }
 
 /// Text cut to a width.

@@ -125,6 +125,10 @@ impl Project {
                 };
                 let store = data.open_existing()?;
                 let project = store.set_repository(&scope, &project, repository).await?;
+                // Cases that could not be explained for want of it get another chance.
+                store
+                    .requeue_cases(&scope, project.id, None, SystemClock.now())
+                    .await?;
                 show(ProjectView::new(project, address(&data)?), json)
             }
         }
@@ -160,10 +164,14 @@ fn check_repository(path: &str) -> anyhow::Result<String> {
     let absolute = Path::new(path)
         .canonicalize()
         .map_err(|_| wrong("is not there"))?;
-    let is_repository = absolute.join(".git").exists() || absolute.join("HEAD").is_file();
-    if !is_repository {
-        return Err(wrong("has no .git").into());
-    }
+    let is_root = |folder: &&Path| folder.join(".git").exists();
+    let is_bare = absolute.join("HEAD").is_file() && absolute.join("objects").is_dir();
+    let root = if is_bare {
+        Some(&*absolute)
+    } else {
+        absolute.ancestors().find(is_root)
+    };
+    let absolute = root.ok_or_else(|| wrong("lies in no git repository"))?;
     let absolute = absolute.to_str().ok_or_else(|| wrong("is no text"))?;
     Ok(absolute.to_owned())
 }
@@ -191,6 +199,11 @@ fn show(project: ProjectView, json: bool) -> anyhow::Result<ExitCode> {
         "  dsn         {}",
         project.dsn().unwrap_or("none")
     ));
+    for (reason, reports) in project.losses() {
+        output::line(&format!(
+            "  lost        {reports} reports, before they were sent: {reason}"
+        ));
+    }
     output::line("");
     output::line("Set BUGSAGE_DSN to the dsn for your app, and add to its main:");
     output::line("  let _guard = bugsage_sdk::init();");

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::Event;
 use bugsage_core::fingerprint;
+use bugsage_core::limits::cut;
 use bugsage_core::stacktrace::Frame;
 use bugsage_pipeline::analyze::Analysis;
 use bugsage_pipeline::case::{Case, State as CaseState};
@@ -16,11 +17,20 @@ use bugsage_pipeline::evidence::{Evidence, FrameSource};
 use crate::clock::rfc3339;
 use crate::store::StoreError;
 use crate::store::model::IssueDetail;
-use crate::view::thousands;
+use crate::view::{thousands, visible};
 
 use super::{Page, Pages, chart, parts};
 
 const HOUR_US: u64 = 3_600_000_000;
+
+/// Frames of a stack that are shown: the innermost. Deeper ones are recursion or a runtime.
+const FRAMES_SHOWN: usize = 100;
+
+/// Breadcrumbs that are shown: the latest.
+const BREADCRUMBS_SHOWN: usize = 40;
+
+/// The longest message that is shown whole.
+const MESSAGE_BYTES_SHOWN: usize = 4 << 10;
 
 pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>) -> Page {
     let not_found = || StoreError::NotFound {
@@ -60,8 +70,8 @@ fn heading(detail: &IssueDetail, now: Timestamp) -> Markup {
     let issue = &detail.issue;
     html! {
         p class="quiet" { a href="/issues" { "Issues" } " / " (issue.project_name) " / " (issue.id) }
-        h1 class="message" { (issue.title) }
-        p class="culprit" { (issue.culprit) }
+        h1 class="message" { (parts::short(&issue.title)) }
+        p class="culprit" { (parts::short(&issue.culprit)) }
         div class="marks" {
             (parts::badge(&issue.severity, &issue.severity))
             (parts::badge("plain", &issue.class))
@@ -146,12 +156,12 @@ fn event_sections(event: &Event, case: Option<&Case>, now: Timestamp) -> Markup 
     html! {
         section {
             h2 { @if sources.is_some() { "The event that was explained" } @else { "Latest event" } }
-            p { span class="message" { (event.message) } }
+            p { span class="message" { (visible(&cut(&event.message, MESSAGE_BYTES_SHOWN))) } }
             (facts(event))
             @for error in event.errors.iter().skip(1) {
                 p class="quiet" { "caused by "
                     @if let Some(name) = &error.type_name { code { (name) } ": " }
-                    (error.message)
+                    (parts::short(&error.message))
                 }
             }
         }
@@ -169,19 +179,22 @@ fn event_sections(event: &Event, case: Option<&Case>, now: Timestamp) -> Markup 
                 h2 { "Stack" }
                 @if !stack.symbolicated { p class="quiet" { "Without debug information: build with debug = \"line-tables-only\" to see lines." } }
                 ol class="stack" {
-                    @for frame in &stack.frames { (frame_item(frame, sources)) }
+                    @for frame in stack.frames.iter().take(FRAMES_SHOWN) { (frame_item(frame, sources)) }
                 }
+                (more(stack.frames.len(), FRAMES_SHOWN, "frames further out", event))
             }
         }
         @if !event.breadcrumbs.is_empty() {
             section {
                 h2 { "Breadcrumbs" }
+                (more(event.breadcrumbs.len(), BREADCRUMBS_SHOWN, "earlier ones", event))
                 ol class="crumbs" {
-                    @for crumb in &event.breadcrumbs {
+                    @let earlier = event.breadcrumbs.len().saturating_sub(BREADCRUMBS_SHOWN);
+                    @for crumb in &event.breadcrumbs[earlier..] {
                         li {
                             (parts::badge(crumb.level.as_str(), crumb.level.as_str()))
                             span class="quiet" { (before(crumb.at, event.first_at)) }
-                            span class="text" { (crumb.message) }
+                            span class="text" { (parts::short(&crumb.message)) }
                         }
                     }
                 }
@@ -198,6 +211,15 @@ fn event_sections(event: &Event, case: Option<&Case>, now: Timestamp) -> Markup 
                 }
                 p class="quiet" { "event " (event.id) ", " (parts::time(event.first_at, now)) }
             }
+        }
+    }
+}
+
+/// Says that not all of something is shown, and where the rest is.
+fn more(all: usize, shown: usize, what: &str, event: &Event) -> Markup {
+    html! {
+        @if all > shown {
+            p class="quiet" { (all - shown) " " (what) ": " code { "bugsage events show " (event.id) } }
         }
     }
 }
@@ -249,9 +271,9 @@ fn frame_item(frame: &Frame, evidence: Option<&Evidence>) -> Markup {
         .flatten();
     html! {
         li class={ @if frame.in_app { "app" } @else { "other" } } {
-            code class="function" { (function) }
+            code class="function" { (parts::short(&function)) }
             @if frame.inlined { " " span class="quiet" { "inlined" } }
-            @if let Some((file, line)) = place { div class="place" { (file) ":" (line) } }
+            @if let Some((file, line)) = place { div class="place" { (parts::short(file)) ":" (line) } }
             @if let Some(source) = source { (parts::source(&source.lines, source.line)) }
         }
     }
@@ -342,7 +364,7 @@ fn grouping(event: &Event) -> Markup {
                 @if !grouping.explanation.dropped.is_empty() {
                     p class="quiet" { "Frames that did not count:" }
                     ul class="quiet" {
-                        @for dropped in &grouping.explanation.dropped { li { (dropped.rule) ": " code { (dropped.frame) } } }
+                        @for dropped in grouping.explanation.dropped.iter().take(FRAMES_SHOWN) { li { (dropped.rule) ": " code { (parts::short(&dropped.frame)) } } }
                     }
                 }
             }

@@ -14,8 +14,8 @@ use crate::view::thousands;
 
 use super::{Page, Pages, parts};
 
-/// Issues of one page.
-const LIMIT: u32 = 200;
+/// Issues of one page, which is to stay below 100 KB.
+const LIMIT: u32 = 100;
 
 /// The longest search.
 const QUERY_BYTES_MAX: usize = 200;
@@ -94,8 +94,8 @@ fn row(issue: &Issue, with_project: bool, now: Timestamp) -> Markup {
     html! {
         li class="issue" {
             a class="main" href={ "/issues/" (issue.id) } {
-                span class="title" { (issue.title) }
-                span class="culprit" { (issue.culprit) }
+                span class="title" { (parts::short(&issue.title)) }
+                span class="culprit" { (parts::short(&issue.culprit)) }
             }
             div class="marks" {
                 (parts::badge(&issue.severity, &issue.severity))

@@ -3,10 +3,11 @@
 use maud::{DOCTYPE, Markup, html};
 
 use bugsage_core::clock::Timestamp;
+use bugsage_core::limits::cut;
 use bugsage_pipeline::evidence::SourceLine;
 
 use crate::clock::rfc3339;
-use crate::view::ago;
+use crate::view::{ago, visible};
 
 /// A page with a title.
 pub(super) fn frame(title: &str, body: Markup) -> Markup {
@@ -17,7 +18,7 @@ pub(super) fn frame(title: &str, body: Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) " · BugSage" }
+                title { (visible(title)) " · BugSage" }
                 link rel="stylesheet" href="/assets/bugsage.css";
             }
             body {
@@ -64,12 +65,18 @@ pub(super) fn source(lines: &[SourceLine], marked: u32) -> Markup {
     }
 }
 
+/// A text of an app, cut to what a page has room for.
+pub(super) fn short(text: &str) -> String {
+    const SHOWN_BYTES_MAX: usize = 300;
+    visible(&cut(text, SHOWN_BYTES_MAX)).into_owned()
+}
+
 /// Names and values.
 pub(super) fn facts<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Markup {
     html! {
         dl class="facts" {
             @for (name, value) in pairs {
-                div { dt { (name) } dd { (value) } }
+                div { dt { (short(name)) } dd { (short(value)) } }
             }
         }
     }

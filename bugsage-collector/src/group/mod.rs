@@ -17,8 +17,9 @@ use sha2::{Digest, Sha256};
 use bugsage_core::batch::Batch;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, EventKind};
-use bugsage_core::fingerprint::{self, frames};
-use bugsage_core::scrub;
+use bugsage_core::fingerprint::frames::Part;
+use bugsage_core::fingerprint::{self, Names, Outline};
+use bugsage_core::scrub::Cleaner;
 use bugsage_core::stacktrace::{Frame, StackTrace};
 
 use crate::forward;
@@ -29,9 +30,11 @@ const DRIFT_NOTED_US: u64 = 1_000_000;
 
 /// Groups a batch.
 pub fn group(batch: Batch, received_at: Timestamp) -> GroupedBatch {
-    let mut stacks = Stacks::default();
-    let events = batch.events.into_iter();
-    let events = events.map(|(_, event)| group_event(event, received_at, &mut stacks));
+    let (mut cleaner, mut stacks) = (Cleaner::default(), Stacks::default());
+    let events = batch.events.into_iter().map(|(_, mut event)| {
+        cleaner.event(&mut event);
+        group_event(event, received_at, &mut stacks)
+    });
     GroupedBatch {
         id: batch.id,
         received_at,
@@ -41,19 +44,16 @@ pub fn group(batch: Batch, received_at: Timestamp) -> GroupedBatch {
 }
 
 fn group_event(mut event: Event, received_at: Timestamp, stacks: &mut Stacks) -> GroupedEvent {
-    scrub::event(&mut event);
     clamp(&mut event, received_at);
-    let stack = event.stack.take().map(|stack| stacks.store(&stack));
-    event.stack = stack.as_ref().map(|(stack, _)| stack.clone());
-    let grouping = fingerprint::group(&event);
-    event.stack = None;
+    let stack = event.stack.take();
+    let stack = stack.map(|stack| stacks.judge(&stack));
+    let grouping = match stack {
+        Some(stack) => fingerprint::group_on(&event, &stack.outline),
+        None => fingerprint::group_on(&event, &Outline::default()),
+    };
     GroupedEvent {
-        stack: stack.map(|(_, stored)| stored),
-        fingerprints: grouping
-            .fingerprints
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        stack: stack.map(|stack| stack.stored.clone()),
+        fingerprints: grouping.fingerprints,
         severity: severity(event.kind),
         wants_case: forward::wants_case(event.kind, grouping.in_app),
         class: grouping.class,
@@ -83,25 +83,63 @@ fn severity(kind: EventKind) -> &'static str {
     }
 }
 
-/// The stacks of a batch: each distinct one is judged and hashed once.
+/// The stacks of a batch. Names, frames and stacks are shared by reference, so each is judged once,
+/// however often a sender refers to it.
 #[derive(Default)]
 struct Stacks {
-    /// By the address of the decoded stack, which lives as long as its entry here.
-    known: HashMap<*const StackTrace, (Arc<StackTrace>, Arc<StackTrace>, StoredStack)>,
+    names: Names,
+    /// By the address of what was decoded, which lives as long as its entry here.
+    frames: HashMap<*const Frame, (Arc<Frame>, Arc<Frame>)>,
+    known: HashMap<*const StackTrace, (Arc<StackTrace>, Judged)>,
+}
+
+/// A stack as it counts and as it is stored.
+struct Judged {
+    outline: Outline,
+    stored: StoredStack,
 }
 
 impl Stacks {
-    fn store(&mut self, stack: &Arc<StackTrace>) -> (Arc<StackTrace>, StoredStack) {
+    fn judge(&mut self, stack: &Arc<StackTrace>) -> &Judged {
+        let (names, frames) = (&mut self.names, &mut self.frames);
         let known = self.known.entry(Arc::as_ptr(stack)).or_insert_with(|| {
-            let judged = Arc::new(judge(stack));
+            let judged = StackTrace {
+                frames: stack
+                    .frames
+                    .iter()
+                    .map(|frame| judge_frame(frame, names, frames))
+                    .collect(),
+                symbolicated: stack.symbolicated,
+            };
+            let outline = Outline::of(&judged, names);
             let stored = StoredStack {
                 hash: hash(&judged),
-                stack: judged.clone(),
+                stack: Arc::new(judged),
             };
-            (stack.clone(), judged, stored)
+            (stack.clone(), Judged { outline, stored })
         });
-        (known.1.clone(), known.2.clone())
+        &known.1
     }
+}
+
+fn judge_frame(
+    frame: &Arc<Frame>,
+    names: &mut Names,
+    known: &mut HashMap<*const Frame, (Arc<Frame>, Arc<Frame>)>,
+) -> Arc<Frame> {
+    let known = known.entry(Arc::as_ptr(frame)).or_insert_with(|| {
+        let in_app = names.judge(frame) == Part::App;
+        let judged = if in_app == frame.in_app {
+            frame.clone()
+        } else {
+            Arc::new(Frame {
+                in_app,
+                ..Frame::clone(frame)
+            })
+        };
+        (frame.clone(), judged)
+    });
+    known.1.clone()
 }
 
 /// SHA-256 over the stack's JSON, cut to 128 bits. The text itself is made only for a stack that the
@@ -115,21 +153,4 @@ fn hash(stack: &StackTrace) -> [u8; 16] {
         hash.copy_from_slice(&digest.finalize()[..16]);
     }
     hash
-}
-
-fn judge(stack: &StackTrace) -> StackTrace {
-    let frames = stack.frames.iter().map(|frame| {
-        let in_app = frames::in_app(frame);
-        if in_app == frame.in_app {
-            return frame.clone();
-        }
-        Arc::new(Frame {
-            in_app,
-            ..Frame::clone(frame)
-        })
-    });
-    StackTrace {
-        frames: frames.collect(),
-        symbolicated: stack.symbolicated,
-    }
 }

@@ -4,9 +4,9 @@
 //! Never: an answer of 2xx before the store has synced; a body that is read before its sender,
 //! type and length were checked.
 //!
-//! Memory is bounded by permits that are taken before it is used: one for each body on its way in,
-//! and one for each KiB that a batch will inflate to, held until the batch is stored. Where no
-//! permit is free the sender is told to come back.
+//! Memory is bounded by permits for KiB that are taken before it is used: for bodies, as they come
+//! in, and for what a batch will become once it is decoded, until it is stored. Where no permit is
+//! free the sender is told to come back.
 
 mod auth;
 mod native;
@@ -25,12 +25,21 @@ use crate::store::Store;
 
 use auth::KeyCache;
 
-/// Bodies that are read at the same time, each of up to 1 MiB.
-const BODIES_MAX: usize = 16;
+/// What all bodies that are not decoded yet may take, in KiB: eight of the largest, or thousands of
+/// ordinary ones. A body takes its part as it arrives, so that a slow sender holds no more than it
+/// has sent.
+const BODIES_KIB_MAX: usize = 8 * BODY_GROWTH * limits::BATCH_BYTES_MAX / 1_024;
 
-/// What all batches between decoding and commit may inflate to, in KiB: one of the largest, or
-/// hundreds of ordinary ones. A decoded batch takes a few times what it inflates to.
-const INFLATED_KIB_MAX: usize = limits::BATCH_INFLATED_BYTES_MAX / 1_024;
+/// A vector that grows has up to twice the room for what it holds.
+const BODY_GROWTH: usize = 2;
+
+/// What all batches between decoding and commit may take, in KiB: one of the largest, or hundreds
+/// of ordinary ones.
+const DECODED_KIB_MAX: usize = limits::BATCH_TEXT_BYTES_MAX / 1_024;
+
+/// How many times its inflated size a batch may take: an event of 40 bytes may refer to a hundred
+/// facts. Most take three times; how much it is indeed is known once it is decoded.
+const DECODED_GROWTH_MAX: usize = 128;
 
 /// How long a request waits for its turn at the decoder before it is told to come back.
 const TURN_MAX: Duration = Duration::from_secs(5);
@@ -46,8 +55,8 @@ pub struct Ingest {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     keys: KeyCache,
-    bodies: Semaphore,
-    inflated: Semaphore,
+    bodies: Arc<Semaphore>,
+    decoded: Semaphore,
 }
 
 impl Ingest {
@@ -57,8 +66,8 @@ impl Ingest {
             store,
             clock,
             keys: KeyCache::default(),
-            bodies: Semaphore::new(BODIES_MAX),
-            inflated: Semaphore::new(INFLATED_KIB_MAX),
+            bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
+            decoded: Semaphore::new(DECODED_KIB_MAX),
         }
     }
 }

@@ -9,15 +9,18 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use bugsage_core::batch::{self, BatchError, Rejected};
+use bugsage_core::batch::{self, BatchError};
 use bugsage_core::limits;
 
 use crate::api::error::ApiError;
 use crate::group;
-use crate::store::model::GroupedBatch;
+use crate::store::scope::Scope;
 
-use super::{BODY_DEADLINE, Ingest, RETRY_AFTER, TURN_MAX};
+use super::{
+    BODY_DEADLINE, BODY_GROWTH, DECODED_GROWTH_MAX, DECODED_KIB_MAX, Ingest, RETRY_AFTER, TURN_MAX,
+};
 
 /// What became of a batch.
 #[derive(Debug, Serialize)]
@@ -45,40 +48,52 @@ pub(super) async fn batches(
     let scope = ingest.keys.scope(&*ingest.store, &headers).await?;
     check_type(&headers)?;
     check_length(&headers)?;
-    let busy = |_| ApiError::busy("too many batches arrive at once", RETRY_AFTER);
-    let reading = ingest.bodies.try_acquire().map_err(busy)?;
-    let body = tokio::time::timeout(BODY_DEADLINE, read(body));
-    let body = body
+    let body = tokio::time::timeout(BODY_DEADLINE, read(body, ingest.bodies.clone()));
+    let (body, in_body) = body
         .await
         .map_err(|_| ApiError::too_slow(BODY_DEADLINE))??;
-    drop(reading);
+    // A task of its own: a client that goes away must not free the room of a batch that is still
+    // worked on.
+    let taken = tokio::spawn(take(ingest, scope, body, in_body)).await;
+    taken.map_err(|_| ApiError::internal())?.map(Json)
+}
 
+async fn take(
+    ingest: Arc<Ingest>,
+    scope: Scope,
+    body: Vec<u8>,
+    in_body: OwnedSemaphorePermit,
+) -> Result<Answer, ApiError> {
     let header = batch::check(&body).map_err(refuse)?;
-    let kib = u32::try_from(header.inflated_bytes.div_ceil(1_024).max(1)).unwrap_or(u32::MAX);
-    let turn = tokio::time::timeout(TURN_MAX, ingest.inflated.acquire_many(kib)).await;
+    let expected_kib = decoded_kib(header.inflated_bytes.saturating_mul(DECODED_GROWTH_MAX));
+    let turn = ingest.decoded.acquire_many(expected_kib);
+    let turn = tokio::time::timeout(TURN_MAX, turn).await;
     let turn = turn.map_err(|_| ApiError::busy("the store is behind", RETRY_AFTER))?;
     // Held until the batch is stored.
-    let _turn = turn.map_err(|_| ApiError::busy("the collector is closing", RETRY_AFTER))?;
+    let mut held = turn.map_err(|_| ApiError::busy("the collector is closing", RETRY_AFTER))?;
 
     let received_at = ingest.clock.now();
     let decoded = tokio::task::spawn_blocking(move || {
         let mut batch = batch::decode(&body).map_err(refuse)?;
         let rejected = std::mem::take(&mut batch.rejected);
-        Ok::<_, ApiError>((group::group(batch, received_at), rejected))
+        let kib = decoded_kib(batch.size_bytes);
+        Ok::<_, ApiError>((group::group(batch, received_at), rejected, kib))
     });
-    let (grouped, rejected): (GroupedBatch, Vec<Rejected>) =
-        decoded.await.map_err(|_| ApiError::internal())??;
+    let (grouped, rejected, kib) = decoded.await.map_err(|_| ApiError::internal())??;
+    drop(in_body);
+    // Now that it is known what the batch takes, others may have the rest.
+    drop(held.split(expected_kib.saturating_sub(kib) as usize));
     let receipt = ingest.store.ingest(&scope, grouped).await?;
     let rejected = rejected.into_iter().map(|rejected| RejectedItem {
         index: rejected.index,
         reason: rejected.reason.code(),
         message: rejected.reason.to_string(),
     });
-    Ok(Json(Answer {
+    Ok(Answer {
         accepted: receipt.accepted,
         duplicate: receipt.duplicate,
         rejected: rejected.collect(),
-    }))
+    })
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -119,8 +134,14 @@ fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-/// Reads a body, which may announce nothing or something else than it has.
-async fn read(mut body: Body) -> Result<Vec<u8>, ApiError> {
+/// Reads a body, which may announce nothing or something else than it has, with its part of the
+/// room that all bodies share.
+async fn read(
+    mut body: Body,
+    room: Arc<Semaphore>,
+) -> Result<(Vec<u8>, OwnedSemaphorePermit), ApiError> {
+    let busy = |_| ApiError::busy("too many batches arrive at once", RETRY_AFTER);
+    let mut held = room.clone().try_acquire_owned().map_err(busy)?;
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let broken = |_| ApiError::new(StatusCode::BAD_REQUEST, "body", "the body broke off");
@@ -131,9 +152,18 @@ async fn read(mut body: Body) -> Result<Vec<u8>, ApiError> {
         if bytes.len() + data.len() > limits::BATCH_BYTES_MAX {
             return Err(too_large(bytes.len() + data.len()));
         }
+        let kib = ((bytes.len() + data.len()) * BODY_GROWTH).div_ceil(1_024);
+        let more_kib = kib.saturating_sub(held.num_permits()) as u32;
+        let more = room.clone().try_acquire_many_owned(more_kib);
+        held.merge(more.map_err(busy)?);
         bytes.extend_from_slice(data);
     }
-    Ok(bytes)
+    Ok((bytes, held))
+}
+
+/// The permits for a batch that takes so much, at least one and at most all that there are.
+fn decoded_kib(size_bytes: usize) -> u32 {
+    size_bytes.div_ceil(1_024).clamp(1, DECODED_KIB_MAX) as u32
 }
 
 fn too_large(size_bytes: usize) -> ApiError {

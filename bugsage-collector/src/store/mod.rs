@@ -152,6 +152,20 @@ pub trait Store: Send + Sync + 'static {
         error: &str,
     ) -> Result<(), StoreError>;
 
+    /// Queues cases again that failed or wait for a person: of a project, or of one of its issues.
+    /// Tells how many.
+    async fn requeue_cases(
+        &self,
+        scope: &Scope,
+        project: u64,
+        issue: Option<u64>,
+        at: Timestamp,
+    ) -> Result<u64, StoreError>;
+
+    /// Gives back what owners whose names begin so have taken, and tells how many jobs that were.
+    /// Only for a caller who knows that they are dead.
+    async fn release_leases(&self, scope: &Scope, owner_prefix: &str) -> Result<u64, StoreError>;
+
     /// How the store is doing.
     async fn health(&self) -> Health;
 }

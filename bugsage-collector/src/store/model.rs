@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, Losses};
+use bugsage_core::fingerprint::Fingerprint;
 use bugsage_core::id::{BatchId, CaseId, EventId};
 use bugsage_core::stacktrace::StackTrace;
 use bugsage_pipeline::case::State;
@@ -59,7 +60,7 @@ pub struct GroupedEvent {
     /// The stack as it is stored, once for all events that have it.
     pub stack: Option<StoredStack>,
     /// Its fingerprints, most telling first.
-    pub fingerprints: Vec<String>,
+    pub fingerprints: Vec<Fingerprint>,
     /// The class of the bug.
     pub class: String,
     /// The function or place that failed.

@@ -3,8 +3,9 @@
 //! In: leased jobs of [`crate::store`]. Out: cases that were taken further and saved.
 //! Never: two workers on one case; a stage that is not saved before the next begins.
 //!
-//! A worker that dies leaves a lease that runs out; the next one finds the case as it was last
-//! saved and runs the same stage again, which comes to the same result.
+//! A worker that dies leaves a lease that runs out, or that the next collector takes back at its
+//! start; the next worker finds the case as it was last saved and runs the same stage again, which
+//! comes to the same result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,9 @@ const LEASES_MAX: u32 = 20;
 /// Stages that one job may run in a row; the states form no circle that is longer.
 const STAGES_MAX: u32 = 32;
 
+/// What the names of all workers inside a collector begin with.
+const OWNER_PREFIX: &str = "serve-";
+
 /// Takes cases further for as long as the collector runs.
 pub struct CaseWorker {
     store: Arc<dyn Store>,
@@ -44,12 +48,23 @@ pub struct CaseWorker {
 impl CaseWorker {
     /// A worker with a name that no other worker has.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let owner = format!("worker-{}", uuid::Uuid::new_v4());
+        let owner = format!("{OWNER_PREFIX}{}", uuid::Uuid::new_v4());
         Self {
             store,
             clock,
             owner,
             scope: Scope::system(),
+        }
+    }
+
+    /// Takes back what workers of an earlier collector have left. The caller holds the lock of the
+    /// data folder, so none of them lives, and nobody need wait for their leases to run out.
+    pub async fn release_leases(&self) {
+        match self.store.release_leases(&self.scope, OWNER_PREFIX).await {
+            Ok(0) => {}
+            Ok(released) => tracing::info!("{released} cases of a dead worker are taken up again"),
+            // They run out by themselves, later.
+            Err(error) => tracing::warn!(error = %error, "no lease could be taken back"),
         }
     }
 

@@ -80,11 +80,7 @@ fn open(tx: &Connection, project: u64, issue: i64, at: Timestamp) -> Result<(), 
         "update issues set latest_case = ? where id = ?",
         params![id, issue],
     )?;
-    tx.execute(
-        "insert into jobs (project, kind, subject, run_after) values (?, ?, ?, ?)",
-        params![sql(project), KIND, id, sql(at.0)],
-    )?;
-    Ok(())
+    queue(tx, project, case.id, at)
 }
 
 pub(super) fn one(
@@ -211,39 +207,7 @@ pub(super) fn save(
         "update jobs set lease_until = ?3 where id = ?1 and lease_owner = ?2",
         sql(until.0),
     )?;
-    tx.execute(
-        "update cases set state = ?, document = ?, updated_at = ? where project = ? and id = ?",
-        params![
-            case.state.as_str(),
-            document(case)?,
-            sql(case.updated_at.0),
-            sql(lease.project),
-            case.id.to_bytes(),
-        ],
-    )?;
-    let known = before.history.last();
-    let new = case
-        .history
-        .iter()
-        .rev()
-        .take_while(|transition| Some(*transition) != known);
-    let new: Vec<_> = new.collect();
-    for transition in new.into_iter().rev() {
-        tx.execute(
-            "insert into case_transitions (project, case_id, sequence, at, actor, from_state, to_state, reason)
-             select ?1, ?2, 1 + coalesce(max(sequence), 0), ?3, ?4, ?5, ?6, ?7
-             from case_transitions where project = ?1 and case_id = ?2",
-            params![
-                sql(lease.project),
-                case.id.to_bytes(),
-                sql(transition.at.0),
-                transition.actor,
-                transition.from.as_str(),
-                transition.to.as_str(),
-                transition.reason,
-            ],
-        )?;
-    }
+    write(tx, lease.project, &before, case)?;
     if case.state == State::Analyzed
         && let Some(analysis) = &case.analysis
     {
@@ -289,6 +253,98 @@ pub(super) fn retry(
     tx.execute(
         "update jobs set error = ? where id = ?",
         params![error, sql(lease.id)],
+    )?;
+    Ok(())
+}
+
+pub(super) fn release(
+    tx: &Connection,
+    organizations: Organizations,
+    owner_prefix: &str,
+) -> Result<u64, StoreError> {
+    let query = format!(
+        "update jobs set lease_owner = null, lease_until = null
+         where substr(lease_owner, 1, length(?1)) = ?1
+             and project in (select p.id from projects p where {})",
+        scoped(organizations)
+    );
+    Ok(tx.execute(&query, [owner_prefix])? as u64)
+}
+
+/// Queues cases again that wait for a person, of a project or of one issue, now that somebody has
+/// mended what was missing. Tells how many.
+pub(super) fn requeue(
+    tx: &Connection,
+    organizations: Organizations,
+    project: u64,
+    issue: Option<u64>,
+    actor: &str,
+    at: Timestamp,
+) -> Result<u64, StoreError> {
+    let query = format!(
+        "select k.id from cases k join issues i on i.latest_case = k.id
+         join projects p on p.id = k.project
+         where {} and k.project = ?1 and k.state in ('needs_human', 'failed')
+             and (?2 is null or i.id = ?2)",
+        scoped(organizations)
+    );
+    let waiting: Vec<[u8; 16]> = tx
+        .prepare_cached(&query)?
+        .query_map(params![sql(project), issue.map(sql)], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for id in &waiting {
+        let before = one(tx, organizations, CaseId::from_bytes(*id))?;
+        let mut case = before.clone();
+        case.enter(State::Queued, at, actor, "asked for again")
+            .map_err(|_| StoreError::Conflict { what: "case" })?;
+        write(tx, project, &before, &case)?;
+        queue(tx, project, case.id, at)?;
+    }
+    Ok(waiting.len() as u64)
+}
+
+/// Writes a case and the transitions that are new.
+fn write(tx: &Connection, project: u64, before: &Case, case: &Case) -> Result<(), StoreError> {
+    tx.execute(
+        "update cases set state = ?, document = ?, updated_at = ? where project = ? and id = ?",
+        params![
+            case.state.as_str(),
+            document(case)?,
+            sql(case.updated_at.0),
+            sql(project),
+            case.id.to_bytes(),
+        ],
+    )?;
+    let known = before.history.last();
+    let new = case
+        .history
+        .iter()
+        .rev()
+        .take_while(|transition| Some(*transition) != known);
+    let new: Vec<_> = new.collect();
+    for transition in new.into_iter().rev() {
+        tx.execute(
+            "insert into case_transitions (project, case_id, sequence, at, actor, from_state, to_state, reason)
+             select ?1, ?2, 1 + coalesce(max(sequence), 0), ?3, ?4, ?5, ?6, ?7
+             from case_transitions where project = ?1 and case_id = ?2",
+            params![
+                sql(project),
+                case.id.to_bytes(),
+                sql(transition.at.0),
+                transition.actor,
+                transition.from.as_str(),
+                transition.to.as_str(),
+                transition.reason,
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn queue(tx: &Connection, project: u64, case: CaseId, at: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "insert or ignore into jobs (project, kind, subject, run_after) values (?, ?, ?, ?)",
+        params![sql(project), KIND, case.to_bytes(), sql(at.0)],
     )?;
     Ok(())
 }

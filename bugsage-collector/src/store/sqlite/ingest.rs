@@ -126,7 +126,7 @@ fn store_event(
         tx.prepare_cached(
             "insert or ignore into fingerprints (project, fingerprint, issue) values (?, ?, ?)",
         )?
-        .execute(params![sql(project), fingerprint, issue])?;
+        .execute(params![sql(project), fingerprint.to_string(), issue])?;
     }
     let document = json(event)?;
     tx.prepare_cached(
@@ -155,9 +155,19 @@ fn find_issue(
 ) -> Result<Option<i64>, StoreError> {
     let mut find =
         tx.prepare_cached("select issue from fingerprints where project = ? and fingerprint = ?")?;
+    // Two bugs may share a weak fingerprint: it does not lead to one that is known to be another.
+    let mut has_strong = tx.prepare_cached(
+        "select 1 from fingerprints where project = ? and issue = ? and fingerprint not like 'w%'",
+    )?;
+    let is_known_well = grouped.fingerprints.iter().any(|it| !it.is_weak());
     for fingerprint in &grouped.fingerprints {
-        let issue = find.query_row(params![sql(project), fingerprint], |row| row.get(0));
-        if let Some(issue) = issue.optional()? {
+        let key = params![sql(project), fingerprint.to_string()];
+        let found = find.query_row(key, |row| row.get(0)).optional()?;
+        let Some(issue) = found else { continue };
+        let is_other = fingerprint.is_weak()
+            && is_known_well
+            && has_strong.exists(params![sql(project), issue])?;
+        if !is_other {
             return Ok(Some(issue));
         }
     }

@@ -254,6 +254,24 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn requeue_cases(
+        &self,
+        scope: &Scope,
+        project: u64,
+        issue: Option<u64>,
+        at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (organizations, actor) = (scope.organizations(), scope.actor().to_owned());
+        self.write(move |tx| cases::requeue(tx, organizations, project, issue, &actor, at))
+            .await
+    }
+
+    async fn release_leases(&self, scope: &Scope, owner_prefix: &str) -> Result<u64, StoreError> {
+        let (organizations, prefix) = (scope.organizations(), owner_prefix.to_owned());
+        self.write(move |tx| cases::release(tx, organizations, &prefix))
+            .await
+    }
+
     async fn health(&self) -> Health {
         let state = self.writer.state();
         Health {
