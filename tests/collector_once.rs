@@ -1,5 +1,7 @@
 //! Whatever comes twice counts once, and the answer says what became of it.
 
+use bugsage_collector::clock::{SystemClock, rfc3339};
+use bugsage_core::clock::{Clock, Timestamp};
 use serde_json::json;
 
 use crate::support::collector::Collector;
@@ -87,4 +89,27 @@ fn the_answer_says_what_became_of_the_batch() {
     let expected = json!({"accepted": 1, "duplicate": 0, "rejected": []});
     assert_eq!(answer.json(), expected);
     assert_eq!(answer.header("content-type"), Some("application/json"));
+}
+
+#[test]
+fn a_clock_that_is_ahead_dates_nothing_into_the_future() {
+    let collector = Collector::start();
+    let project = collector.create_project("shop");
+    let day_us = 24 * 3_600_000_000;
+    let ahead = Timestamp(SystemClock.now().0 + day_us);
+
+    let batch = EventBuilder::panic("price").at(ahead).seal();
+    assert_eq!(collector.send(&project, &batch).taken(), (1, 0));
+
+    let issue = collector.folder().only_issue();
+    let last_seen = issue["last_seen"].as_str().expect("is text");
+    assert!(
+        last_seen <= rfc3339(SystemClock.now()).as_str(),
+        "{last_seen}"
+    );
+    let event = issue["latest_event"].as_str().expect("is text");
+    let event = collector.folder().json(&["events", "show", event]);
+    let ahead_us = event["contexts"]["clock.ahead_us"].as_str();
+    let ahead_us: u64 = ahead_us.and_then(|it| it.parse().ok()).expect("is told");
+    assert!((day_us / 2..=day_us).contains(&ahead_us), "{ahead_us}");
 }

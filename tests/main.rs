@@ -22,3 +22,12 @@ mod collector_slow; // slow clients wait for themselves
 mod collector_once; // what comes twice counts once
 mod collector_crash; // what was acknowledged survives `kill -9`
 mod collector_disk; // an acknowledgement means a sync
+mod grouping; // one bug is one issue, whatever the build
+mod collector_regression; // resolved stays resolved until a newer release has it
+mod collector_forwarding; // what is worth a case gets one
+mod collector_sdk; // what the app saw is what the issue says
+
+// What people and programs see of it.
+mod pages; // small, safe, and only for this machine
+mod cli; // a contract
+mod demo; // the whole main job on a real crate
