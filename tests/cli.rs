@@ -141,7 +141,9 @@ fn what_is_not_there_ends_with_three() {
 fn wrong_usage_ends_with_two() {
     let folder = Folder::new();
     folder.create_project("shop", None);
-    let here = folder.path().to_str().expect("is text").to_owned();
+    // Tests run inside a repository, and whatever lies in one may be given as one.
+    let outside = Folder::inside(&std::env::temp_dir());
+    let outside = outside.path().to_str().expect("is text");
 
     for words in [
         &["nonsense"][..],
@@ -163,7 +165,7 @@ fn wrong_usage_ends_with_two() {
             "https://example.com/a.git",
         ],
         &["project", "create", "bank", "--repository", "/nonexistent"],
-        &["project", "create", "bank", "--repository", &here],
+        &["project", "create", "bank", "--repository", outside],
         &["serve", "--listen", "nowhere"],
     ] {
         let ended = folder.run(words).with_code(USAGE);

@@ -247,7 +247,7 @@ pub(crate) struct Forgery {
 impl Forgery {
     pub(crate) fn of(content: &[u8]) -> Self {
         let mut deflated = Vec::with_capacity(content.len() + content.len() / 1_024 + 64);
-        Compress::new(Compression::best(), false)
+        Compress::new(Compression::default(), false)
             .compress_vec(content, &mut deflated, FlushCompress::Finish)
             .expect("there is room for all of it");
         Self {
