@@ -71,10 +71,10 @@ fn steps(root: &Path) -> Vec<Step> {
     let strict = |program: Program| program.arg("--").arg("-D").arg("warnings");
     vec![
         step("prerequisites", Work::Prerequisites),
-        run("format", Program::cargo("fmt --check")),
+        run("format", Program::cargo("fmt --all --check")),
         run(
             "format of the example",
-            Program::cargo(&format!("fmt --check --manifest-path {EXAMPLE}")),
+            Program::cargo(&format!("fmt --all --check --manifest-path {EXAMPLE}")),
         ),
         step("tidy", Work::Tidy),
         run(
