@@ -31,5 +31,7 @@ pub mod dashboard;
 pub mod view;
 // Joins the parts and serves them.
 pub mod app;
+// What the process does not need, the system gets back.
+mod memory;
 // The command line.
 pub mod cli;

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{App, Config};
+use crate::memory;
 
 use super::{DataArgs, output};
 
@@ -36,6 +37,7 @@ impl Serve {
             data: self.data.folder()?,
             vfs: None,
         };
+        memory::give_back_large_buffers();
         // Before the listener: a signal that comes early must stop it too.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
