@@ -20,9 +20,6 @@ const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How much of an answer is read: a list of rejected items at most.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 
-/// How long to leave a collector alone that does not know our key or our format.
-const WAIT_FOR_PEOPLE: Duration = Duration::from_secs(60);
-
 /// What became of a batch.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -49,6 +46,14 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// How long to leave the collector alone: a person has to act before it helps to try again.
+    pub(super) fn patience(self) -> Duration {
+        match self {
+            Trouble::Unreachable => Duration::ZERO,
+            Trouble::Key | Trouble::Format => Duration::from_secs(60),
+        }
+    }
+
     /// What to do about it, in words.
     pub(super) fn advice(self) -> &'static str {
         match self {
@@ -167,7 +172,7 @@ async fn read(mut response: reqwest::Response) -> Answer {
         }
         400 | 413 => Answer::Refused,
         401 | 403 | 415 => Answer::Later {
-            after: Some(after.unwrap_or(WAIT_FOR_PEOPLE)),
+            after,
             trouble: Some(if status == 415 {
                 Trouble::Format
             } else {

@@ -288,7 +288,8 @@ impl Shipper {
             Answer::Later { after, trouble } => {
                 self.warn(trouble);
                 let jitter = self.client.random()[0];
-                self.retry.failed(Instant::now(), after, jitter);
+                let patience = trouble.map_or(Duration::ZERO, Trouble::patience);
+                self.retry.failed(Instant::now(), after, patience, jitter);
             }
         }
     }

@@ -41,14 +41,22 @@ impl Retry {
         }
     }
 
+    /// The wait is at least what the collector `asked` for and what our own `patience` says;
     /// `jitter` spreads the wait over its upper half, so that apps that failed together do not
     /// come back together.
-    pub(super) fn failed(&mut self, now: Instant, asked: Option<Duration>, jitter: u8) {
+    pub(super) fn failed(
+        &mut self,
+        now: Instant,
+        asked: Option<Duration>,
+        patience: Duration,
+        jitter: u8,
+    ) {
         let doubled = WAIT_FIRST.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
         let chosen = doubled.min(WAIT_MAX);
         let spread = chosen / 2 + chosen / 2 * u32::from(jitter) / 255;
-        let wait = asked.map_or(spread, |asked| asked.min(ASKED_MAX).max(spread));
+        let asked_for = asked.map_or(Duration::ZERO, |asked| asked.min(ASKED_MAX));
+        let wait = spread.max(asked_for).max(patience);
         self.next = now.checked_add(wait);
         self.is_asked = asked.is_some();
     }
@@ -64,11 +72,11 @@ mod tests {
         let mut retry = Retry::default();
         let wait = |retry: &Retry| retry.next_try().map(|next| next - now);
 
-        retry.failed(now, None, 255);
+        retry.failed(now, None, Duration::ZERO, 255);
         assert_eq!(wait(&retry), Some(WAIT_FIRST));
-        retry.failed(now, None, 255);
+        retry.failed(now, None, Duration::ZERO, 255);
         assert_eq!(wait(&retry), Some(WAIT_FIRST * 2));
-        (0..50).for_each(|_| retry.failed(now, None, 255));
+        (0..50).for_each(|_| retry.failed(now, None, Duration::ZERO, 255));
         assert_eq!(wait(&retry), Some(WAIT_MAX));
         assert!(!retry.may_try(now));
 
@@ -81,7 +89,7 @@ mod tests {
         let now = Instant::now();
         let mut retry = Retry::default();
 
-        retry.failed(now, Some(Duration::from_secs(86_400)), 0);
+        retry.failed(now, Some(Duration::from_secs(86_400)), Duration::ZERO, 0);
 
         assert_eq!(retry.next_try(), Some(now + ASKED_MAX));
     }
@@ -91,10 +99,11 @@ mod tests {
         let now = Instant::now();
         let mut retry = Retry::default();
 
-        retry.failed(now, None, 255);
+        retry.failed(now, None, Duration::from_secs(60), 255);
+        assert_eq!(retry.next_try(), Some(now + Duration::from_secs(60)));
         retry.hurry();
         assert!(retry.may_try(now));
-        retry.failed(now, Some(Duration::from_secs(9)), 255);
+        retry.failed(now, Some(Duration::from_secs(9)), Duration::ZERO, 255);
         retry.hurry();
         assert!(!retry.may_try(now));
     }
