@@ -40,6 +40,9 @@ use super::output;
 /// How long the pipeline may take for all cases after the last panic.
 const EXPLAINED_WITHIN: Duration = Duration::from_secs(120);
 
+/// How long reports may take to arrive while the service still runs.
+const ARRIVED_WITHIN: Duration = Duration::from_secs(60);
+
 /// How often the demo looks whether all cases are done.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -103,11 +106,18 @@ impl Demo {
         let project = ProjectView::new(store.create_project(&scope, new).await?, address);
         let dsn = project.dsn().context("a new project has a key")?.to_owned();
 
+        let mut panics = 0;
         for release in &releases {
             step(&format!("building release {}", release.version));
             let binary = service::build(&clone, &repository, release, &workshop.path).await?;
             step(&format!("running {} against its traffic", release.name));
-            let answers = service::run(&clone, &binary, release, &dsn, &workshop.path).await?;
+            let before = panics;
+            let arrived = async |answers: service::Answers| {
+                arrived(&*store, &scope, before + answers.panics).await
+            };
+            let run = service::run(&clone, &binary, release, &dsn, &workshop.path, arrived);
+            let answers = run.await?;
+            panics += answers.panics;
             step(&format!(
                 "{} requests answered, {} of them by a panic",
                 answers.requests, answers.panics
@@ -141,6 +151,24 @@ impl Demo {
         collector.await??;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Waits until the collector has counted as many reports as there were panics, or for a while: on a
+/// busy machine the symbols of a debug build take longer than a process waits at its end.
+async fn arrived(store: &dyn Store, scope: &Scope, panics: u64) -> anyhow::Result<()> {
+    let deadline = Instant::now() + ARRIVED_WITHIN;
+    while Instant::now() < deadline {
+        let filter = IssueFilter {
+            limit: 100,
+            ..IssueFilter::default()
+        };
+        let issues = store.issues(scope, filter).await?;
+        if issues.iter().map(|issue| issue.events).sum::<u64>() >= panics {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// Waits until every case has come as far as it comes, and reads what is there.

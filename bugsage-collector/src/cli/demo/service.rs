@@ -67,13 +67,14 @@ pub(super) async fn build(
     Ok(binary)
 }
 
-/// Runs a release against its traffic until it has ended by itself, everything delivered.
+/// Runs a release against its traffic, and ends it once `arrived` says so.
 pub(super) async fn run(
     clone: &Path,
     binary: &Path,
     release: &Release,
     dsn: &str,
     workshop: &Path,
+    arrived: impl AsyncFnOnce(Answers) -> anyhow::Result<()>,
 ) -> anyhow::Result<Answers> {
     let traffic = clone.join(format!(
         "examples/order-service/traffic/v{}.txt",
@@ -122,6 +123,7 @@ pub(super) async fn run(
         answers.requests += played.requests;
         answers.panics += played.panics;
     }
+    arrived(answers).await?;
     post(&address, "/shutdown", "").await?;
     let ended = tokio::time::timeout(PATIENCE, service.wait()).await;
     let status = ended.context("the service does not end")??;
