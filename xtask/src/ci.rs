@@ -202,7 +202,7 @@ mod tests {
 
         let example = lines.iter().find(|line| line.contains("cargo test --man"));
         let example = example.expect("the example is tested");
-        assert!(example.contains("/order-service cargo test"), "{example}");
+        assert!(example.contains("/demo cargo test"), "{example}");
         assert!(example.ends_with("--workspace --locked"), "{example}");
     }
 
