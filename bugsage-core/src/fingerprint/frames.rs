@@ -460,7 +460,7 @@ mod tests {
         let library = "/rustc/59807616e/library/std/src/panicking.rs";
 
         let kept = trimmed(&[
-            ("take_down", "/work/bugsage-sdk/src/capture/panic.rs"),
+            ("take_down", "/build/bugsage-sdk/src/capture/panic.rs"),
             ("shop::logging::install::{{closure}}", "src/logging.rs"),
             ("std::panicking::panic_with_hook", library),
             ("core::panicking::panic_fmt", library),
