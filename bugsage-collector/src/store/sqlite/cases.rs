@@ -225,9 +225,10 @@ pub(super) fn save(
 
 pub(super) fn finish(
     tx: &Connection,
-    _organizations: Organizations,
+    organizations: Organizations,
     lease: &LeasedJob,
 ) -> Result<(), StoreError> {
+    one(tx, organizations, lease.case)?;
     hold(
         tx,
         lease,
@@ -243,7 +244,7 @@ pub(super) fn retry(
     at: Timestamp,
     error: &str,
 ) -> Result<(), StoreError> {
-    let _ = organizations;
+    one(tx, organizations, lease.case)?;
     hold(
         tx,
         lease,
