@@ -21,6 +21,10 @@ pub mod run;
 pub mod evidence;
 // What went wrong, why, and since which commit.
 pub mod analyze;
+// A proposed change.
+pub mod patch;
+// What a patch must pass, and where.
+pub mod validate;
 // The source at a commit, through the `git` binary.
 pub mod repository;
 // How much of everything.

@@ -74,3 +74,27 @@ pub const ATTEMPTS_MAX: u32 = 5;
 
 /// Transitions kept in a case; the oldest are left out first.
 pub const HISTORY_MAX: usize = 200;
+
+/// One run of the sandbox: building a large workspace for the first time.
+pub const SANDBOX_WALL_MAX: Duration = Duration::from_secs(40 * 60);
+
+/// Memory of a run: linking a large program in debug mode.
+pub const SANDBOX_MEMORY_BYTES_MAX: u64 = 6 << 30;
+
+/// Processes and threads of a run: cargo, a compiler for each core with its threads, tests.
+pub const SANDBOX_PROCESSES_MAX: u32 = 1_024;
+
+/// The largest file of a run: a program with its debug information.
+pub const SANDBOX_FILE_BYTES_MAX: u64 = 2 << 30;
+
+/// What a run may write: sources, and a target folder twice (its archive is made inside too).
+pub const SANDBOX_DISK_BYTES_MAX: u64 = 12 << 30;
+
+/// What a run may print: the logs of its commands, or an archive of its target folder.
+pub const SANDBOX_OUTPUT_BYTES_MAX: u64 = 64 << 20;
+
+/// What is kept of a program's complaint.
+pub const COMPLAINT_BYTES_MAX: usize = 8 << 10;
+
+/// All files of a commit together: what a run unpacks for each candidate.
+pub const SNAPSHOT_BYTES_MAX: u64 = 512 << 20;

@@ -73,7 +73,7 @@ impl Repository {
         }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let path = self.path();
         let mut safe = std::ffi::OsString::from("safe.directory=");
         safe.push(path);

@@ -11,6 +11,8 @@ mod git;
 mod blame;
 // Which file of a commit a path of an event means, and its text.
 mod source;
+// All files of a commit, and their archive.
+mod snapshot;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::limits;
 
 pub use self::blame::{Blame, Change};
+pub(crate) use self::snapshot::{header, is_plain};
+pub use self::snapshot::{ARCHIVE_SECONDS, Entry, EntryKind, Snapshot};
 pub use self::source::{Located, SourceFile, Tree, Unusable, is_foreign};
 
 /// A git repository on this machine, of which only objects are read.
