@@ -9,9 +9,16 @@ use bugsage_core::clock::Timestamp;
 use bugsage_core::id::CaseId;
 
 use crate::analyze::Analysis;
+use crate::apply::Branch;
 use crate::evidence::Evidence;
+use crate::fix::{Candidate, Declined, Input};
 use crate::limits;
+use crate::patch::Patch;
+use crate::repository::Commit;
+use crate::review::Approval;
 use crate::subject::Subject;
+use crate::validate::score::Assessment;
+use crate::validate::{Gate, Verdict};
 
 /// One trip of an issue through the pipeline, as it is saved between two stages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +37,24 @@ pub struct Case {
     pub evidence: Option<Evidence>,
     /// What went wrong, once it is known.
     pub analysis: Option<Analysis>,
+    /// What could be done about it, and what was tried.
+    #[serde(default)]
+    pub fix: Option<Fix>,
+    /// The change that is proposed.
+    #[serde(default)]
+    pub patch: Option<Patch>,
+    /// What its gates found.
+    #[serde(default)]
+    pub verdicts: Vec<Verdict>,
+    /// How sure it is that the patch is right, and what it could do wrong.
+    #[serde(default)]
+    pub assessment: Option<Assessment>,
+    /// Who approved it.
+    #[serde(default)]
+    pub approval: Option<Approval>,
+    /// Where it was applied.
+    #[serde(default)]
+    pub branch: Option<Branch>,
     /// How often the present stage failed for a reason that may pass by itself.
     pub attempts: u32,
     /// How the case came to where it stands, oldest first.
@@ -51,6 +76,12 @@ impl Case {
             subject: None,
             evidence: None,
             analysis: None,
+            fix: None,
+            patch: None,
+            verdicts: Vec::new(),
+            assessment: None,
+            approval: None,
+            branch: None,
             attempts: 0,
             history: Vec::new(),
             created_at: at,
@@ -90,6 +121,12 @@ impl Case {
             self.subject = None;
             self.evidence = None;
             self.analysis = None;
+            self.fix = None;
+            self.patch = None;
+            self.verdicts.clear();
+            self.assessment = None;
+            self.approval = None;
+            self.branch = None;
         }
         self.state = to;
         self.attempts = 0;
@@ -98,6 +135,51 @@ impl Case {
         let excess = self.history.len().saturating_sub(limits::HISTORY_MAX);
         self.history.drain(..excess);
         Ok(transition)
+    }
+}
+
+/// What could be done about a bug, and what was tried. The stages fix and validate write it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fix {
+    /// The commit that is changed: what was checked out when the stage began.
+    pub base: Commit,
+    /// The failing file.
+    pub path: String,
+    /// The failing line at the base.
+    pub line: u32,
+    /// Its column, where it is known.
+    pub column: Option<u32>,
+    /// What the rules wrote, best first.
+    pub candidates: Vec<Candidate>,
+    /// What the rules left, and why.
+    pub declined: Vec<Declined>,
+    /// The call that failed, as it was recorded.
+    pub input: Option<Input>,
+    /// Why the failure cannot be reproduced, once that is known.
+    pub unreproduced: Option<String>,
+    /// Which list of the input's arguments is used.
+    pub arguments: usize,
+    /// Which candidate is tried.
+    pub candidate: usize,
+    /// What was tried before and did not hold.
+    pub trials: Vec<Trial>,
+}
+
+/// A candidate that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The candidate's place in [`Fix::candidates`].
+    pub candidate: usize,
+    /// The gate that refused it.
+    pub gate: Gate,
+    /// What the gate found.
+    pub detail: String,
+}
+
+impl Fix {
+    /// The candidate that is tried or was chosen.
+    pub fn chosen(&self) -> Option<&Candidate> {
+        self.candidates.get(self.candidate)
     }
 }
 

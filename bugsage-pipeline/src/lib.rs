@@ -1,9 +1,9 @@
 //! What is done about an issue, one stage after the other.
 //!
 //! ```text
-//! Case (queued) ──► evidence ──► analyze ──► (analyzed)
-//!                      │            │
-//!                      └─ repository ┘   git, read only
+//! Case (queued) ──► evidence ──► analyze ──► fix ──► validate ──► (ready) review ──► apply ──► (applied)
+//!                      │            │         │        │  │                            │
+//!                      └────────────┴─ repository ─────┘  └─ sandbox                   └─ a branch
 //! ```
 //!
 //! A [`case::Case`] is a document. [`run::advance`] takes it one stage further: each stage is a
@@ -17,6 +17,8 @@ pub mod case;
 pub mod subject;
 // One stage further: the only `match` on the state.
 pub mod run;
+// What the stages fix and validate make of a case.
+mod stages;
 // The frozen bundle that a case starts from.
 pub mod evidence;
 // What went wrong, why, and since which commit.
@@ -25,7 +27,13 @@ pub mod analyze;
 pub mod patch;
 // What a patch must pass, and where.
 pub mod validate;
+// What a person decides, and how long it holds.
+pub mod review;
+// What was approved, as a branch.
+pub mod apply;
 // The source at a commit, through the `git` binary.
 pub mod repository;
+// A program with bounds on its output and its time.
+mod process;
 // How much of everything.
 pub mod limits;

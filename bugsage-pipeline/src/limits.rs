@@ -98,3 +98,39 @@ pub const COMPLAINT_BYTES_MAX: usize = 8 << 10;
 
 /// All files of a commit together: what a run unpacks for each candidate.
 pub const SNAPSHOT_BYTES_MAX: u64 = 512 << 20;
+
+/// One command inside the sandbox.
+pub const STEP_TIME_MAX: Duration = Duration::from_secs(20 * 60);
+
+/// What is read of one command's output. Beyond it nothing is proved.
+pub const LOG_BYTES_MAX: u64 = 8 << 20;
+
+/// What is kept of a gate's output for its reader: its end.
+pub const EVIDENCE_BYTES_MAX: usize = 12 << 10;
+
+/// Downloading what a workspace depends on.
+pub const FETCH_TIME_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// What `cargo metadata` may print about the packages of one workspace.
+pub const METADATA_BYTES_MAX: usize = 32 << 20;
+
+/// Files that are laid out for cargo to read manifests from.
+pub const FETCH_FILES_MAX: usize = 50_000;
+
+/// The target folder of a base commit, as an archive.
+pub const BASE_BYTES_MAX: u64 = 8 << 30;
+
+/// Base commits whose target folders are kept, the last used ones.
+pub const BASES_MAX: usize = 3;
+
+/// Files that a patch may change: most fixes of panics change one.
+pub const PATCH_FILES_MAX: usize = 2;
+
+/// Lines that a patch may change beside its test: the median of human fixes is 12.
+pub const PATCH_LINES_MAX: usize = 30;
+
+/// How long an approval may hold: what was right a week ago may not be.
+pub const APPROVAL_TIME_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How long it holds where nobody says otherwise: a day's work.
+pub const APPROVAL_TIME: Duration = Duration::from_secs(24 * 60 * 60);

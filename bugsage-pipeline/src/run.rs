@@ -1,22 +1,31 @@
 //! Takes a case one stage further.
 //!
-//! In: a saved [`Case`] and its repository. Out: the same case, changed, for the caller to save.
-//! Never: the store, the network, more than one stage, or a result that depends on anything but the
-//! case and the repository.
+//! In: a saved [`Case`], its repository and a folder to work in. Out: the same case, changed, for the
+//! caller to save.
+//! Never: the store, more than one stage, or a result that depends on anything but the case and the
+//! repository. Only what a patch depends on may be downloaded.
+
+use std::path::Path;
 
 use bugsage_core::clock::Clock;
 
 use crate::analyze::analyze;
+use crate::apply::{ApplyError, apply};
 use crate::case::{Case, State, Transition};
 use crate::evidence::{Collected, collect};
 use crate::limits;
-use crate::repository::{Repository, RepositoryError};
+use crate::repository::Repository;
+use crate::stages::{self, Proved, Written};
+use crate::validate::ValidateError;
+use crate::validate::workshop::Workshop;
 
 /// What a stage may use beside the case.
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
     /// Tells when a transition was made. No stage's result depends on it.
     pub clock: &'a dyn Clock,
+    /// Where patches are built and tried; it is made where it is missing.
+    pub workshop: &'a Path,
 }
 
 /// What came of one call of [`advance`]. The case is to be saved in either case.
@@ -52,7 +61,7 @@ pub enum Stopped {
         /// After how many the case fails.
         attempts_max: u32,
         /// What went wrong.
-        source: RepositoryError,
+        source: ValidateError,
     },
 }
 
@@ -73,6 +82,10 @@ pub fn advance(case: &mut Case, environment: &Environment<'_>) -> Result<Step, S
     match case.state {
         State::Queued => freeze_evidence(case, environment),
         State::Analyzing => explain(case, environment),
+        State::Analyzed => write_candidates(case, environment),
+        State::Fixing => propose(case, environment),
+        State::Validating => prove(case, environment),
+        State::Applying => put_in_place(case, environment),
         state => Ok(Step::Waits(state)),
     }
 }
@@ -89,7 +102,7 @@ fn freeze_evidence(case: &mut Case, environment: &Environment<'_>) -> Result<Ste
         Ok(Collected::Nothing { reason }) => {
             Ok(enter(case, environment, State::NeedsHuman, reason))
         }
-        Err(error) => stop(case, environment, error),
+        Err(error) => stop(case, environment, error.into()),
     }
 }
 
@@ -111,16 +124,89 @@ fn explain(case: &mut Case, environment: &Environment<'_>) -> Result<Step, Stopp
             case.analysis = Some(analysis);
             Ok(enter(case, environment, State::Analyzed, reason))
         }
+        Err(error) => stop(case, environment, error.into()),
+    }
+}
+
+/// From analyzed to fixing: writes what the rules have for the failing place.
+fn write_candidates(case: &mut Case, environment: &Environment<'_>) -> Result<Step, Stopped> {
+    let written = Workshop::new(environment.workshop)
+        .map_err(ValidateError::from)
+        .and_then(|workshop| stages::write(case, &workshop));
+    match written {
+        Ok(Written::Candidates(fix)) => {
+            let count = fix.candidates.len();
+            let reason = format!("{count} candidates at commit {}", short(&fix.base.sha));
+            case.fix = Some(*fix);
+            Ok(enter(case, environment, State::Fixing, reason))
+        }
+        Ok(Written::Nothing { fix, reason }) => {
+            case.fix = fix.map(|fix| *fix);
+            Ok(enter(case, environment, State::NeedsHuman, reason))
+        }
         Err(error) => stop(case, environment, error),
     }
 }
 
-/// A repository that cannot be read now is tried again, some times; one that cannot be read as it
-/// stands is for a person to mend.
+/// From fixing to validating: makes a patch of the next candidate.
+fn propose(case: &mut Case, environment: &Environment<'_>) -> Result<Step, Stopped> {
+    match stages::propose(case) {
+        Ok(Some(patch)) => {
+            let fix = case.fix.as_ref();
+            let chosen = fix.and_then(|fix| fix.chosen());
+            let reason = chosen.map_or_else(String::new, |candidate| candidate.claim.clone());
+            case.patch = Some(patch);
+            case.verdicts.clear();
+            Ok(enter(case, environment, State::Validating, reason))
+        }
+        Ok(None) => {
+            let reason = stages::nothing_held(case);
+            Ok(enter(case, environment, State::NeedsHuman, reason))
+        }
+        Err(error) => stop(case, environment, error),
+    }
+}
+
+/// From validating to ready, or back to fixing for the next candidate.
+fn prove(case: &mut Case, environment: &Environment<'_>) -> Result<Step, Stopped> {
+    let proved = Workshop::new(environment.workshop)
+        .map_err(ValidateError::from)
+        .and_then(|workshop| stages::prove(case, &workshop));
+    match proved {
+        Ok(Proved::Holds { reason }) => Ok(enter(case, environment, State::Ready, reason)),
+        Ok(Proved::Refused { reason }) => Ok(enter(case, environment, State::Fixing, reason)),
+        Err(error) => stop(case, environment, error),
+    }
+}
+
+/// From applying to applied: writes the branch.
+fn put_in_place(case: &mut Case, environment: &Environment<'_>) -> Result<Step, Stopped> {
+    let applied = stages::repository(case)
+        .map_err(ApplyError::from)
+        .and_then(|repository| apply(case, &repository));
+    match applied {
+        Ok(branch) => {
+            let reason = format!("branch {} at {}", branch.name, short(&branch.commit));
+            case.branch = Some(branch);
+            Ok(enter(case, environment, State::Applied, reason))
+        }
+        Err(ApplyError::Repository(error)) => stop(case, environment, error.into()),
+        Err(refused) => {
+            let reason = refused.to_string();
+            Ok(enter(case, environment, State::NeedsHuman, reason))
+        }
+    }
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
+}
+
+/// What may pass by itself is tried again, some times; what does not is for a person to mend.
 fn stop(
     case: &mut Case,
     environment: &Environment<'_>,
-    error: RepositoryError,
+    error: ValidateError,
 ) -> Result<Step, Stopped> {
     if !error.is_retryable() {
         return Ok(enter(
@@ -173,7 +259,12 @@ mod tests {
 
     fn step(case: &mut Case, at: u64) -> Result<Step, Stopped> {
         let clock = FixedClock(at);
-        advance(case, &Environment { clock: &clock })
+        let workshop = TestRepository::without_git();
+        let environment = Environment {
+            clock: &clock,
+            workshop: workshop.path(),
+        };
+        advance(case, &environment)
     }
 
     /// What a killed worker leaves behind: the document as it was saved.

@@ -1,7 +1,8 @@
 //! The source of a project at a commit.
 //!
 //! [`Repository`] reads a git repository on this machine through the `git` binary: objects only, no
-//! work tree, no index, no hook, no helper program, no network. Names that come from events reach git
+//! work tree, no index, no hook, no helper program, no network. Only [`crate::apply`] writes: objects
+//! and one branch. Names that come from events reach git
 //! only after a check: a commit is hex or a tag's full name, a path is one that the commit's own tree
 //! lists.
 
@@ -21,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::limits;
 
 pub use self::blame::{Blame, Change};
-pub(crate) use self::snapshot::{header, is_plain};
 pub use self::snapshot::{ARCHIVE_SECONDS, Entry, EntryKind, Snapshot};
+pub(crate) use self::snapshot::{header, is_plain};
 pub use self::source::{Located, SourceFile, Tree, Unusable, is_foreign};
 
 /// A git repository on this machine, of which only objects are read.
@@ -202,6 +203,11 @@ impl Repository {
                 path: self.path.clone(),
             }),
         }
+    }
+
+    /// The commit that a full reference names, if it exists.
+    pub(crate) fn reference(&self, name: &str) -> Result<Option<String>, RepositoryError> {
+        self.resolve(&format!("{name}^{{commit}}"))
     }
 
     /// The commits that `to` has and `from` has not, newest first, without merges.

@@ -243,5 +243,6 @@ fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
+// Everything named so needs a sandbox to run.
 #[cfg(test)]
-mod tests;
+mod sandboxed;

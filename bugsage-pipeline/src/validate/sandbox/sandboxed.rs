@@ -1,3 +1,5 @@
+//! What a run can do, and what it cannot.
+
 use super::*;
 
 fn run(script: &str, limits: Limits) -> (Ended, String) {
