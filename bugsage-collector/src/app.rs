@@ -88,7 +88,7 @@ impl App {
             .merge(ingest::routes(ingest))
             .merge(api::routes(store.clone()))
             .merge(dashboard::routes(Arc::new(pages)));
-        let worker = CaseWorker::new(store, clock);
+        let worker = CaseWorker::new(store, clock, &config.data);
         worker.release_leases().await;
         Ok(Self {
             listener,

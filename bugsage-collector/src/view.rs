@@ -13,7 +13,9 @@ use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, Pairs};
 use bugsage_core::fingerprint;
 use bugsage_pipeline::analyze::Analysis;
-use bugsage_pipeline::case::Case;
+use bugsage_pipeline::apply::Branch;
+use bugsage_pipeline::case::{Case, Fix};
+use bugsage_pipeline::validate::Verdict;
 
 use crate::clock::rfc3339;
 use crate::store::model::{Issue, IssueDetail, Project, StoredEvent};
@@ -186,23 +188,83 @@ impl IssueDetailView {
 /// One trip of an issue through the pipeline.
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseView {
-    id: String,
-    issue: u64,
+    /// Its id.
+    pub id: String,
+    /// The issue.
+    pub issue: u64,
     /// Where it stands.
     pub state: String,
     /// Why it stands there.
     pub reason: Option<String>,
     /// What went wrong, once it is known.
     pub analysis: Option<Analysis>,
-    confidence: Option<f64>,
-    commit: Option<String>,
-    history: Vec<Value>,
+    /// The change that is proposed.
+    pub patch: Option<PatchView>,
+    /// What its gates found.
+    pub verdicts: Vec<VerdictView>,
+    /// How sure it is that the patch is right; without a patch, that the analysis is.
+    pub confidence: Option<f64>,
+    /// What the patch could do wrong.
+    pub risk: Option<f64>,
+    /// Why that sure and that risky.
+    pub reasons: Vec<String>,
+    /// What could be done, and what was tried.
+    pub fix: Option<FixView>,
+    /// Who approved the patch, and until when that holds.
+    pub approval: Option<Value>,
+    /// Where it was applied.
+    pub branch: Option<Branch>,
+    /// The commit that failed.
+    pub commit: Option<String>,
+    /// How it came to where it stands.
+    pub history: Vec<Value>,
     created_at: String,
     updated_at: String,
-    // Nothing writes or proves patches yet.
-    patch: Option<Value>,
-    verdicts: Vec<Value>,
-    risk: Option<f64>,
+}
+
+/// A proposed change.
+#[derive(Debug, Clone, Serialize)]
+pub struct PatchView {
+    /// Its hash.
+    pub sha256: String,
+    /// The commit that it changes.
+    pub base_commit: String,
+    /// The files that it changes.
+    pub files: Vec<String>,
+    /// The change.
+    pub diff: String,
+}
+
+/// What a gate found.
+#[derive(Debug, Clone, Serialize)]
+pub struct VerdictView {
+    /// The gate.
+    pub gate: &'static str,
+    /// Whether it let the patch through; null where it could not be tried.
+    pub passed: Option<bool>,
+    /// What it found.
+    pub detail: String,
+    /// What was run.
+    pub command: Option<String>,
+    /// The end of what that printed.
+    pub output: Option<String>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// What could be done about a bug.
+#[derive(Debug, Clone, Serialize)]
+pub struct FixView {
+    /// The candidate that is proposed or tried.
+    pub candidate: Option<Value>,
+    /// How many candidates there are.
+    pub candidates: usize,
+    /// Those that were refused, by which gate and why.
+    pub trials: Vec<Value>,
+    /// What no rule would do, and why.
+    pub declined: Vec<Value>,
+    /// Why the failure is not reproduced, where it is not.
+    pub unreproduced: Option<String>,
 }
 
 impl CaseView {
@@ -217,13 +279,37 @@ impl CaseView {
                 "reason": transition.reason,
             })
         });
+        let assessment = case.assessment.as_ref();
+        let analysis = case.analysis.as_ref();
         Self {
             id: case.id.to_string(),
             issue: case.issue,
             state: case.state.as_str().to_owned(),
             reason: case.reason().map(str::to_owned),
-            confidence: case.analysis.as_ref().map(|analysis| analysis.confidence),
+            confidence: assessment
+                .map(|assessment| assessment.confidence)
+                .or(analysis.map(|analysis| analysis.confidence)),
+            risk: assessment.map(|assessment| assessment.risk),
+            reasons: assessment.map_or_else(Vec::new, |assessment| assessment.reasons.clone()),
             analysis: case.analysis.clone(),
+            patch: case.patch.as_ref().map(|patch| PatchView {
+                sha256: patch.sha256.clone(),
+                base_commit: patch.base_commit.clone(),
+                files: patch.files.clone(),
+                diff: patch.diff.clone(),
+            }),
+            verdicts: case.verdicts.iter().map(VerdictView::new).collect(),
+            fix: case.fix.as_ref().map(FixView::new),
+            approval: case.approval.as_ref().map(|approval| {
+                serde_json::json!({
+                    "sha256": approval.sha256,
+                    "base_commit": approval.base_commit,
+                    "approver": approval.approver,
+                    "at": rfc3339(approval.at),
+                    "expires_at": rfc3339(approval.expires_at),
+                })
+            }),
+            branch: case.branch.clone(),
             commit: case
                 .evidence
                 .as_ref()
@@ -231,9 +317,46 @@ impl CaseView {
             history: history.collect(),
             created_at: rfc3339(case.created_at),
             updated_at: rfc3339(case.updated_at),
-            patch: None,
-            verdicts: Vec::new(),
-            risk: None,
+        }
+    }
+
+    /// What the patch makes of the failure, in one sentence.
+    pub fn claim(&self) -> Option<&str> {
+        let candidate = self.fix.as_ref()?.candidate.as_ref()?;
+        self.patch.as_ref()?;
+        candidate["claim"].as_str()
+    }
+}
+
+impl VerdictView {
+    fn new(verdict: &Verdict) -> Self {
+        Self {
+            gate: verdict.gate.as_str(),
+            passed: verdict.passed,
+            detail: verdict.detail.clone(),
+            command: verdict.command.clone(),
+            output: verdict.output.clone(),
+            seconds: verdict.seconds,
+        }
+    }
+}
+
+impl FixView {
+    fn new(fix: &Fix) -> Self {
+        let candidate = fix.chosen().map(|candidate| {
+            serde_json::json!({
+                "rule": candidate.rule,
+                "way": candidate.way,
+                "claim": candidate.claim,
+                "reason": candidate.reason,
+            })
+        });
+        Self {
+            candidate,
+            candidates: fix.candidates.len(),
+            trials: values(&fix.trials),
+            declined: values(&fix.declined),
+            unreproduced: fix.unreproduced.clone(),
         }
     }
 }

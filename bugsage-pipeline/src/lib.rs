@@ -23,6 +23,8 @@ mod stages;
 pub mod evidence;
 // What went wrong, why, and since which commit.
 pub mod analyze;
+// Candidate patches, and the test that reproduces the failure.
+pub mod fix;
 // A proposed change.
 pub mod patch;
 // What a patch must pass, and where.

@@ -9,6 +9,9 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
+use bugsage_pipeline::validate::sandbox::Sandbox;
+use bugsage_pipeline::validate::toolchain::Toolchain;
+
 use crate::app;
 use crate::store::sqlite::{SQLITE_VERSION_MIN, SqliteStore};
 
@@ -49,6 +52,8 @@ impl Doctor {
             free_space(&folder),
             sync_time(&folder),
             git(),
+            toolchain(),
+            sandbox(),
             clock(),
             collector(&folder),
         ];
@@ -217,6 +222,38 @@ fn git() -> Finding {
                 detail,
             }
         }
+    }
+}
+
+fn toolchain() -> Finding {
+    let name = "toolchain";
+    match Toolchain::find(None) {
+        Ok(toolchain) => Finding {
+            name,
+            ok: true,
+            detail: format!("{} in {}", toolchain.version, toolchain.sysroot.display()),
+        },
+        Err(error) => Finding {
+            name,
+            ok: false,
+            detail: format!("{error}; without it no fix is written"),
+        },
+    }
+}
+
+fn sandbox() -> Finding {
+    let name = "sandbox";
+    match Sandbox::find() {
+        Ok(sandbox) => Finding {
+            name,
+            ok: true,
+            detail: sandbox.describe(),
+        },
+        Err(error) => Finding {
+            name,
+            ok: false,
+            detail: format!("{error}; without it no fix is proved"),
+        },
     }
 }
 

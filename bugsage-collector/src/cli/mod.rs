@@ -5,6 +5,7 @@ mod serve;
 mod project;
 mod issues;
 mod events;
+mod fix;
 mod doctor;
 mod demo;
 
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+
+use bugsage_pipeline::review::Refused;
 
 use crate::store::StoreError;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
@@ -48,6 +51,9 @@ enum Command {
     /// List the events of an issue, show one with its full stack
     #[command(subcommand)]
     Events(events::Events),
+    /// Write and prove a fix, list and show them, decide about one
+    #[command(subcommand)]
+    Fix(fix::Fix),
     /// Check this machine and the data folder
     Doctor(doctor::Doctor),
 }
@@ -111,10 +117,14 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
-    match runtime.block_on(run(cli.command)) {
+    let code = match runtime.block_on(run(cli.command)) {
         Ok(code) => code,
         Err(error) => fail(&error),
-    }
+    };
+    // A stage that still runs on a thread of its own is not waited for: it runs again at the next
+    // start, and what it has in the sandbox ends with this process.
+    runtime.shutdown_background();
+    code
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -124,6 +134,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Project(project) => project.run().await,
         Command::Issues(issues) => issues.run().await,
         Command::Events(events) => events.run().await,
+        Command::Fix(fix) => fix.run().await,
         Command::Doctor(doctor) => doctor.run().await,
     }
 }
@@ -133,6 +144,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     let code = match error.downcast_ref::<StoreError>() {
         Some(StoreError::NotFound { .. }) => exit::NOT_FOUND,
         Some(StoreError::Forbidden | StoreError::Conflict { .. }) => exit::REFUSED,
+        _ if error.is::<Refused>() => exit::REFUSED,
         _ if error.is::<WrongUsage>() => exit::USAGE,
         _ => exit::FAILED,
     };

@@ -20,8 +20,8 @@ use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
 use model::{
-    GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject, Project, Receipt,
-    Status, StoredEvent,
+    CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject,
+    Project, Receipt, Status, StoredEvent,
 };
 use scope::Scope;
 
@@ -130,6 +130,32 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<LeasedJob>, StoreError>;
+
+    /// Takes the job of one case, due or not, for a while: a person wants it now. A case at rest gets
+    /// a job.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] while somebody else holds it.
+    async fn lease_one(
+        &self,
+        scope: &Scope,
+        case: CaseId,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<LeasedJob, StoreError>;
+
+    /// Cases, the latest first.
+    async fn cases(&self, scope: &Scope, filter: CaseFilter) -> Result<Vec<Case>, StoreError>;
+
+    /// Opens a further case for an issue whose project has a repository.
+    async fn open_case(
+        &self,
+        scope: &Scope,
+        issue: u64,
+        at: Timestamp,
+    ) -> Result<CaseId, StoreError>;
 
     /// Saves a case under its lease, with its new transitions, and holds the lease for longer.
     async fn save_case(

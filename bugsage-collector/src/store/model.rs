@@ -235,12 +235,14 @@ pub struct LeasedJob {
 }
 
 /// Which cases are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CaseCount {
-    /// The state.
-    pub state: State,
-    /// How many are in it.
-    pub cases: u64,
+#[derive(Debug, Clone, Default)]
+pub struct CaseFilter {
+    /// Only those of a project, by its name or number.
+    pub project: Option<String>,
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// At most so many, the latest first.
+    pub limit: u32,
 }
 
 /// How a store is doing.

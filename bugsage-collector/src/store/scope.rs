@@ -21,15 +21,19 @@ impl Scope {
         Self(Kind::Ingest { project })
     }
 
-    /// The person at this machine, known by the name the operating system has for them.
+    /// The person at this machine, known by the name the operating system has for them. Not by the
+    /// environment, which anybody may set: approvals bear this name.
     pub(crate) fn local_operator() -> Self {
-        let user = ["USER", "LOGNAME"]
-            .iter()
-            .find_map(|name| std::env::var(name).ok());
-        let user = user.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string());
+        let id = rustix::process::getuid().as_raw().to_string();
+        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let user = users.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)? == id).then(|| name.to_owned())
+        });
         Self(Kind::Operator {
             organization: 1,
-            actor: format!("local:{user}"),
+            actor: format!("local:{}", user.unwrap_or(id)),
         })
     }
 

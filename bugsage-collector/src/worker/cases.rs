@@ -7,20 +7,24 @@
 //! start; the next worker finds the case as it was last saved and runs the same stage again, which
 //! comes to the same result.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bugsage_core::clock::{Clock, Timestamp};
-use bugsage_pipeline::case::{Case, State};
+use bugsage_core::id::CaseId;
+use bugsage_pipeline::case::{Case, State, Transition};
 use bugsage_pipeline::run::{self, Environment, Step};
 
 use crate::store::model::LeasedJob;
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 
-/// How long a lease lasts. Each stage renews it, and no stage may take longer: the limits of git
-/// and of what is read keep stages to seconds.
+/// How long a lease lasts. It is renewed while a stage runs: a proof may take many minutes.
 const LEASE: Duration = Duration::from_secs(120);
+
+/// How often a running stage renews its lease.
+const RENEW: Duration = Duration::from_secs(30);
 
 /// How often an idle worker looks for work.
 const LOOK: Duration = Duration::from_millis(250);
@@ -31,8 +35,11 @@ const REST: Duration = Duration::from_secs(10);
 /// How often one job may be taken: a stage that kills its worker must not do so for ever.
 const LEASES_MAX: u32 = 20;
 
-/// Stages that one job may run in a row; the states form no circle that is longer.
-const STAGES_MAX: u32 = 32;
+/// Stages that one job may run in a row: two for each candidate and each list of arguments.
+const STAGES_MAX: u32 = 64;
+
+/// Where patches are built and tried, in the data folder.
+const WORKSHOP: &str = "sandbox";
 
 /// What the names of all workers inside a collector begin with.
 const OWNER_PREFIX: &str = "serve-";
@@ -43,17 +50,27 @@ pub struct CaseWorker {
     clock: Arc<dyn Clock>,
     owner: String,
     scope: Scope,
+    workshop: PathBuf,
 }
 
 impl CaseWorker {
-    /// A worker with a name that no other worker has.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let owner = format!("{OWNER_PREFIX}{}", uuid::Uuid::new_v4());
+    /// The collector's worker, with a name that no other worker has.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, data: &Path) -> Self {
+        Self::named(OWNER_PREFIX, store, clock, data)
+    }
+
+    /// A worker of a command's own.
+    pub(crate) fn of_command(store: Arc<dyn Store>, clock: Arc<dyn Clock>, data: &Path) -> Self {
+        Self::named("command-", store, clock, data)
+    }
+
+    fn named(prefix: &str, store: Arc<dyn Store>, clock: Arc<dyn Clock>, data: &Path) -> Self {
         Self {
             store,
             clock,
-            owner,
+            owner: format!("{prefix}{}", uuid::Uuid::new_v4()),
             scope: Scope::system(),
+            workshop: data.join(WORKSHOP),
         }
     }
 
@@ -92,57 +109,92 @@ impl CaseWorker {
         let Some(lease) = leased else {
             return Ok(false);
         };
-        let mut case = self.store.case(&self.scope, lease.case).await?;
+        let case = self.store.case(&self.scope, lease.case).await?;
         if lease.attempts >= LEASES_MAX {
             let reason = format!("{LEASES_MAX} workers died or gave up on it: see the log");
-            return self.fail(&lease, case, reason).await;
+            self.fail(&lease, case, reason).await?;
+        } else {
+            self.take_further(&lease, case, &|_| ()).await?;
         }
+        Ok(true)
+    }
+
+    /// Takes the lease of one case, so that nobody else changes it.
+    pub(crate) async fn lease(&self, scope: &Scope, case: CaseId) -> Result<LeasedJob, StoreError> {
+        let now = self.clock.now();
+        self.store
+            .lease_one(scope, case, &self.owner, now, later(now, LEASE))
+            .await
+    }
+
+    /// Takes a leased case as far as it goes, and tells each transition.
+    pub(crate) async fn take_further(
+        &self,
+        lease: &LeasedJob,
+        mut case: Case,
+        moved: &(dyn Fn(&Transition) + Sync),
+    ) -> Result<(), StoreError> {
         for _ in 0..STAGES_MAX {
             if case.subject.is_none() {
                 case.subject = Some(self.store.subject(&self.scope, case.issue).await?);
             }
-            let (advanced, result) = self.advance(case).await?;
+            let (advanced, result) = self.advance(lease, case).await?;
             case = advanced;
-            self.save(&lease, &case).await?;
+            self.save(lease, &case).await?;
             match result {
-                Ok(Step::Moved(transition)) => tracing::info!(
-                    case.id = %case.id,
-                    issue.id = case.issue,
-                    "case {} is {}: {}",
-                    case.id,
-                    transition.to,
-                    transition.reason
-                ),
-                Ok(Step::Waits(_)) => {
-                    self.store.finish_job(&self.scope, &lease).await?;
-                    return Ok(true);
+                Ok(Step::Moved(transition)) => {
+                    tracing::info!(
+                        case.id = %case.id,
+                        issue.id = case.issue,
+                        "case {} is {}: {}",
+                        case.id,
+                        transition.to,
+                        transition.reason
+                    );
+                    moved(&transition);
                 }
+                Ok(Step::Waits(_)) => return self.store.finish_job(&self.scope, lease).await,
                 Err(stopped) if stopped.is_retryable() => {
-                    return self.give_back(&lease, &case, &stopped.to_string()).await;
+                    return self.give_back(lease, &case, &stopped.to_string()).await;
                 }
-                Err(stopped) => return self.fail(&lease, case, stopped.to_string()).await,
+                Err(stopped) => return self.fail(lease, case, stopped.to_string()).await,
             }
         }
         let reason = "the case moved more often than it has stages".to_owned();
-        self.fail(&lease, case, reason).await
+        self.fail(lease, case, reason).await
     }
 
-    /// Runs one stage off the async threads: it reads a repository.
+    /// Runs one stage off the async threads: it reads a repository and waits for programs. The lease
+    /// is renewed meanwhile; whoever loses it finds out when the stage is saved.
     async fn advance(
         &self,
+        lease: &LeasedJob,
         mut case: Case,
     ) -> Result<(Case, Result<Step, run::Stopped>), StoreError> {
-        let clock = self.clock.clone();
-        let stage = tokio::task::spawn_blocking(move || {
-            let result = run::advance(&mut case, &Environment { clock: &*clock });
+        let (clock, workshop) = (self.clock.clone(), self.workshop.clone());
+        let before = case.clone();
+        let mut stage = tokio::task::spawn_blocking(move || {
+            let environment = Environment {
+                clock: &*clock,
+                workshop: &workshop,
+            };
+            let result = run::advance(&mut case, &environment);
             (case, result)
         });
-        stage
-            .await
-            .map_err(|error| StoreError::Unavailable(format!("a stage broke: {error}")))
+        loop {
+            match tokio::time::timeout(RENEW, &mut stage).await {
+                Ok(done) => {
+                    return done.map_err(|error| {
+                        StoreError::Unavailable(format!("a stage broke: {error}"))
+                    });
+                }
+                Err(_) => self.save(lease, &before).await?,
+            }
+        }
     }
 
-    async fn save(&self, lease: &LeasedJob, case: &Case) -> Result<(), StoreError> {
+    /// Saves a case under its lease, which lasts longer by that.
+    pub(crate) async fn save(&self, lease: &LeasedJob, case: &Case) -> Result<(), StoreError> {
         let until = later(self.clock.now(), LEASE);
         self.store.save_case(&self.scope, lease, case, until).await
     }
@@ -153,13 +205,12 @@ impl CaseWorker {
         lease: &LeasedJob,
         mut case: Case,
         reason: String,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(), StoreError> {
         tracing::error!(case.id = %case.id, "case {} failed: {reason}", case.id);
         // A case at rest stays as it is; only its job ends.
         let _ = case.enter(State::Failed, self.clock.now(), self.scope.actor(), reason);
         self.save(lease, &case).await?;
-        self.store.finish_job(&self.scope, lease).await?;
-        Ok(true)
+        self.store.finish_job(&self.scope, lease).await
     }
 
     async fn give_back(
@@ -167,11 +218,10 @@ impl CaseWorker {
         lease: &LeasedJob,
         case: &Case,
         reason: &str,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(), StoreError> {
         tracing::warn!(case.id = %case.id, "case {} is put back: {reason}", case.id);
         let at = later(self.clock.now(), REST * (lease.attempts + 1).min(30));
-        self.store.retry_job(&self.scope, lease, at, reason).await?;
-        Ok(true)
+        self.store.retry_job(&self.scope, lease, at, reason).await
     }
 }
 

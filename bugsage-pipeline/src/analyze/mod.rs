@@ -8,15 +8,15 @@
 //! the repository gives the commits that wrote those lines.
 
 // The tree, and what stands at a line.
-mod syntax;
+pub(crate) mod syntax;
 // The caller, and functions that made a value.
 mod elsewhere;
 // Names, conditions and changes at one point.
-mod scope;
+pub(crate) mod scope;
 // Small arithmetic with the numbers of a message.
 mod value;
 // The failing expression, and the class that only the source shows.
-mod panic_class;
+pub(crate) mod panic_class;
 // What an expression is about.
 mod names;
 // Where values come from and what was checked.
@@ -46,6 +46,8 @@ use crate::evidence::{Evidence, Recorded, Report, quote, simple_name};
 use crate::limits;
 use crate::repository::{Repository, RepositoryError};
 use crate::subject::Subject;
+
+pub(crate) use self::syntax::with_tree;
 
 pub use self::assess::Severity;
 pub use self::suspect::SuspectCommit;
@@ -152,7 +154,7 @@ pub fn analyze(
             tree: &tree,
         },
     };
-    let seen = syntax::with_tree(&text, |source| look(source, evidence, &context));
+    let seen = with_tree(&text, |source| look(source, evidence, &context));
 
     let is_error = evidence.report.kind != EventKind::Panic;
     let message_class = classify(evidence.report.message.as_str()).class;

@@ -26,11 +26,20 @@ pub(crate) fn failing<'a>(
     place: &Place,
     classified: &Classified<'_>,
 ) -> Option<Failing<'a>> {
-    let candidates = tree.candidates(body, place.line);
+    failing_at(tree, body, place.line, place.column, classified)
+}
+
+/// Finds what failed at a line and a column, both counted from 1.
+pub(crate) fn failing_at<'a>(
+    tree: &SourceTree<'a>,
+    body: &Body<'a>,
+    line: u32,
+    column: Option<u32>,
+    classified: &Classified<'_>,
+) -> Option<Failing<'a>> {
+    let candidates = tree.candidates(body, line);
     let at_column = |reported: &Reported<'a>| {
-        place
-            .column
-            .is_some_and(|column| reported.is_at(place.line, column))
+        column.is_some_and(|column| reported.is_at(line, column))
     };
     let mut fitting: Vec<Reported<'a>> = candidates
         .into_iter()

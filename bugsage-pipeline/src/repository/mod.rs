@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::limits;
 
 pub use self::blame::{Blame, Change};
+pub(crate) use self::snapshot::header;
 pub use self::snapshot::{ARCHIVE_SECONDS, Entry, EntryKind, Snapshot};
-pub(crate) use self::snapshot::{header, is_plain};
 pub use self::source::{Located, SourceFile, Tree, Unusable, is_foreign};
 
 /// A git repository on this machine, of which only objects are read.

@@ -216,7 +216,7 @@ fn entry(line: &[u8]) -> Option<Entry> {
 }
 
 /// Whether a path stays below where it starts, on any system.
-pub(crate) fn is_plain(path: &str) -> bool {
+fn is_plain(path: &str) -> bool {
     !path.contains(['\\', '\0'])
         && path
             .split('/')

@@ -118,23 +118,66 @@ fn lay_out(clone: &Path, example: &Path, step: &Path, repository: &Path) -> anyh
     if step.join("tree").is_dir() {
         copy(&step.join("tree"), repository)?;
     }
-    link_sdk(clone, repository)
+    vendor_sdk(clone, repository)
 }
 
-/// The copy finds the SDK by its absolute path: it lies elsewhere now.
-fn link_sdk(clone: &Path, repository: &Path) -> anyhow::Result<()> {
+/// The crates of ours that the example depends on, in the order of their dependencies.
+const VENDORED: &[&str] = &["bugsage-core", "bugsage-sdk"];
+
+/// Where they lie in the copy, and how the server's manifest names them in the clone and in the copy.
+const VENDOR: &str = "vendor/bugsage";
+const SDK_IN_CLONE: &str = "\"../../../bugsage-sdk\"";
+const SDK_IN_COPY: &str = "\"../vendor/bugsage/bugsage-sdk\"";
+
+/// The copy brings the SDK along, as a team would whose registry does not have it: a repository that
+/// is whole can be built anywhere, in a sandbox too.
+fn vendor_sdk(clone: &Path, repository: &Path) -> anyhow::Result<()> {
+    let vendor = repository.join(VENDOR);
+    fs::create_dir_all(&vendor)?;
+    for name in VENDORED {
+        copy(&clone.join(name), &vendor.join(name))?;
+    }
+    let root = clone.join("Cargo.toml");
+    let text =
+        fs::read_to_string(&root).with_context(|| format!("cannot read {}", root.display()))?;
+    fs::write(vendor.join("Cargo.toml"), vendored_workspace(&text))?;
     let manifest = repository.join("server/Cargo.toml");
     let text = fs::read_to_string(&manifest)
         .with_context(|| format!("cannot read {}", manifest.display()))?;
-    let sdk = clone.join("bugsage-sdk");
-    let sdk = sdk.to_str().context("the clone's path is no text")?;
-    let linked = text.replace("\"../../../bugsage-sdk\"", &toml_string(sdk));
-    fs::write(&manifest, linked)?;
+    if !text.contains(SDK_IN_CLONE) {
+        bail!(
+            "{} does not name the SDK by {SDK_IN_CLONE}",
+            manifest.display()
+        );
+    }
+    fs::write(&manifest, text.replace(SDK_IN_CLONE, SDK_IN_COPY))?;
     Ok(())
 }
 
-fn toml_string(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+/// The workspace of the vendored crates: what they inherit from ours, and no other member.
+fn vendored_workspace(root: &str) -> String {
+    let members: Vec<String> = VENDORED.iter().map(|name| format!("\"{name}\"")).collect();
+    let mut text = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [{}]\n",
+        members.join(", ")
+    );
+    let mut is_kept = false;
+    for line in root.lines() {
+        if line.starts_with('[') {
+            is_kept = [
+                "[workspace.package]",
+                "[workspace.dependencies]",
+                "[workspace.lints",
+            ]
+            .iter()
+            .any(|section| line.starts_with(section));
+        }
+        if is_kept {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -236,6 +279,20 @@ fn git(repository: &Path, words: &[&str], environment: &[(&str, &str)]) -> anyho
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_vendored_workspace_has_what_its_members_inherit_and_nothing_else() {
+        let root = "[workspace]\nmembers = [\"a\"]\n\n[workspace.package]\nversion = \"1\"\n\n\
+                    [workspace.lints.rust]\nx = \"warn\"\n\n[profile.release]\ndebug = 1\n";
+
+        let text = vendored_workspace(root);
+
+        assert_eq!(
+            text,
+            "[workspace]\nresolver = \"3\"\nmembers = [\"bugsage-core\", \"bugsage-sdk\"]\n\
+             [workspace.package]\nversion = \"1\"\n\n[workspace.lints.rust]\nx = \"warn\"\n\n"
+        );
+    }
 
     #[test]
     fn a_commit_file_has_headers_and_a_message() {

@@ -14,6 +14,7 @@ mod history;
 mod service;
 mod show;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +26,9 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use bugsage_core::clock::Clock;
-use bugsage_pipeline::case::State;
+use bugsage_core::id::CaseId;
+use bugsage_pipeline::case::{Case, State, Transition};
+use bugsage_pipeline::validate::sandbox::Sandbox;
 
 use crate::app::{App, Config};
 use crate::clock::SystemClock;
@@ -35,10 +38,11 @@ use crate::store::scope::Scope;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
 use crate::view::{CaseView, IssueView, ProjectView};
 
-use super::output;
+use super::{exit, output};
 
-/// How long the pipeline may take for all cases after the last panic.
-const EXPLAINED_WITHIN: Duration = Duration::from_secs(120);
+/// How long the pipeline may take for all cases after the last panic: the base is built first, with
+/// all that it depends on.
+const PROVED_WITHIN: Duration = Duration::from_secs(20 * 60);
 
 /// How long reports may take to arrive while the service still runs.
 const ARRIVED_WITHIN: Duration = Duration::from_secs(60);
@@ -124,8 +128,16 @@ impl Demo {
             ));
         }
 
-        step("waiting for the pipeline to explain what happened");
-        let (issues, cases) = explained(&*store, &scope).await?;
+        step("waiting for the pipeline: explain, write a fix, prove it in the sandbox");
+        let told = |case: &Case, transition: &Transition| {
+            let reason = output::cut(&transition.reason, 110);
+            step(&format!(
+                "issue {} is {}: {reason}",
+                case.issue, transition.to
+            ));
+        };
+        let (issues, cases) = at_rest(&*store, &scope, told).await?;
+        let no_sandbox = Sandbox::find().err();
         let outcome = Outcome {
             issues,
             cases,
@@ -137,19 +149,28 @@ impl Demo {
         } else {
             show::table(&outcome.issues, outcome.seconds);
         }
+        if let Some(why) = &no_sandbox {
+            output::error(&format!(
+                "\nNo fix was proved: {why}, and run the demo again."
+            ));
+        }
         if self.keep {
             output::error(&format!(
                 "\nThe collector goes on. Open {url}/issues, stop with Ctrl-C."
             ));
             output::error(&format!(
-                "Ask it too: bugsage issues list --data {}",
-                data.display()
+                "Ask it, approve and apply: export BUGSAGE_DATA={}\nThe repository is {}",
+                data.display(),
+                repository.display()
             ));
             tokio::signal::ctrl_c().await?;
         }
         drop(stop);
         collector.await??;
-        Ok(ExitCode::SUCCESS)
+        Ok(match no_sandbox {
+            Some(_) => ExitCode::from(exit::FAILED),
+            None => ExitCode::SUCCESS,
+        })
     }
 }
 
@@ -171,12 +192,14 @@ async fn arrived(store: &dyn Store, scope: &Scope, panics: u64) -> anyhow::Resul
     Ok(())
 }
 
-/// Waits until every case has come as far as it comes, and reads what is there.
-async fn explained(
+/// Waits until every case has come as far as it comes, tells each change, and reads what is there.
+async fn at_rest(
     store: &dyn Store,
     scope: &Scope,
+    told: impl Fn(&Case, &Transition),
 ) -> anyhow::Result<(Vec<IssueView>, Vec<CaseView>)> {
-    let deadline = Instant::now() + EXPLAINED_WITHIN;
+    let deadline = Instant::now() + PROVED_WITHIN;
+    let mut known: HashMap<CaseId, usize> = HashMap::new();
     loop {
         let filter = IssueFilter {
             limit: 100,
@@ -188,7 +211,11 @@ async fn explained(
         for issue in store.issues(scope, filter).await? {
             if let Some(case) = issue.case {
                 let case = store.case(scope, case).await?;
-                is_done &= !matches!(case.state, State::Queued | State::Analyzing);
+                is_done &= is_at_rest(case.state);
+                let known = known.entry(case.id).or_default();
+                let news = case.history.iter().skip(*known);
+                news.for_each(|transition| told(&case, transition));
+                *known = case.history.len();
                 cases.push(CaseView::new(&case));
             }
             views.push(IssueView::load(store, scope, issue).await?);
@@ -199,12 +226,21 @@ async fn explained(
         }
         if Instant::now() > deadline {
             bail!(
-                "the pipeline did not explain all issues within {} s",
-                EXPLAINED_WITHIN.as_secs()
+                "the pipeline did not come to an end within {} s",
+                PROVED_WITHIN.as_secs()
             );
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Whether the machine goes no further by itself.
+fn is_at_rest(state: State) -> bool {
+    use State::{Analyzed, Analyzing, Applying, Fixing, Queued, Validating};
+    !matches!(
+        state,
+        Queued | Analyzing | Analyzed | Fixing | Validating | Applying
+    )
 }
 
 /// A folder of this demo's own, which goes when the demo does.

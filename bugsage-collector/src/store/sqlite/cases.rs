@@ -8,7 +8,7 @@ use bugsage_pipeline::case::{Case, State};
 use bugsage_pipeline::subject::{ReleaseSeen, Subject};
 
 use crate::store::StoreError;
-use crate::store::model::LeasedJob;
+use crate::store::model::{CaseFilter, LeasedJob};
 use crate::store::scope::Organizations;
 
 use super::issues::time;
@@ -191,6 +191,89 @@ pub(super) fn lease(
         )?;
     }
     Ok(job)
+}
+
+/// Takes the job of one case, which is made where it has none.
+pub(super) fn lease_one(
+    tx: &Connection,
+    organizations: Organizations,
+    case: CaseId,
+    owner: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<LeasedJob, StoreError> {
+    let project = one(tx, organizations, case)?.project;
+    queue(tx, project, case, now)?;
+    let (id, attempts) = tx.query_row(
+        "select id, attempts from jobs where kind = ? and subject = ?",
+        params![KIND, case.to_bytes()],
+        |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)),
+    )?;
+    // Not one of the attempts that a worker has: a person may look as often as they like.
+    let taken = tx.execute(
+        "update jobs set lease_owner = ?1, lease_until = ?2
+         where id = ?3 and (lease_until is null or lease_until <= ?4)",
+        params![owner, sql(until.0), id, sql(now.0)],
+    )?;
+    if taken == 0 {
+        return Err(StoreError::Conflict { what: "case" });
+    }
+    Ok(LeasedJob {
+        id: unsigned(id),
+        project,
+        case,
+        attempts,
+        lease_until: until,
+        owner: owner.to_owned(),
+    })
+}
+
+pub(super) fn list(
+    c: &Connection,
+    organizations: Organizations,
+    filter: &CaseFilter,
+) -> Result<Vec<Case>, StoreError> {
+    let query = format!(
+        "select k.document from cases k join projects p on p.id = k.project
+         where {} and (?1 is null or p.name = ?1 or cast(p.id as text) = ?1)
+             and (?2 is null or k.state = ?2)
+         order by k.created_at desc, k.id desc limit ?3",
+        scoped(organizations)
+    );
+    let state = filter.state.map(State::as_str);
+    let documents: Vec<String> = c
+        .prepare_cached(&query)?
+        .query_map(params![filter.project, state, filter.limit], |row| {
+            row.get(0)
+        })?
+        .collect::<Result<_, _>>()?;
+    let cases = documents.iter().map(|document| {
+        serde_json::from_str(document)
+            .map_err(|error| StoreError::Unusable(format!("a stored case cannot be read: {error}")))
+    });
+    cases.collect()
+}
+
+/// Opens a further case for an issue, whatever became of those before.
+pub(super) fn open_again(
+    tx: &Connection,
+    organizations: Organizations,
+    issue: u64,
+    at: Timestamp,
+) -> Result<CaseId, StoreError> {
+    let project = issues::one(tx, organizations, issue)?.project;
+    let has_repository = tx
+        .prepare_cached("select 1 from projects where id = ? and repository is not null")?
+        .exists([sql(project)])?;
+    if !has_repository {
+        return Err(StoreError::Unusable(format!(
+            "the project of issue {issue} has no repository: \
+             bugsage project set {project} --repository PATH"
+        )));
+    }
+    open(tx, project, sql(issue), at)?;
+    let latest = issues::one(tx, organizations, issue)?.case;
+    latest.ok_or(StoreError::Conflict { what: "issue" })
 }
 
 pub(super) fn save(

@@ -30,8 +30,8 @@ use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
 use super::model::{
-    GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject, Project, Receipt,
-    Status, StoredEvent,
+    CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject,
+    Project, Receipt, Status, StoredEvent,
 };
 use super::scope::Scope;
 use super::{Store, StoreError};
@@ -220,6 +220,36 @@ impl Store for SqliteStore {
             return Ok(None);
         }
         self.write(move |tx| cases::lease(tx, organizations, &owner, now, until))
+            .await
+    }
+
+    async fn lease_one(
+        &self,
+        scope: &Scope,
+        case: CaseId,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<LeasedJob, StoreError> {
+        let (organizations, owner) = (scope.organizations(), owner.to_owned());
+        self.write(move |tx| cases::lease_one(tx, organizations, case, &owner, now, until))
+            .await
+    }
+
+    async fn cases(&self, scope: &Scope, filter: CaseFilter) -> Result<Vec<Case>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| cases::list(c, organizations, &filter))
+            .await
+    }
+
+    async fn open_case(
+        &self,
+        scope: &Scope,
+        issue: u64,
+        at: Timestamp,
+    ) -> Result<CaseId, StoreError> {
+        let organizations = scope.organizations();
+        self.write(move |tx| cases::open_again(tx, organizations, issue, at))
             .await
     }
 

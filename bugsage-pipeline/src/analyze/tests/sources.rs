@@ -136,7 +136,7 @@ fn every_class_can_be_asked_for_at_every_line() {
             evidence.place.line = line;
 
             // A look that panics gives nothing.
-            let seen = syntax::with_tree(EVERYTHING, |tree| look(tree, &evidence, &context));
+            let seen = with_tree(EVERYTHING, |tree| look(tree, &evidence, &context));
 
             let seen = seen.unwrap_or_else(|| panic!("{message} on line {line}"));
             assert!(!seen.sentences.is_empty(), "{message} on line {line}");
@@ -235,7 +235,7 @@ fn sources_that_would_exhaust_a_parser_are_not_parsed() {
     let chain = format!("fn f() {{ x{} }}", ".y()".repeat(50_000));
     let blocks = format!("fn f() {{ if a {{}} {} }}", "else if a {} ".repeat(20_000));
     for source in [nested, signs, chain, blocks] {
-        assert!(syntax::with_tree(&source, |_| ()).is_none());
+        assert!(with_tree(&source, |_| ()).is_none());
     }
 
     let long = format!("static T: [u8; 9] = [{}];", "1, ".repeat(100_000));
@@ -250,7 +250,7 @@ fn sources_that_would_exhaust_a_parser_are_not_parsed() {
     let sum = format!("fn f() {{ 1{} }}", " + 1".repeat(2_000));
     let types = format!("fn f(a: {}u8) {{}}", "&".repeat(4_000));
     for source in [long, arms, functions, deep, negated, links, sum, types] {
-        let found = syntax::with_tree(&source, |tree| {
+        let found = with_tree(&source, |tree| {
             tree.body_at(1)
                 .map_or(0, |body| tree.candidates(&body, 1).len())
         });
