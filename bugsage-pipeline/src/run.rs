@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_goes_one_stage_at_a_time_until_it_is_analyzed() {
+    fn a_case_goes_one_stage_at_a_time_until_a_person_is_needed() {
         let (_repository, subject) = shop();
         let mut case = case(subject);
 
@@ -313,11 +313,16 @@ mod tests {
             })
             .collect();
 
-        assert_eq!(states, [State::Analyzing, State::Analyzed, State::Analyzed]);
-        assert_eq!(case.updated_at, Timestamp(11));
+        // The repository is no package, so no fix can be tried.
+        assert_eq!(
+            states,
+            [State::Analyzing, State::Analyzed, State::NeedsHuman]
+        );
+        assert!(case.reason().unwrap().contains("belongs to no package"));
+        assert_eq!(case.updated_at, Timestamp(12));
         assert!(matches!(
             step(&mut case, 20),
-            Ok(Step::Waits(State::Analyzed))
+            Ok(Step::Waits(State::NeedsHuman))
         ));
         let analysis = case.analysis.unwrap();
         assert_eq!(analysis.class, "index_out_of_bounds");
@@ -469,5 +474,112 @@ mod tests {
             }
         ));
         assert!(!stopped.is_retryable());
+    }
+
+    // Everything named so needs a sandbox to run.
+    mod sandboxed {
+        use super::*;
+        use crate::review::{Decision, approve, begin_to_apply};
+        use crate::validate::sandbox::Sandbox;
+
+        const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
+
+        /// The shop as a package that builds, with a second failure that no rule mends.
+        fn package() -> (TestRepository, Subject) {
+            let (repository, subject) = shop();
+            let manifest = "[package]\nname = \"shop\"\nversion = \"1.1.0\"\nedition = \"2024\"\n";
+            repository.write("Cargo.toml", manifest);
+            let lock = "version = 4\n\n[[package]]\nname = \"shop\"\nversion = \"1.1.0\"\n";
+            repository.write("Cargo.lock", lock);
+            let source = "pub fn pick(v: &[u8], i: usize) -> Option<u8> {\n    Some(v[i])\n}\n";
+            repository.commit_file("src/lib.rs", source, "as a package");
+            repository.git(&["tag", "v1.2.0"]);
+            let event = EventBuilder::panic("index out of bounds: the len is 1 but the index is 1")
+                .release("shop@1.2.0")
+                .at("src/lib.rs", 2, 10)
+                .span("pick", &[("v", "[7]"), ("i", "1")])
+                .build();
+            let mut subject = Subject {
+                samples: vec![event],
+                ..subject
+            };
+            subject.releases.push(release("shop@1.2.0", 3, true));
+            (repository, subject)
+        }
+
+        /// Runs a stage in a workshop that lasts.
+        fn step_in(case: &mut Case, folder: &TestRepository, at: u64) -> Step {
+            let clock = FixedClock(at);
+            let environment = Environment {
+                clock: &clock,
+                workshop: folder.path(),
+            };
+            advance(case, &environment).unwrap()
+        }
+
+        /// Without what differs from one run of the same stage to the next.
+        fn settled(case: &Case) -> serde_json::Value {
+            let mut case = case.clone();
+            for verdict in &mut case.verdicts {
+                verdict.seconds = 0.0;
+                verdict.output = None;
+            }
+            if let Some(approval) = &mut case.approval {
+                approval.at = Timestamp(0);
+                approval.expires_at = Timestamp(0);
+            }
+            without_times(&case)
+        }
+
+        #[test]
+        fn a_case_that_was_killed_at_any_stage_comes_to_the_same_end_and_is_applied_once() {
+            Sandbox::find().expect("a sandbox");
+            let (repository, subject) = package();
+            let folder = TestRepository::without_git();
+            let head = repository.git(&["rev-parse", "HEAD"]).trim().to_owned();
+            let whole = |killed_before: Option<State>| {
+                let mut case = case(subject.clone());
+                for at in 100..140 {
+                    if Some(case.state) == killed_before {
+                        // This worker dies before it saves; another one starts from what was saved.
+                        step_in(&mut saved(&case), &folder, 70);
+                    }
+                    let step = step_in(&mut case, &folder, at);
+                    case = saved(&case);
+                    if let Step::Waits(State::Ready) = step {
+                        let decision = Decision {
+                            actor: "local:ada",
+                            // The commit bears the time of the approval.
+                            at: Timestamp(9_000_000),
+                            head: &head,
+                            sha256: None,
+                        };
+                        approve(&mut case, &decision, HOUR).unwrap();
+                        begin_to_apply(&mut case, &decision).unwrap();
+                    } else if matches!(step, Step::Waits(_)) {
+                        break;
+                    }
+                }
+                case
+            };
+
+            let expected = whole(None);
+            assert_eq!(expected.state, State::Applied, "{:?}", expected.history);
+            for state in [
+                State::Queued,
+                State::Analyzing,
+                State::Analyzed,
+                State::Fixing,
+                State::Validating,
+                State::Applying,
+            ] {
+                assert_eq!(settled(&whole(Some(state))), settled(&expected), "{state}");
+            }
+            let branch = expected.branch.unwrap().name;
+            assert_eq!(
+                repository.git(&["rev-list", "--count", &branch]).trim(),
+                "4"
+            );
+        }
     }
 }

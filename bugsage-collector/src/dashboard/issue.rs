@@ -19,7 +19,7 @@ use crate::store::StoreError;
 use crate::store::model::IssueDetail;
 use crate::view::{thousands, visible};
 
-use super::{Page, Pages, chart, parts};
+use super::{Page, Pages, chart, fix, parts};
 
 const HOUR_US: u64 = 3_600_000_000;
 
@@ -58,6 +58,7 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>
         html! {
             (heading(&detail, now))
             (why(case.as_ref(), now))
+            @if let Some(case) = &case { (fix::section(case, now)) }
             @if let Some(event) = &event { (event_sections(event, case.as_ref(), now)) }
             (releases(&detail, now))
             (history(&detail, case.as_ref(), now))
@@ -104,7 +105,7 @@ fn why(case: Option<&Case>, now: Timestamp) -> Markup {
     };
     html! {
         section class="why" {
-            h2 { "Why " (parts::badge("case", case.state.as_str())) }
+            h2 { "Why" }
             @match &case.analysis {
                 Some(analysis) => (explanation(analysis, case.evidence.as_ref())),
                 None => p {

@@ -9,6 +9,7 @@
 
 mod issues;
 mod issue;
+mod fix;
 mod parts;
 mod chart;
 

@@ -13,8 +13,8 @@ use crate::fix::site::Ground;
 #[derive(Clone)]
 pub(super) struct Maker {
     pub(super) form: Form,
-    /// The method whose failure it stands for: `parse` in `digits.parse().map_err(…)`.
-    method: Option<String>,
+    /// What it stands for: `digits` and `parse` in `digits.parse().map_err(…)`.
+    call: Option<Called>,
     /// How often the function builds it.
     pub(super) uses: usize,
 }
@@ -41,12 +41,18 @@ impl Form {
     }
 }
 
+/// A method call that may fail.
+#[derive(Clone, PartialEq, Eq)]
+struct Called {
+    method: String,
+    receiver: String,
+}
+
 /// What the function's own errors have for the failure.
 pub(super) struct Makers {
-    /// Errors that it uses for several failures, or for the like.
+    /// Errors that it uses for several failures, or for the like. One that it uses once may be for
+    /// that one failure only: the missing host is no missing port.
     pub(super) alike: Vec<Maker>,
-    /// The only error that it builds.
-    pub(super) only: Option<Maker>,
     /// How sentences call all of them.
     pub(super) all: Vec<String>,
 }
@@ -68,51 +74,82 @@ pub(super) fn makers(ground: &Ground<'_, '_>) -> Makers {
         match found.iter_mut().find(|known| known.form == maker.form) {
             Some(known) => {
                 known.uses += maker.uses;
-                known.method = known.method.take().or(maker.method);
+                known.call = known.call.take().or(maker.call);
             }
             None => found.push(maker),
         }
     }
-    let failing = method_of(ground.failing);
     let mut alike: Vec<Maker> = found
         .iter()
-        .filter(|maker| {
-            let same = maker.method.is_some() && maker.method == failing;
-            maker.uses > 1 || matches!(maker.form, Form::Call(_)) || same
-        })
+        .filter(|maker| maker.uses > 1 || is_shared(ground, maker) || is_alike(ground, maker))
         .cloned()
         .collect();
     alike.sort_by_key(|maker| std::cmp::Reverse(maker.uses));
     alike.truncate(2);
-    let only = match found.as_slice() {
-        [only] if alike.is_empty() => Some(only.clone()),
-        _ => None,
-    };
     Makers {
         alike,
-        only,
         all: found.iter().map(|maker| maker.form.text()).collect(),
     }
 }
 
-/// The method that failed or that would be asked: `parse` for `digits.parse().unwrap()`.
-fn method_of(expr: &Expr) -> Option<String> {
+/// A closure with a name of its own is made for more than one failure.
+fn is_shared(ground: &Ground<'_, '_>, maker: &Maker) -> bool {
+    matches!(&maker.form, Form::Call(name) if ground.scope.binding(name).is_some())
+}
+
+/// Whether an error stands for the like: another element of the same list, or the same method where
+/// the error keeps what went wrong.
+fn is_alike(ground: &Ground<'_, '_>, maker: &Maker) -> bool {
+    let Some(call) = &maker.call else {
+        return false;
+    };
+    match ground.failing {
+        Expr::Index(index) => {
+            let asks = matches!(&*call.method, "get" | "get_mut" | "first" | "last");
+            asks && call.receiver == ground.source.of(&*index.expr)
+        }
+        Expr::MethodCall(failing) => {
+            let failing = called(ground, &failing.receiver);
+            let same = failing.is_some_and(|failing| failing.method == call.method);
+            same && matches!(maker.form, Form::Mapper(_))
+        }
+        _ => false,
+    }
+}
+
+fn called(ground: &Ground<'_, '_>, expr: &Expr) -> Option<Called> {
     match expr {
-        Expr::Index(_) => Some("get".to_owned()),
-        Expr::MethodCall(call) => called(&call.receiver),
+        Expr::MethodCall(call) => Some(Called {
+            method: call.method.to_string(),
+            receiver: ground.source.of(&*call.receiver).to_owned(),
+        }),
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(path) => Some(Called {
+                method: last(&path.path)?,
+                receiver: String::new(),
+            }),
+            _ => None,
+        },
+        Expr::Paren(paren) => called(ground, &paren.expr),
         _ => None,
     }
 }
 
-fn called(expr: &Expr) -> Option<String> {
+/// Whether an expression is as cheap as a constant, so that nothing is gained by a closure.
+fn is_cheap(expr: &Expr) -> bool {
+    let is_type =
+        |path: &syn::Path| last(path).is_some_and(|name| name.starts_with(char::is_uppercase));
     match expr {
-        Expr::MethodCall(call) => Some(call.method.to_string()),
-        Expr::Call(call) => match &*call.func {
-            Expr::Path(path) => last(&path.path),
-            _ => None,
-        },
-        Expr::Paren(paren) => called(&paren.expr),
-        _ => None,
+        Expr::Path(_) | Expr::Lit(_) => true,
+        Expr::Field(field) => is_cheap(&field.base),
+        Expr::Call(call) => {
+            matches!(&*call.func, Expr::Path(path) if is_type(&path.path))
+                && call.args.iter().all(is_cheap)
+        }
+        Expr::Struct(made) => {
+            made.rest.is_none() && made.fields.iter().all(|field| is_cheap(&field.expr))
+        }
+        _ => false,
     }
 }
 
@@ -122,27 +159,27 @@ struct Search<'g, 't, 'a> {
 }
 
 impl<'a> Search<'_, '_, 'a> {
-    fn add(&mut self, form: Form, expr: &'a Expr, method: Option<String>) {
+    fn add(&mut self, form: Form, expr: &'a Expr, of: Option<Called>) {
         if self.is_valid_at_site(expr) {
             self.found.push(Maker {
                 form,
-                method,
+                call: of,
                 uses: 1,
             });
         }
     }
 
     /// An error value: what stands in `Err(…)`, `ok_or(…)` or a closure.
-    fn value(&mut self, expr: &'a Expr, method: Option<String>) {
+    fn value(&mut self, expr: &'a Expr, of: Option<Called>) {
         match expr {
             // `?` converts by itself.
             Expr::MethodCall(call) if call.method == "into" && call.args.is_empty() => {
-                self.value(&call.receiver, method);
+                self.value(&call.receiver, of);
             }
             Expr::Call(call) if call.args.is_empty() => {
                 if matches!(&*call.func, Expr::Path(_)) {
                     let form = Form::Call(self.ground.source.of(&*call.func).to_owned());
-                    self.add(form, expr, method);
+                    self.add(form, expr, of);
                 }
             }
             // An error that is handed on is none that is built.
@@ -153,21 +190,21 @@ impl<'a> Search<'_, '_, 'a> {
             expr => {
                 let form = Form::Value {
                     text: self.ground.source.of(expr).to_owned(),
-                    is_constant: matches!(expr, Expr::Path(_) | Expr::Lit(_)),
+                    is_constant: is_cheap(expr),
                 };
-                self.add(form, expr, method);
+                self.add(form, expr, of);
             }
         }
     }
 
     /// What `ok_or_else(…)` or `map_err(…)` is given.
-    fn function(&mut self, expr: &'a Expr, method: Option<String>, takes_error: bool) {
+    fn function(&mut self, expr: &'a Expr, of: Option<Called>, takes_error: bool) {
         match expr {
             Expr::Closure(closure) => match closure.inputs.first() {
-                None | Some(Pat::Wild(_)) => self.value(&closure.body, method),
+                None | Some(Pat::Wild(_)) => self.value(&closure.body, of),
                 Some(_) => {
                     let text = self.ground.source.of(expr).to_owned();
-                    self.add(Form::Mapper(text), &closure.body, method);
+                    self.add(Form::Mapper(text), &closure.body, of);
                 }
             },
             Expr::Path(_) => {
@@ -177,7 +214,7 @@ impl<'a> Search<'_, '_, 'a> {
                 } else {
                     Form::Call(text)
                 };
-                self.add(form, expr, method);
+                self.add(form, expr, of);
             }
             _ => {}
         }
@@ -195,7 +232,10 @@ impl<'a> Search<'_, '_, 'a> {
         let line = |scope: &Scope<'_>, name: &str| scope.binding(name).map(|binding| binding.line);
         let is_parameter_of_closure = |name: &str| {
             there.binding(name).is_some_and(|binding| {
-                matches!(binding.origin, crate::analyze::scope::Origin::Closure { .. })
+                matches!(
+                    binding.origin,
+                    crate::analyze::scope::Origin::Closure { .. }
+                )
             })
         };
         names.found.iter().all(|name| {
@@ -206,11 +246,11 @@ impl<'a> Search<'_, '_, 'a> {
 
 impl<'a> Visit<'a> for Search<'_, '_, 'a> {
     fn visit_expr_method_call(&mut self, call: &'a syn::ExprMethodCall) {
-        let method = || called(&call.receiver);
+        let of = called(self.ground, &call.receiver);
         match (&*call.method.to_string(), call.args.first()) {
-            ("ok_or", Some(value)) => self.value(value, method()),
-            ("ok_or_else", Some(function)) => self.function(function, method(), false),
-            ("map_err", Some(function)) => self.function(function, method(), true),
+            ("ok_or", Some(value)) => self.value(value, of),
+            ("ok_or_else", Some(function)) => self.function(function, of, false),
+            ("map_err", Some(function)) => self.function(function, of, true),
             _ => {}
         }
         visit::visit_expr_method_call(self, call);

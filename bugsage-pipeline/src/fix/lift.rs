@@ -49,7 +49,10 @@ pub(super) fn from_result(ground: &Ground<'_, '_>) -> Vec<Lift> {
     let passed_on = Lift {
         suffix: "?".to_owned(),
         gives: "the error itself".to_owned(),
-        reason: format!("{} returns a `Result`, and `?` converts the error where it can", ground.carrier.name),
+        reason: format!(
+            "{} returns a `Result`, and `?` converts the error where it can",
+            ground.carrier.name
+        ),
         outcome: ground.outcome(Outcome::Err),
     };
     let with = |suffix: &str, gives: &str, reason: &str| Lift {
@@ -65,9 +68,19 @@ pub(super) fn from_result(ground: &Ground<'_, '_>) -> Vec<Lift> {
                 "the error's text",
                 "the function's errors are texts",
             ),
+            // `parse` may not know its type yet, and then no method of the error can be looked up.
+            with(
+                ".map_err(|error| format!(\"{error}\"))?",
+                "the error's text",
+                "the function's errors are texts",
+            ),
             passed_on,
         ],
-        Family::Unit => vec![with(".map_err(drop)?", "`Err(())`", "the function's errors say nothing more")],
+        Family::Unit => vec![with(
+            ".map_err(drop)?",
+            "`Err(())`",
+            "the function's errors say nothing more",
+        )],
         Family::Boxed | Family::Anyhow | Family::Eyre(_) => vec![passed_on],
         Family::Io(prefix) => vec![
             passed_on,
@@ -86,10 +99,9 @@ pub(super) fn from_result(ground: &Ground<'_, '_>) -> Vec<Lift> {
             ),
         ],
         Family::Str | Family::Own(_) | Family::Unknown => {
-            let Makers { alike, only, .. } = makers(ground);
+            let Makers { alike, .. } = makers(ground);
             let mut lifts: Vec<Lift> = alike.iter().map(|maker| mapped(ground, maker)).collect();
             lifts.push(passed_on);
-            lifts.extend(only.iter().map(|maker| mapped(ground, maker)));
             lifts
         }
     }
@@ -98,7 +110,9 @@ pub(super) fn from_result(ground: &Ground<'_, '_>) -> Vec<Lift> {
 fn none(ground: &Ground<'_, '_>, suffix: &str) -> Lift {
     let name = &ground.carrier.name;
     let reason = match ground.carrier.handed_to.as_deref() {
-        Some("filter_map") => "`filter_map` leaves out the items for which its closure gives `None`".to_owned(),
+        Some("filter_map") => {
+            "`filter_map` leaves out the items for which its closure gives `None`".to_owned()
+        }
         _ if ground.body.simple_name() == "next" => {
             format!("{name} returns an `Option`; if this is an iterator, `None` ends it")
         }
@@ -158,8 +172,11 @@ fn to_result(
     missing: &Missing,
 ) -> Result<Vec<Lift>, String> {
     let makers = makers(ground);
-    let known = makers.alike.iter().chain(&makers.only);
-    let mut lifts: Vec<Lift> = known.filter_map(|maker| chosen(ground, maker)).collect();
+    let mut lifts: Vec<Lift> = makers
+        .alike
+        .iter()
+        .filter_map(|maker| chosen(ground, maker))
+        .collect();
     if let Some(suffix) = worded(ground, family, missing) {
         lifts.push(Lift {
             suffix,
@@ -265,5 +282,8 @@ fn variant(ground: &Ground<'_, '_>, error: &str, missing: &Missing) -> Option<St
         matches!(variant.fields, Fields::Unit) && missing.variants.contains(&&*name)
     });
     let only = fitting.next()?;
-    fitting.next().is_none().then(|| format!("{error}::{}", only.ident))
+    fitting
+        .next()
+        .is_none()
+        .then(|| format!("{error}::{}", only.ident))
 }

@@ -17,6 +17,8 @@ mod returns;
 mod site;
 // What runs before the failing expression.
 mod order;
+// What a turn of a loop has changed.
+mod state;
 // How a function already says that something failed.
 mod errors;
 // From what may be missing to a word for the caller.

@@ -1,8 +1,6 @@
 //! What runs before the failing expression, so that nothing is moved before it that it waits for.
 
-use proc_macro2::TokenStream;
-use syn::visit::{self, Visit};
-use syn::{BinOp, Block, Expr, Pat, Stmt};
+use syn::{BinOp, Expr, Stmt};
 
 use crate::fix::path::Node;
 use crate::fix::site::Ground;
@@ -37,10 +35,36 @@ pub(super) fn is_pure(expr: &Expr) -> bool {
 fn only_looks(method: &str) -> bool {
     matches!(
         method,
-        "len" | "is_empty" | "as_str" | "as_bytes" | "as_ref" | "as_deref" | "as_slice" | "min" | "max"
-            | "clone" | "to_owned" | "to_string" | "iter" | "chars" | "first" | "last" | "is_some"
-            | "is_none" | "is_ok" | "is_err" | "contains" | "starts_with" | "ends_with" | "saturating_sub"
-            | "checked_sub" | "abs" | "pow" | "trim" | "count_ones" | "as_usize"
+        "len"
+            | "is_empty"
+            | "as_str"
+            | "as_bytes"
+            | "as_ref"
+            | "as_deref"
+            | "as_slice"
+            | "min"
+            | "max"
+            | "clone"
+            | "to_owned"
+            | "to_string"
+            | "iter"
+            | "chars"
+            | "first"
+            | "last"
+            | "is_some"
+            | "is_none"
+            | "is_ok"
+            | "is_err"
+            | "contains"
+            | "starts_with"
+            | "ends_with"
+            | "saturating_sub"
+            | "checked_sub"
+            | "abs"
+            | "pow"
+            | "trim"
+            | "count_ones"
+            | "as_usize"
     )
 }
 
@@ -48,8 +72,16 @@ pub(super) fn is_assignment(operator: &BinOp) -> bool {
     use BinOp::*;
     matches!(
         operator,
-        AddAssign(_) | SubAssign(_) | MulAssign(_) | DivAssign(_) | RemAssign(_) | BitXorAssign(_)
-            | BitAndAssign(_) | BitOrAssign(_) | ShlAssign(_) | ShrAssign(_)
+        AddAssign(_)
+            | SubAssign(_)
+            | MulAssign(_)
+            | DivAssign(_)
+            | RemAssign(_)
+            | BitXorAssign(_)
+            | BitAndAssign(_)
+            | BitOrAssign(_)
+            | ShlAssign(_)
+            | ShrAssign(_)
     )
 }
 
@@ -87,9 +119,10 @@ pub(super) fn place<'a>(ground: &Ground<'_, 'a>) -> Result<Place<'a>, String> {
 fn innermost_loop<'a>(nodes: &[Node<'a>]) -> Option<&'a Expr> {
     let pairs = nodes.iter().zip(&nodes[1.min(nodes.len())..]).rev();
     let mut loops = pairs.filter_map(|(holder, held)| match (holder, held) {
-        (Node::Expr(expr @ (Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_))), Node::Block(_)) => {
-            Some(*expr)
-        }
+        (
+            Node::Expr(expr @ (Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_))),
+            Node::Block(_),
+        ) => Some(*expr),
         _ => None,
     });
     loops.next()
@@ -104,13 +137,17 @@ fn runs_first(ground: &Ground<'_, '_>, holder: Node<'_>, held: Node<'_>) -> Resu
     let before: Vec<&Expr> = match holder {
         Node::Macro(mac) => {
             let arguments = ground.tree.arguments(mac).iter();
-            arguments.take_while(|argument| !is(argument, held)).collect()
+            arguments
+                .take_while(|argument| !is(argument, held))
+                .collect()
         }
         _ if matches!(held, Node::Arm) => {
             return Err("it runs in one branch of a `match` only".to_owned());
         }
         Node::Expr(expr) => before(expr, held)?,
-        Node::Block(_) | Node::Stmt(_) | Node::Arm => return Err("it stands in a nested block".to_owned()),
+        Node::Block(_) | Node::Stmt(_) | Node::Arm => {
+            return Err("it stands in a nested block".to_owned());
+        }
     };
     match before.into_iter().find(|expr| !is_pure(expr)) {
         Some(expr) => Err(format!(
@@ -123,7 +160,12 @@ fn runs_first(ground: &Ground<'_, '_>, holder: Node<'_>, held: Node<'_>) -> Resu
 
 /// What of an expression runs before one of its parts.
 fn before<'e>(holder: &'e Expr, held: Node<'_>) -> Result<Vec<&'e Expr>, String> {
-    let until = |parts: Vec<&'e Expr>| parts.into_iter().take_while(|part| !is(part, held)).collect();
+    let until = |parts: Vec<&'e Expr>| {
+        parts
+            .into_iter()
+            .take_while(|part| !is(part, held))
+            .collect()
+    };
     Ok(match holder {
         Expr::Binary(binary) if matches!(binary.op, BinOp::And(_) | BinOp::Or(_)) => {
             if is(&binary.right, held) {
@@ -132,194 +174,46 @@ fn before<'e>(holder: &'e Expr, held: Node<'_>) -> Result<Vec<&'e Expr>, String>
             Vec::new()
         }
         Expr::Binary(binary) if is_assignment(&binary.op) => {
-            vec![if is(&binary.left, held) { &*binary.right } else { &*binary.left }]
+            vec![if is(&binary.left, held) {
+                &*binary.right
+            } else {
+                &*binary.left
+            }]
         }
         Expr::Binary(binary) => until(vec![&*binary.left, &*binary.right]),
         Expr::Assign(assign) => until(vec![&*assign.right, &*assign.left]),
         Expr::Call(call) => until(std::iter::once(&*call.func).chain(&call.args).collect()),
-        Expr::MethodCall(call) => until(std::iter::once(&*call.receiver).chain(&call.args).collect()),
+        Expr::MethodCall(call) => {
+            until(std::iter::once(&*call.receiver).chain(&call.args).collect())
+        }
         Expr::Index(index) => until(vec![&*index.expr, &*index.index]),
         Expr::Tuple(tuple) => until(tuple.elems.iter().collect()),
         Expr::Array(array) => until(array.elems.iter().collect()),
         Expr::Struct(made) => until(made.fields.iter().map(|field| &field.expr).collect()),
-        Expr::Range(range) => until([&range.start, &range.end].into_iter().flatten().map(|end| &**end).collect()),
+        Expr::Range(range) => until(
+            [&range.start, &range.end]
+                .into_iter()
+                .flatten()
+                .map(|end| &**end)
+                .collect(),
+        ),
         Expr::If(branch) if is(&branch.cond, held) => Vec::new(),
         Expr::Match(branches) if is(&branches.expr, held) => Vec::new(),
         Expr::ForLoop(each) if is(&each.expr, held) => Vec::new(),
-        Expr::While(_) => return Err("it is tried again before each turn of a `while` loop".to_owned()),
-        Expr::Reference(_) | Expr::Unary(_) | Expr::Paren(_) | Expr::Cast(_) | Expr::Field(_)
-        | Expr::Try(_) | Expr::Await(_) | Expr::Return(_) | Expr::Break(_) | Expr::Let(_)
+        Expr::While(_) => {
+            return Err("it is tried again before each turn of a `while` loop".to_owned());
+        }
+        Expr::Reference(_)
+        | Expr::Unary(_)
+        | Expr::Paren(_)
+        | Expr::Cast(_)
+        | Expr::Field(_)
+        | Expr::Try(_)
+        | Expr::Await(_)
+        | Expr::Return(_)
+        | Expr::Break(_)
+        | Expr::Let(_)
         | Expr::Macro(_) => Vec::new(),
         _ => return Err("it does not run each time that its statement does".to_owned()),
     })
-}
-
-/// Why the rest of a loop's body cannot be left out for one item: what was changed before, or what
-/// would silently lack the item.
-pub(super) fn keeps_state(ground: &Ground<'_, '_>, body: &Block, place: &Stmt) -> Result<(), String> {
-    let mut outer = Mutable::default();
-    match ground.body.content {
-        crate::analyze::syntax::Content::Block(block) => outer.visit_block(block),
-        crate::analyze::syntax::Content::Value(expr) => outer.visit_expr(expr),
-    }
-    let mut inner = Mutable::default();
-    inner.visit_block(body);
-    outer.names.retain(|name| !inner.names.contains(name));
-    outer.names.push("self".to_owned());
-    if let Some(signature) = ground.body.signature {
-        for input in &signature.inputs {
-            outer.visit_fn_arg(input);
-        }
-    }
-    let mut search = Changes {
-        ground,
-        outer: &outer.names,
-        declared: &inner.declared,
-        place,
-        passed: false,
-        found: None,
-    };
-    search.visit_block(body);
-    search.found.map_or(Ok(()), Err)
-}
-
-/// The names that are bound for changing.
-#[derive(Default)]
-struct Mutable {
-    names: Vec<String>,
-    declared: Vec<String>,
-}
-
-impl<'ast> Visit<'ast> for Mutable {
-    fn visit_pat_ident(&mut self, name: &'ast syn::PatIdent) {
-        self.declared.push(name.ident.to_string());
-        if name.mutability.is_some() {
-            self.names.push(name.ident.to_string());
-        }
-        visit::visit_pat_ident(self, name);
-    }
-
-    fn visit_pat_type(&mut self, typed: &'ast syn::PatType) {
-        if let (Pat::Ident(name), syn::Type::Reference(reference)) = (&*typed.pat, &*typed.ty)
-            && reference.mutability.is_some()
-        {
-            self.names.push(name.ident.to_string());
-        }
-        visit::visit_pat_type(self, typed);
-    }
-
-    fn visit_token_stream(&mut self, _: &'ast TokenStream) {}
-}
-
-/// Looks for what one turn of a loop changes outside of itself.
-struct Changes<'g, 't, 'a> {
-    ground: &'g Ground<'t, 'a>,
-    outer: &'g [String],
-    declared: &'g [String],
-    place: &'g Stmt,
-    /// Whether the failing statement was met: what follows is left out, what came before was done.
-    passed: bool,
-    found: Option<String>,
-}
-
-impl Changes<'_, '_, '_> {
-    fn note(&mut self, reason: String) {
-        self.found.get_or_insert(reason);
-    }
-
-    fn is_outer(&self, expr: &Expr) -> bool {
-        root(expr).is_some_and(|name| self.outer.contains(&name) && !self.declared.contains(&name))
-    }
-
-    fn changed_before(&mut self, expr: &Expr) {
-        let text = self.ground.quoted(expr);
-        self.note(format!(
-            "{text} was already done for the item, and leaving out the rest would leave that half done"
-        ));
-    }
-}
-
-impl<'ast> Visit<'ast> for Changes<'_, '_, '_> {
-    fn visit_stmt(&mut self, statement: &'ast Stmt) {
-        self.passed |= std::ptr::eq(statement, self.place);
-        if !self.passed
-            && let Stmt::Expr(expr @ (Expr::Call(_) | Expr::MethodCall(_) | Expr::Await(_)), Some(_)) = statement
-        {
-            self.changed_before(expr);
-        }
-        visit::visit_stmt(self, statement);
-    }
-
-    fn visit_expr(&mut self, expr: &'ast Expr) {
-        match expr {
-            Expr::Binary(binary) if is_assignment(&binary.op) => {
-                let target = &binary.left;
-                if !self.passed {
-                    self.changed_before(expr);
-                } else if !holds(target, self.ground.failing) && !self.is_local(target) {
-                    let target = self.ground.quoted(target);
-                    self.note(format!("the item would be missing from {target} without a word"));
-                }
-            }
-            Expr::Assign(_) if !self.passed => self.changed_before(expr),
-            Expr::MethodCall(call)
-                if !self.passed && self.is_outer(&call.receiver) && !is_pure(expr) =>
-            {
-                self.changed_before(expr);
-            }
-            Expr::Reference(reference)
-                if !self.passed && reference.mutability.is_some() && !self.is_local(&reference.expr) =>
-            {
-                self.changed_before(expr);
-            }
-            _ => {}
-        }
-        visit::visit_expr(self, expr);
-    }
-
-    fn visit_macro(&mut self, mac: &'ast syn::Macro) {
-        let name = crate::analyze::panic_class::macro_name(mac);
-        if !self.passed && matches!(&*name, "write" | "writeln") {
-            self.note(format!(
-                "`{name}!` was already done for the item, and leaving out the rest would leave that half done"
-            ));
-        }
-    }
-}
-
-impl Changes<'_, '_, '_> {
-    fn is_local(&self, expr: &Expr) -> bool {
-        root(expr).is_some_and(|name| self.declared.contains(&name))
-    }
-}
-
-/// The variable that a place belongs to.
-fn root(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
-        Expr::Field(field) => root(&field.base),
-        Expr::Index(index) => root(&index.expr),
-        Expr::Paren(paren) => root(&paren.expr),
-        Expr::Unary(unary) => root(&unary.expr),
-        Expr::Reference(reference) => root(&reference.expr),
-        Expr::MethodCall(call) => root(&call.receiver),
-        _ => None,
-    }
-}
-
-/// Whether an expression is part of another.
-fn holds(outer: &Expr, inner: &Expr) -> bool {
-    struct Search<'e> {
-        inner: &'e Expr,
-        found: bool,
-    }
-    impl<'ast> Visit<'ast> for Search<'_> {
-        fn visit_expr(&mut self, expr: &'ast Expr) {
-            self.found |= std::ptr::eq(expr, self.inner);
-            visit::visit_expr(self, expr);
-        }
-    }
-    let mut search = Search { inner, found: false };
-    search.visit_expr(outer);
-    search.found
 }

@@ -48,7 +48,11 @@ pub(super) enum Family {
 }
 
 /// Reads a declared return type.
-pub(super) fn declared(tree: &SourceTree<'_>, owner: Option<&Owner<'_>>, output: &ReturnType) -> Returns {
+pub(super) fn declared(
+    tree: &SourceTree<'_>,
+    owner: Option<&Owner<'_>>,
+    output: &ReturnType,
+) -> Returns {
     let ReturnType::Type(_, ty) = output else {
         return Returns::Nothing;
     };
@@ -258,7 +262,9 @@ fn end(expr: &Expr) -> End {
         Expr::ForLoop(_) | Expr::While(_) | Expr::Assign(_) => End::Nothing,
         Expr::If(branch) => match &branch.else_branch {
             None => End::Nothing,
-            Some((_, otherwise)) => first_clear(vec![of_block(&branch.then_branch), end(otherwise)]),
+            Some((_, otherwise)) => {
+                first_clear(vec![of_block(&branch.then_branch), end(otherwise)])
+            }
         },
         Expr::Match(branches) => {
             first_clear(branches.arms.iter().map(|arm| end(&arm.body)).collect())

@@ -96,15 +96,22 @@ impl<'t, 'a> Ground<'t, 'a> {
         let Spot::Expr(expr) = failing.spot else {
             return decline(
                 class,
-                format!("`{function}` panics by a macro of its own, on purpose; no rule takes that away"),
+                format!(
+                    "`{function}` panics by a macro of its own, on purpose; no rule takes that away"
+                ),
             );
         };
-        let owner = body.signature.and_then(|signature| Owner::of(tree.file, signature));
+        let owner = body
+            .signature
+            .and_then(|signature| Owner::of(tree.file, signature));
         if body.is_test || owner.as_ref().is_some_and(Owner::is_test) {
             return decline(class, "the failing function is a test");
         }
         let Some(around) = around(tree, &body, expr) else {
-            return decline(class, "the failing expression stands where no edit can reach it");
+            return decline(
+                class,
+                "the failing expression stands where no edit can reach it",
+            );
         };
         if let Some(reason) = forbidden(&body, &around) {
             return decline(class, reason);
@@ -209,21 +216,43 @@ fn forbidden(body: &Body<'_>, around: &[Node<'_>]) -> Option<String> {
 /// Macros of the standard library and of logging whose arguments are plain expressions.
 fn is_known(name: &str) -> bool {
     const FORMATS: &[&str] = &[
-        "format", "format_args", "print", "println", "eprint", "eprintln", "write", "writeln", "vec", "dbg",
-        "matches", "panic", "unreachable", "todo", "unimplemented", "anyhow", "bail", "eyre",
+        "format",
+        "format_args",
+        "print",
+        "println",
+        "eprint",
+        "eprintln",
+        "write",
+        "writeln",
+        "vec",
+        "dbg",
+        "matches",
+        "panic",
+        "unreachable",
+        "todo",
+        "unimplemented",
+        "anyhow",
+        "bail",
+        "eyre",
     ];
     FORMATS.contains(&name) || is_log(name)
 }
 
 /// Macros whose arguments run only where their level is on.
 pub(super) fn is_log(name: &str) -> bool {
-    matches!(name, "trace" | "debug" | "info" | "warn" | "error" | "log" | "event")
+    matches!(
+        name,
+        "trace" | "debug" | "info" | "warn" | "error" | "log" | "event"
+    )
 }
 
 /// Which end of a range the message names.
 fn bound(classified: &Classified<'_>, message: &str) -> Option<Bound> {
     use PanicClass::*;
-    if !matches!(classified.class, SliceRange | NotCharBoundary | StrOutOfBounds) {
+    if !matches!(
+        classified.class,
+        SliceRange | NotCharBoundary | StrOutOfBounds
+    ) {
         return None;
     }
     let has = |word| message.starts_with(word);
@@ -242,10 +271,14 @@ fn carrier<'a>(
     owner: Option<&Owner<'a>>,
     around: &[Node<'a>],
 ) -> Carrier<'a> {
-    let inner = around.iter().enumerate().rev().find_map(|(at, node)| match node {
-        Node::Expr(expr @ (Expr::Closure(_) | Expr::Async(_))) => Some((at, *expr)),
-        _ => None,
-    });
+    let inner = around
+        .iter()
+        .enumerate()
+        .rev()
+        .find_map(|(at, node)| match node {
+            Node::Expr(expr @ (Expr::Closure(_) | Expr::Async(_))) => Some((at, *expr)),
+            _ => None,
+        });
     let Some((at, expr)) = inner else {
         return Carrier {
             name: format!("`{}`", body.simple_name()),

@@ -64,6 +64,7 @@ impl Workshop {
             // The description goes first: without it the archive is nothing.
             std::fs::remove_file(path)?;
             std::fs::remove_file(path.with_extension("run"))?;
+            std::fs::remove_file(path.with_extension("source"))?;
         }
         Ok(())
     }

@@ -34,6 +34,11 @@ pub struct Package {
     pub rust_version: Option<(u32, u32)>,
 }
 
+/// Where the files are laid out. cargo looks for a workspace in all folders above a manifest, but for
+/// those above `target/package`, where it unpacks packages itself: the data folder may lie in anybody's
+/// workspace.
+const LAID_OUT: &str = "target/package/source";
+
 /// Variables of the operator's that say how cargo reaches its registries.
 const KEPT: &[&str] = &[
     "HOME",
@@ -109,7 +114,8 @@ impl Workspace {
             "--manifest-path",
             &root,
         ];
-        cargo(toolchain, bench.folder(), &fetch, limits::FETCH_TIME_MAX)?;
+        let folder = bench.path(LAID_OUT);
+        cargo(toolchain, &folder, &fetch, limits::FETCH_TIME_MAX)?;
         Ok(workspace)
     }
 
@@ -120,13 +126,14 @@ impl Workspace {
         toolchain: &Toolchain,
         bench: &Bench,
     ) -> Result<Self, ValidateError> {
-        lay_out(repository, snapshot, bench.folder())?;
+        let folder = bench.path(LAID_OUT);
+        lay_out(repository, snapshot, &folder)?;
         let manifest = manifest_of(snapshot, path).ok_or_else(|| ValidateError::NoPackage {
             path: path.to_owned(),
         })?;
         let about = cargo(
             toolchain,
-            bench.folder(),
+            &folder,
             &[
                 "metadata",
                 "--no-deps",
@@ -137,7 +144,7 @@ impl Workspace {
             ],
             Duration::from_secs(60),
         )?;
-        let workspace = read(&about, bench.folder()).ok_or_else(|| ValidateError::Cargo {
+        let workspace = read(&about, &folder).ok_or_else(|| ValidateError::Cargo {
             command: "metadata".into(),
             complaint: "it printed something else than a workspace".into(),
             may_pass: false,
@@ -157,6 +164,7 @@ fn lay_out(
     snapshot: &Snapshot,
     folder: &Path,
 ) -> Result<(), ValidateError> {
+    std::fs::create_dir_all(folder)?;
     let mut files = 0;
     for entry in snapshot.entries() {
         let name = entry.path.rsplit('/').next().unwrap_or_default();
@@ -336,6 +344,27 @@ mod tests {
             ("b", Some((1, 85)))
         );
         assert_eq!(workspace.relative("app/b/src/main.rs"), "b/src/main.rs");
+    }
+
+    #[test]
+    fn a_workspace_that_the_data_folder_lies_in_is_not_the_repositorys() {
+        let repository = TestRepository::new();
+        let manifest = "[package]\nname = \"a\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+        repository.write("Cargo.toml", manifest);
+        let lock = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"0.1.0\"\n";
+        repository.write("Cargo.lock", lock);
+        repository.commit_file("src/lib.rs", "", "all");
+        let outer = TestRepository::without_git();
+        outer.write("Cargo.toml", "[workspace]\nmembers = []\n");
+        let workshop = Workshop::new(outer.path().join("data")).unwrap();
+        let opened = repository.open();
+        let snapshot = opened.snapshot(&opened.head().unwrap()).unwrap();
+        let toolchain = Toolchain::find(None).unwrap();
+
+        let workspace =
+            Workspace::prepare(&opened, &snapshot, "src/lib.rs", &toolchain, &workshop).unwrap();
+
+        assert_eq!((workspace.folder.as_str(), workspace.packages.len()), ("", 1));
     }
 
     #[test]

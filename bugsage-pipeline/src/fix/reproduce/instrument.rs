@@ -50,9 +50,11 @@ fn by_type(ty: &Type) -> Recording {
     match ty {
         Type::Reference(reference) => by_type(&reference.elem),
         Type::Path(path) => match last(&path.path).as_deref() {
-            // By `Debug` before version 0.1.22, by value since.
+            // By value since its type is in the list of `tracing-attributes`, by `Debug` before.
             Some("String") => Recording::Unknown,
-            Some("str" | "bool" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize") => Recording::Value,
+            Some("str" | "bool" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize") => {
+                Recording::Value
+            }
             Some("i8" | "i16" | "i32" | "i64" | "i128" | "isize") => Recording::Value,
             _ => Recording::Debug,
         },

@@ -115,7 +115,9 @@ fn parameter(
         .filter(of_function)
         .find(|field| field.field.as_str() == name);
     let Some(text) = found.and_then(|field| field.values.first()) else {
-        return Err(format!("the span of `{function}` did not record parameter `{name}`"));
+        return Err(format!(
+            "the span of `{function}` did not record parameter `{name}`"
+        ));
     };
     let text = text.as_str();
     if let Some(reason) = spoiled(text) {
@@ -152,7 +154,10 @@ fn spoiled(text: &str) -> Option<&'static str> {
 
 /// The ways to call the function: all texts masked, all but one, none.
 fn variants(parameters: &[Parameter]) -> Vec<Vec<String>> {
-    let n_readings = parameters.iter().map(|parameter| parameter.values.len()).max();
+    let n_readings = parameters
+        .iter()
+        .map(|parameter| parameter.values.len())
+        .max();
     let call = |reading: usize, is_masked: &dyn Fn(usize) -> bool| -> Vec<String> {
         let arguments = parameters.iter().enumerate().map(|(at, parameter)| {
             let value = &parameter.values[reading.min(parameter.values.len() - 1)];
@@ -198,7 +203,9 @@ fn path(signature: &Signature, owner: &Owner<'_>) -> Result<String, String> {
         return Err("`main` is the program itself".to_owned());
     }
     if is_generic(&signature.generics) {
-        return Err(format!("`{name}` is generic, and no field records its types"));
+        return Err(format!(
+            "`{name}` is generic, and no field records its types"
+        ));
     }
     if owner.is_test() {
         return Err(format!("`{name}` is a test, or for tests"));
@@ -215,7 +222,9 @@ fn path(signature: &Signature, owner: &Owner<'_>) -> Result<String, String> {
                 path = within(item, &path, &name)?;
             }
             Container::Trait(_) => {
-                return Err(format!("`{name}` belongs to a trait, and no field records for which type"));
+                return Err(format!(
+                    "`{name}` belongs to a trait, and no field records for which type"
+                ));
             }
             Container::Function => {
                 return Err(format!("`{name}` is a function inside of a function"));
@@ -236,11 +245,18 @@ fn within(item: &syn::ItemImpl, path: &str, name: &str) -> Result<String, String
         return Err(format!("`{name}` implements a trait for its type"));
     }
     if is_generic(&item.generics) {
-        return Err(format!("`{name}` belongs to a generic type, and no field records its types"));
+        return Err(format!(
+            "`{name}` belongs to a generic type, and no field records its types"
+        ));
     }
     match &*item.self_ty {
         syn::Type::Path(ty) if ty.qself.is_none() => {
-            let names: Vec<String> = ty.path.segments.iter().map(|part| part.ident.to_string()).collect();
+            let names: Vec<String> = ty
+                .path
+                .segments
+                .iter()
+                .map(|part| part.ident.to_string())
+                .collect();
             match names.first().map(String::as_str) {
                 Some("crate") => Ok(format!("{}::", names.join("::"))),
                 Some("self") => Err(format!("`{name}` belongs to a type of another module")),

@@ -19,7 +19,10 @@ pub(super) enum Shape {
     Slice(Box<Shape>),
     /// `[T; N]`, with its length where that is a number.
     Array(Box<Shape>, Option<usize>),
-    Reference { mutable: bool, to: Box<Shape> },
+    Reference {
+        mutable: bool,
+        to: Box<Shape>,
+    },
 }
 
 /// An integer type by its bounds.
@@ -56,7 +59,9 @@ impl Integer {
         if self.is_signed {
             let unused = 128 - self.bits;
             let (min, max) = (i128::MIN >> unused, i128::MAX >> unused);
-            number.parse().is_ok_and(|number: i128| (min..=max).contains(&number))
+            number
+                .parse()
+                .is_ok_and(|number: i128| (min..=max).contains(&number))
         } else {
             let max = u128::MAX >> (128 - self.bits);
             number.parse().is_ok_and(|number: u128| number <= max)
@@ -76,7 +81,11 @@ fn shape_at(ty: &Type, depth: usize) -> Option<Shape> {
     if depth > DEPTH_MAX {
         return None;
     }
-    let inner = |ty: &Type| shape_at(ty, depth + 1).filter(Shape::is_sized).map(Box::new);
+    let inner = |ty: &Type| {
+        shape_at(ty, depth + 1)
+            .filter(Shape::is_sized)
+            .map(Box::new)
+    };
     match ty {
         Type::Paren(paren) => shape_at(&paren.elem, depth),
         Type::Reference(reference) => {

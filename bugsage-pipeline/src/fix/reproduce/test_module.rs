@@ -21,7 +21,8 @@ impl Input {
             String::new(),
             "#[cfg(test)]".to_owned(),
             format!("mod {module} {{"),
-            "    /// The input has the form of one that was recorded when the function panicked.".to_owned(),
+            "    /// The input has the form of one that was recorded when the function panicked."
+                .to_owned(),
             "    #[test]".to_owned(),
             format!("    fn {name}_does_not_panic() {{"),
         ];
@@ -67,7 +68,11 @@ impl Input {
             return vec![line];
         }
         let mut lines = vec![format!("        {before}{function}(")];
-        lines.extend(arguments.iter().map(|argument| format!("            {argument},")));
+        lines.extend(
+            arguments
+                .iter()
+                .map(|argument| format!("            {argument},")),
+        );
         lines.push("        );".to_owned());
         lines
     }

@@ -111,7 +111,9 @@ impl<'t> Reader<'t> {
             },
             Shape::Integer(integer) => {
                 let number = self.word();
-                integer.holds(number).then(|| Value::Integer(number.to_owned()))
+                integer
+                    .holds(number)
+                    .then(|| Value::Integer(number.to_owned()))
             }
             Shape::Char => {
                 self.eat("'")?;

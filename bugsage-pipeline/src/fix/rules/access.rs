@@ -8,34 +8,17 @@ use bugsage_core::panic_class::PanicClass;
 use syn::{Expr, ExprIndex, Lit};
 
 use crate::fix::lift::{Lift, Missing, from_option};
-use crate::fix::order::is_assignment;
 use crate::fix::rules::guard::{Bound, Fallible, guard};
+use crate::fix::rules::unwrap::returned;
+use crate::fix::rules::usage::{Usage, Used, takes_value};
 use crate::fix::rules::{Ruled, boundary, no_early_return, no_word};
 use crate::fix::site::{Ground, rule_of};
 use crate::fix::{Candidate, Edit, Way};
 
-/// How the element is used, which decides what may stand in its place.
-enum Usage {
-    /// As a value, or as the place of an assignment.
-    Value,
-    /// Behind `&` or `&mut`, which the reference of `get` replaces.
-    Borrowed,
-    /// As the receiver of a method.
-    Receiver(String),
-    /// Before a field or another index.
-    Base,
-    /// Before `?` or the brackets of a call.
-    Called,
-}
-
 pub(super) struct Access<'g, 't, 'a> {
     pub(super) ground: &'g Ground<'t, 'a>,
     pub(super) index: &'a ExprIndex,
-    usage: Usage,
-    /// What an edit replaces: the index, or the `&` before it as well.
-    whole: &'a Expr,
-    /// Whether the element is changed.
-    mutable: bool,
+    used: Used<'a>,
 }
 
 /// Proposes what can be done about an index.
@@ -72,7 +55,9 @@ pub(super) fn rule(ground: &Ground<'_, '_>) -> Ruled {
     if ruled.candidates.is_empty()
         && let Some(reason) = no_word(ground, &missing)
     {
-        ruled.declined.retain(|declined| declined.rule == "str/boundary");
+        ruled
+            .declined
+            .retain(|declined| declined.rule == "str/boundary");
         ruled.decline(rule, reason);
     }
     ruled
@@ -88,71 +73,10 @@ pub(super) fn all_of(ground: &Ground<'_, '_>) -> String {
 
 impl<'g, 't, 'a> Access<'g, 't, 'a> {
     fn new(ground: &'g Ground<'t, 'a>, index: &'a ExprIndex) -> Self {
-        let mut access = Access {
+        Access {
             ground,
             index,
-            usage: Usage::Value,
-            whole: ground.failing,
-            mutable: false,
-        };
-        access.find_usage();
-        access
-    }
-
-    fn find_usage(&mut self) {
-        let mut inner = self.ground.failing;
-        let mut is_direct = true;
-        for parent in self.ground.parents() {
-            let is_inner = |part: &Expr| std::ptr::eq(part, inner);
-            match parent {
-                Expr::Paren(_) => {}
-                Expr::Reference(reference) => {
-                    self.mutable |= reference.mutability.is_some();
-                    if is_direct {
-                        (self.usage, self.whole) = (Usage::Borrowed, parent);
-                    }
-                    return;
-                }
-                Expr::MethodCall(call) if is_inner(&call.receiver) => {
-                    let method = call.method.to_string();
-                    self.mutable |= changes(&method);
-                    if is_direct {
-                        self.usage = Usage::Receiver(method);
-                    }
-                    return;
-                }
-                Expr::Field(_) | Expr::Await(_) => {
-                    if is_direct {
-                        self.usage = Usage::Base;
-                    }
-                    is_direct = false;
-                }
-                Expr::Index(outer) if is_inner(&outer.expr) => {
-                    if is_direct {
-                        self.usage = Usage::Base;
-                    }
-                    is_direct = false;
-                }
-                Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Deref(_)) => is_direct = false,
-                Expr::Assign(assign) => {
-                    self.mutable |= is_inner(&assign.left);
-                    return;
-                }
-                Expr::Binary(binary) if is_assignment(&binary.op) => {
-                    self.mutable |= is_inner(&binary.left);
-                    return;
-                }
-                Expr::Call(call) if is_inner(&call.func) && is_direct => {
-                    self.usage = Usage::Called;
-                    return;
-                }
-                Expr::Try(_) if is_direct => {
-                    self.usage = Usage::Called;
-                    return;
-                }
-                _ => return,
-            }
-            inner = parent;
+            used: Used::of(ground),
         }
     }
 
@@ -173,7 +97,10 @@ impl<'g, 't, 'a> Access<'g, 't, 'a> {
     }
 
     fn is_rival(&self, expr: &Expr) -> bool {
-        self.ground.rivals.iter().any(|rival| std::ptr::eq(*rival, expr))
+        self.ground
+            .rivals
+            .iter()
+            .any(|rival| std::ptr::eq(*rival, expr))
     }
 
     /// What stands between the brackets, comments included.
@@ -248,12 +175,19 @@ impl<'g, 't, 'a> Access<'g, 't, 'a> {
         let (message, is_format) = match (&*self.index.index, self.special(self.index)) {
             (_, Some(_)) => (format!("{list} is empty"), false),
             (Expr::Path(path), _) if !is_part && path.path.get_ident().is_some_and(is_variable) => {
-                (format!("no element {{{}}} in {list}", ground.source.of(path)), true)
+                (
+                    format!("no element {{{}}} in {list}", ground.source.of(path)),
+                    true,
+                )
             }
-            (Expr::Lit(literal), _) if matches!(literal.lit, Lit::Int(_)) => {
-                (format!("no element {} in {list}", ground.source.of(literal)), false)
-            }
-            _ if is_part => (format!("{list} is too short, or cut within a character"), false),
+            (Expr::Lit(literal), _) if matches!(literal.lit, Lit::Int(_)) => (
+                format!("no element {} in {list}", ground.source.of(literal)),
+                false,
+            ),
+            _ if is_part => (
+                format!("{list} is too short, or cut within a character"),
+                false,
+            ),
             _ => (format!("no such element in {list}"), false),
         };
         let message = match ground.class {
@@ -265,9 +199,18 @@ impl<'g, 't, 'a> Access<'g, 't, 'a> {
             message,
             is_format,
             variants: &[
-                "OutOfBounds", "OutOfRange", "IndexOutOfBounds", "IndexOutOfRange", "TooShort",
-                "Truncated", "UnexpectedEnd", "UnexpectedEof", "UnexpectedEndOfInput", "EndOfInput",
-                "Eof", "Incomplete",
+                "OutOfBounds",
+                "OutOfRange",
+                "IndexOutOfBounds",
+                "IndexOutOfRange",
+                "TooShort",
+                "Truncated",
+                "UnexpectedEnd",
+                "UnexpectedEof",
+                "UnexpectedEndOfInput",
+                "EndOfInput",
+                "Eof",
+                "Incomplete",
             ],
         }
     }
@@ -303,28 +246,31 @@ impl<'g, 't, 'a> Access<'g, 't, 'a> {
     fn forms(&self, lift: &Lift) -> Vec<(Range<usize>, String)> {
         let ground = self.ground;
         let got = |mutable| self.got(mutable, &lift.suffix);
-        let mut texts = match &self.usage {
-            Usage::Value => vec![format!("*{}", got(self.mutable))],
-            Usage::Called => vec![format!("(*{})", got(self.mutable))],
-            Usage::Borrowed => vec![got(self.mutable)],
-            Usage::Base if self.mutable => vec![got(true)],
+        let mut texts = match &self.used.usage {
+            Usage::Value => vec![format!("*{}", got(self.used.mutable))],
+            Usage::Called => vec![format!("(*{})", got(self.used.mutable))],
+            Usage::Borrowed => vec![got(self.used.mutable)],
+            Usage::Base if self.used.mutable => vec![got(true)],
             Usage::Base => vec![got(false), got(true)],
-            Usage::Receiver(_) if self.mutable => vec![got(true), got(false)],
+            Usage::Receiver(_) if self.used.mutable => vec![got(true), got(false)],
             Usage::Receiver(method) if takes_value(method) => {
                 vec![format!("(*{})", got(false)), got(false), got(true)]
             }
             Usage::Receiver(_) => vec![got(false), format!("(*{})", got(false)), got(true)],
         };
         texts.dedup();
-        let range = ground.source.range(self.whole);
-        let mut forms: Vec<_> = texts.into_iter().map(|text| (range.clone(), text)).collect();
+        let range = ground.source.range(self.used.whole);
+        let mut forms: Vec<_> = texts
+            .into_iter()
+            .map(|text| (range.clone(), text))
+            .collect();
         // `Some(v.get(i)?)` is `v.get(i)`.
-        if matches!(self.usage, Usage::Borrowed)
+        if matches!(self.used.usage, Usage::Borrowed)
             && ground.rivals.is_empty()
-            && lift.suffix == "?"
-            && let Some(some) = crate::fix::rules::unwrap::returned_some(ground, self.whole)
+            && let Some((wrapped, suffix, at)) = returned(ground, self.used.whole, &lift.suffix)
         {
-            forms.insert(0, (ground.source.range(some), self.got(self.mutable, "")));
+            let text = self.got(self.used.mutable, suffix);
+            forms.insert(at, (ground.source.range(wrapped), text));
         }
         forms
     }
@@ -335,13 +281,13 @@ impl<'g, 't, 'a> Access<'g, 't, 'a> {
         if !ground.rivals.is_empty() {
             return;
         }
-        let bound = match &self.usage {
+        let bound = match &self.used.usage {
             Usage::Value | Usage::Called => Bound::Place,
             Usage::Receiver(_) | Usage::Borrowed | Usage::Base => Bound::Itself,
         };
         let fallible = Fallible {
-            whole: self.whole,
-            text: self.got(self.mutable, ""),
+            whole: self.used.whole,
+            text: self.got(self.used.mutable, ""),
             variant: "Some",
             bound,
             about: &self.index.expr,
@@ -352,64 +298,11 @@ impl<'g, 't, 'a> Access<'g, 't, 'a> {
             Err(None) => {}
         }
     }
-
-    /// Whether the element's text is kept: shown, stored or written, not read for its meaning.
-    pub(super) fn is_kept(&self) -> bool {
-        if matches!(&self.usage, Usage::Receiver(method) if keeps(method)) {
-            return true;
-        }
-        let in_format = self.ground.in_macro().is_some_and(|name| {
-            matches!(&*name, "format" | "print" | "println" | "eprint" | "eprintln" | "write" | "writeln")
-        });
-        let handed = self.ground.parents().any(|parent| match parent {
-            Expr::MethodCall(call) => keeps(&call.method.to_string()),
-            Expr::Call(call) => self.ground.tree.text(&*call.func) == "String::from",
-            _ => false,
-        });
-        in_format || handed
-    }
-
-    /// Whether the element's text is read as something else right there.
-    pub(super) fn is_parsed(&self) -> bool {
-        let parses = |name: &str| name.contains("parse") || name.starts_with("from_str");
-        self.ground.parents().any(|parent| match parent {
-            Expr::MethodCall(call) => parses(&call.method.to_string()),
-            Expr::Call(call) => match &*call.func {
-                Expr::Path(path) => {
-                    let name = crate::fix::returns::last(&path.path);
-                    name.is_some_and(|name| parses(&name))
-                }
-                _ => false,
-            },
-            _ => false,
-        })
-    }
-}
-
-fn keeps(method: &str) -> bool {
-    matches!(method, "to_owned" | "to_string" | "push_str" | "into" | "insert_str" | "into_owned")
-}
-
-/// Methods that a reference has too, with another meaning.
-fn takes_value(method: &str) -> bool {
-    matches!(method, "to_owned" | "into" | "try_into" | "max" | "min" | "clamp" | "into_iter")
-}
-
-/// Methods of the standard library that change their receiver.
-fn changes(method: &str) -> bool {
-    matches!(
-        method,
-        "push" | "push_str" | "pop" | "insert" | "remove" | "swap_remove" | "clear" | "extend"
-            | "append" | "truncate" | "drain" | "retain" | "sort" | "sort_by" | "sort_by_key"
-            | "sort_unstable" | "reverse" | "fill" | "swap" | "iter_mut" | "get_mut" | "as_mut" | "take"
-            | "replace" | "entry" | "copy_from_slice" | "clone_from_slice" | "rotate_left"
-            | "rotate_right" | "push_back" | "push_front" | "pop_back" | "pop_front" | "chunks_mut"
-            | "get_or_insert_with" | "next"
-    )
 }
 
 fn is_variable(name: &syn::Ident) -> bool {
-    name.to_string().starts_with(|c: char| c.is_ascii_lowercase())
+    name.to_string()
+        .starts_with(|c: char| c.is_ascii_lowercase())
 }
 
 /// A short piece of source that needs no escape within a string.

@@ -1,10 +1,11 @@
 //! A string cut inside of a character: the cut moves to where the character begins.
 
-use syn::{BinOp, Expr, RangeLimits};
+use syn::{BinOp, Expr, ExprRange, RangeLimits};
 
 use crate::fix::order::is_pure;
 use crate::fix::rules::Ruled;
 use crate::fix::rules::access::Access;
+use crate::fix::rules::usage::{is_kept, is_parsed};
 use crate::fix::site::{Bound, Ground};
 use crate::fix::{Candidate, Edit, Outcome, Way};
 
@@ -26,7 +27,7 @@ pub(super) fn rule(access: &Access<'_, '_, '_>, ruled: &mut Ruled) {
         Ok(found) => found,
         Err(reason) => return ruled.decline(RULE, reason),
     };
-    if access.is_kept() {
+    if is_kept(access.ground) {
         ruled.candidates.splice(0..0, found);
     } else {
         ruled.candidates.extend(found);
@@ -48,9 +49,40 @@ fn corrected(access: &Access<'_, '_, '_>) -> Result<Vec<Candidate>, String> {
             ground.quoted(ground.failing)
         ));
     }
-    if access.is_parsed() {
-        return Err("the text is parsed, and a shorter one would be read as something else".to_owned());
+    if is_parsed(access.ground) {
+        return Err(
+            "the text is parsed, and a shorter one would be read as something else".to_owned(),
+        );
     }
+    let (edits, moved) = cuts(ground, text, range);
+    let Some(moved) = moved else {
+        return Err("the end that the message names is not written in the source".to_owned());
+    };
+    let quoted = ground.quoted(text);
+    let side = match moved {
+        Toward::Start => "before",
+        Toward::End => "behind",
+    };
+    let reason = if is_kept(access.ground) {
+        "the text is kept, not read: without a part of a character it says the same".to_owned()
+    } else {
+        "what is cut stays a string, shorter or longer by a part of one character".to_owned()
+    };
+    Ok(vec![Candidate {
+        rule: RULE.to_owned(),
+        way: Way::Correct,
+        claim: format!(
+            "{quoted} is cut {side} the character that the cut would split; where it splits none, \
+             nothing changes."
+        ),
+        reason: format!("{reason}."),
+        outcome: Outcome::Any,
+        edits,
+    }])
+}
+
+/// Moves the ends that can be wrong, and tells which way the first of them moves.
+fn cuts(ground: &Ground<'_, '_>, text: &Expr, range: &ExprRange) -> (Vec<Edit>, Option<Toward>) {
     let from_the_end = range.start.as_deref().is_some_and(counts_from_end);
     let start_toward = if from_the_end {
         Toward::End
@@ -76,30 +108,7 @@ fn corrected(access: &Access<'_, '_, '_>) -> Result<Vec<Candidate>, String> {
         edits.push(at_boundary(ground, text, end, Toward::Start, inclusive));
         moved = Some(moved.unwrap_or(Toward::Start));
     }
-    let Some(moved) = moved else {
-        return Err("the end that the message names is not written in the source".to_owned());
-    };
-    let quoted = ground.quoted(text);
-    let side = match moved {
-        Toward::Start => "before",
-        Toward::End => "behind",
-    };
-    let reason = if access.is_kept() {
-        "the text is kept, not read: without a part of a character it says the same".to_owned()
-    } else {
-        "what is cut stays a string, shorter or longer by a part of one character".to_owned()
-    };
-    Ok(vec![Candidate {
-        rule: RULE.to_owned(),
-        way: Way::Correct,
-        claim: format!(
-            "{quoted} is cut {side} the character that the cut would split; where it splits none, \
-             nothing changes."
-        ),
-        reason: format!("{reason}."),
-        outcome: Outcome::Any,
-        edits,
-    }])
+    (edits, moved)
 }
 
 /// Whether an end of a range can stand inside of a character.
@@ -150,13 +159,15 @@ fn at_boundary(
     if inclusive {
         at.push_str(" + 1");
     }
-    let is_new = ground.rust_version.is_none_or(|version| version >= FLOOR_SINCE);
+    let is_new = ground
+        .rust_version
+        .is_none_or(|version| version >= FLOOR_SINCE);
     let moved = match (toward, is_new) {
         (Toward::Start, true) => format!("{text}.floor_char_boundary({at})"),
         (Toward::End, true) => format!("{text}.ceil_char_boundary({at})"),
-        (Toward::Start, false) => format!(
-            "(0..={at}).rev().find(|at| {text}.is_char_boundary(*at)).unwrap_or(0)"
-        ),
+        (Toward::Start, false) => {
+            format!("(0..={at}).rev().find(|at| {text}.is_char_boundary(*at)).unwrap_or(0)")
+        }
         (Toward::End, false) => format!(
             "({at}..={text}.len()).find(|at| {text}.is_char_boundary(*at)).unwrap_or({text}.len())"
         ),

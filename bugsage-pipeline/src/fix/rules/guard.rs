@@ -4,10 +4,11 @@ use syn::{Expr, Pat, Stmt};
 
 use crate::analyze::syntax::Content;
 use crate::fix::lift::Missing;
-use crate::fix::order::{Place, keeps_state, place};
+use crate::fix::order::{Place, place};
 use crate::fix::returns::Returns;
 use crate::fix::rules::no_early_return;
 use crate::fix::site::Ground;
+use crate::fix::state::{Rest, keeps_state};
 use crate::fix::{Candidate, Edit, Outcome, Way};
 
 /// A value that may be missing.
@@ -92,7 +93,7 @@ fn how(ground: &Ground<'_, '_>, place: &Place<'_>) -> Result<Leave, Option<Strin
     let name = &ground.carrier.name;
     match place.in_loop {
         Some(Expr::ForLoop(each)) => {
-            keeps_state(ground, &each.body, place.statement).map_err(Some)?;
+            keeps_state(ground, &each.body, place.statement, Rest::OfItem).map_err(Some)?;
             let items = ground.quoted(&each.expr);
             Ok(Leave {
                 keyword: "continue",
@@ -114,13 +115,21 @@ fn returning(ground: &Ground<'_, '_>, place: &Place<'_>) -> Result<Leave, Option
     }
     if ground.carrier.inner.is_none() && ground.body.path == ["main"] {
         return Err(Some(
-            "a `main` that ends early looks like one that was successful; let it return a `Result`".to_owned(),
+            "a `main` that ends early looks like one that was successful; let it return a `Result`"
+                .to_owned(),
         ));
     }
-    if let Some(Expr::Closure(closure)) = ground.carrier.inner
-        && let Expr::Block(block) = &*closure.body
-    {
-        keeps_state(ground, &block.block, place.statement).map_err(Some)?;
+    let left = match (ground.carrier.inner, ground.body.content) {
+        (Some(Expr::Closure(closure)), _) => match &*closure.body {
+            Expr::Block(block) => Some((&block.block, Rest::OfItem)),
+            _ => None,
+        },
+        (Some(Expr::Async(block)), _) => Some((&block.block, Rest::OfFunction)),
+        (None, Content::Block(block)) => Some((block, Rest::OfFunction)),
+        _ => None,
+    };
+    if let Some((block, rest)) = left {
+        keeps_state(ground, block, place.statement, rest).map_err(Some)?;
     }
     Ok(Leave {
         keyword: "return",
@@ -201,12 +210,16 @@ fn bound_pattern(
                 _ => format!("Option<{ty}>"),
             };
             let copied = if is_place { ".copied()" } else { "" };
-            Some((format!("{variant}({name}): {whole}"), format!("{text}{copied}")))
+            Some((
+                format!("{variant}({name}): {whole}"),
+                format!("{text}{copied}"),
+            ))
         }
         Pat::Ident(name) if name.by_ref.is_some() || name.subpat.is_some() => None,
-        Pat::Ident(name) if is_place && name.mutability.is_some() => {
-            Some((format!("{variant}({})", source.of(name)), format!("{text}.copied()")))
-        }
+        Pat::Ident(name) if is_place && name.mutability.is_some() => Some((
+            format!("{variant}({})", source.of(name)),
+            format!("{text}.copied()"),
+        )),
         pattern if is_place => Some((format!("{variant}(&{})", source.of(pattern)), text.clone())),
         pattern => Some((format!("{variant}({})", source.of(pattern)), text.clone())),
     }
@@ -225,7 +238,10 @@ fn fresh_name(ground: &Ground<'_, '_>, about: &Expr) -> Option<String> {
     };
     let own = noun(about).map(|noun| singular(&noun));
     let common = ["item", "found", "value"].map(str::to_owned);
-    let parameters = ground.body.signature.map(|signature| ground.source.of(signature));
+    let parameters = ground
+        .body
+        .signature
+        .map(|signature| ground.source.of(signature));
     let is_parameter = |name: &str| {
         parameters.is_some_and(|text| text.split(|c| !is_part(c)).any(|word| word == name))
     };
@@ -245,7 +261,15 @@ fn noun(expr: &Expr) -> Option<String> {
             let method = call.method.to_string();
             let is_shape = matches!(
                 &*method,
-                "as_ref" | "as_mut" | "as_deref" | "take" | "clone" | "cloned" | "copied" | "next" | "iter"
+                "as_ref"
+                    | "as_mut"
+                    | "as_deref"
+                    | "take"
+                    | "clone"
+                    | "cloned"
+                    | "copied"
+                    | "next"
+                    | "iter"
             );
             if is_shape {
                 noun(&call.receiver)
@@ -264,8 +288,16 @@ fn singular(name: &str) -> String {
     if let Some(stem) = name.strip_suffix("ies").filter(|stem| stem.len() > 1) {
         return format!("{stem}y");
     }
+    let stem = name.strip_suffix("es");
+    if let Some(stem) = stem.filter(|stem| stem.ends_with(['x', 'z']) || ends_hissing(stem)) {
+        return stem.to_owned();
+    }
     match name.strip_suffix('s') {
         Some(stem) if stem.len() > 1 && !stem.ends_with(['s', 'u', 'i']) => stem.to_owned(),
         _ => name.to_owned(),
     }
+}
+
+fn ends_hissing(stem: &str) -> bool {
+    ["sh", "ch", "ss"].iter().any(|end| stem.ends_with(end))
 }

@@ -6,6 +6,8 @@
 
 // `v[i]`, `v[a..b]`, `s[a..b]`.
 mod access;
+// How an element is used.
+mod usage;
 // A string cut inside of a character.
 mod boundary;
 // `let … else`: leave out what cannot be done.
@@ -71,18 +73,20 @@ fn no_early_return(ground: &Ground<'_, '_>) -> Option<String> {
         return Some(format!("{name} is a `const fn`, which allows no `?`"));
     }
     let is_fmt = matches!(ground.carrier.returns, Returns::Result(Family::Fmt(_)));
-    (is_fmt && signature.ident == "fmt").then(|| {
-        "an error from `fmt` makes `to_string` panic in its place".to_owned()
-    })
+    (is_fmt && signature.ident == "fmt")
+        .then(|| "an error from `fmt` makes `to_string` panic in its place".to_owned())
 }
 
 /// Why nothing is left but a made-up value.
 fn no_word(ground: &Ground<'_, '_>, missing: &Missing) -> Option<String> {
     let (name, what) = (&ground.carrier.name, &missing.what);
     match &ground.carrier.returns {
-        Returns::Other(_) if ground.body.signature.is_none() && ground.carrier.inner.is_none() => Some(
-            format!("{} is a constant, which cannot say that {what}", ground.function()),
-        ),
+        Returns::Other(_) if ground.body.signature.is_none() && ground.carrier.inner.is_none() => {
+            Some(format!(
+                "{} is a constant, which cannot say that {what}",
+                ground.function()
+            ))
+        }
         Returns::Other(ty) => Some(format!(
             "{name} returns `{ty}`, which has no way to say that {what}; a made-up value would hide \
              that from its callers, so change its signature, or what it is called with, by hand"

@@ -40,7 +40,10 @@ pub(super) fn rule(ground: &Ground<'_, '_>) -> Ruled {
         }
     };
     if !ground.rivals.is_empty() {
-        let reason = format!("the report does not tell which of {} failed", all_of(ground));
+        let reason = format!(
+            "the report does not tell which of {} failed",
+            all_of(ground)
+        );
         ruled.decline(rule_of(ground.class), reason);
         return ruled;
     }
@@ -74,8 +77,7 @@ fn missing(ground: &Ground<'_, '_>, call: &ExprMethodCall, kind: Kind) -> Missin
         },
         _ => None,
     };
-    let named = plain(ground.source.of(&*call.receiver))
-        .filter(|name| !name.contains(['(', ':']));
+    let named = plain(ground.source.of(&*call.receiver)).filter(|name| !name.contains(['(', ':']));
     let message = expected.unwrap_or_else(|| match named {
         Some(name) => format!("no {name}"),
         None => "a value is missing".to_owned(),
@@ -87,7 +89,7 @@ fn missing(ground: &Ground<'_, '_>, call: &ExprMethodCall, kind: Kind) -> Missin
         },
         message,
         is_format: false,
-        variants: &["NotFound", "Missing", "Absent", "Empty", "Unknown"],
+        variants: &["NotFound", "Missing"],
     }
 }
 
@@ -110,7 +112,7 @@ fn propagate(ground: &Ground<'_, '_>, call: &ExprMethodCall, kind: Kind, ruled: 
         Err(reason) => return ruled.decline(&rule, reason),
     };
     for lift in &lifts {
-        for edit in edits(ground, call, kind, lift) {
+        for edit in edits(ground, call, lift) {
             ruled.candidates.push(Candidate {
                 rule: rule.clone(),
                 way: Way::Propagate,
@@ -127,7 +129,7 @@ fn propagate(ground: &Ground<'_, '_>, call: &ExprMethodCall, kind: Kind, ruled: 
 }
 
 /// The suffix in the place of `.unwrap()`.
-fn edits(ground: &Ground<'_, '_>, call: &ExprMethodCall, kind: Kind, lift: &Lift) -> Vec<Edit> {
+fn edits(ground: &Ground<'_, '_>, call: &ExprMethodCall, lift: &Lift) -> Vec<Edit> {
     let source = ground.source;
     let end = source.range(ground.failing).end;
     let receiver = source.range(&*call.receiver);
@@ -140,26 +142,40 @@ fn edits(ground: &Ground<'_, '_>, call: &ExprMethodCall, kind: Kind, lift: &Lift
         dot
     };
     let mut edits = vec![Edit::replace(start..end, lift.suffix.clone())];
-    // `Some(x?)` is `x`.
-    if kind == Kind::Option
-        && lift.suffix == "?"
-        && let Some(some) = returned_some(ground, ground.failing)
-    {
-        edits.insert(0, Edit::replace(source.range(some), source.slice(receiver)));
+    // `Some(x?)` is `x`, and so is `Ok(x?)` where no error is converted.
+    if let Some((wrapped, suffix, at)) = returned(ground, ground.failing, &lift.suffix) {
+        let text = format!("{}{suffix}", source.slice(receiver));
+        edits.insert(at, Edit::replace(source.range(wrapped), text));
     }
     edits
 }
 
-/// The `Some(…)` around an expression, where a function that returns an `Option` ends with it.
-pub(super) fn returned_some<'a>(ground: &Ground<'_, 'a>, expr: &Expr) -> Option<&'a Expr> {
-    if !matches!(ground.carrier.returns, Returns::Option) {
-        return None;
+/// What a function ends with around an expression that gets a suffix, the suffix that the expression
+/// needs without it, and where that form stands among the others.
+pub(super) fn returned<'a, 's>(
+    ground: &Ground<'_, 'a>,
+    expr: &Expr,
+    suffix: &'s str,
+) -> Option<(&'a Expr, &'s str, usize)> {
+    let bare = suffix.strip_suffix('?')?;
+    match &ground.carrier.returns {
+        Returns::Option => Some((returned_in(ground, expr, "Some")?, bare, 0)),
+        Returns::Result(_) => Some((returned_in(ground, expr, "Ok")?, bare, 1)),
+        _ => None,
     }
+}
+
+/// The `Some(…)` or `Ok(…)` around an expression, where the function ends with it.
+fn returned_in<'a>(ground: &Ground<'_, 'a>, expr: &Expr, variant: &str) -> Option<&'a Expr> {
     let nodes = ground.within();
     let at = nodes.iter().rposition(|node| match node {
         Node::Expr(Expr::Call(call)) => {
-            let is_some = matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Some"));
-            is_some && call.args.first().is_some_and(|first| std::ptr::eq(first, expr))
+            let wraps = matches!(&*call.func, Expr::Path(path) if path.path.is_ident(variant));
+            wraps
+                && call
+                    .args
+                    .first()
+                    .is_some_and(|first| std::ptr::eq(first, expr))
         }
         _ => false,
     })?;
@@ -171,7 +187,10 @@ pub(super) fn returned_some<'a>(ground: &Ground<'_, 'a>, expr: &Expr) -> Option<
         match node {
             Node::Expr(Expr::Return(_)) if is_end => return Some(some),
             Node::Stmt(statement) => {
-                is_end &= matches!(statement, Stmt::Expr(Expr::Return(_), _) | Stmt::Expr(_, None));
+                is_end &= matches!(
+                    statement,
+                    Stmt::Expr(Expr::Return(_), _) | Stmt::Expr(_, None)
+                );
             }
             Node::Block(block) => is_end &= ends_with_value(block),
             Node::Arm | Node::Expr(Expr::Block(_) | Expr::If(_) | Expr::Match(_)) => {}
@@ -188,14 +207,16 @@ fn ends_with_value(block: &Block) -> bool {
 /// Whether each statement on the way is the last of its block, and no `match` looks at the value.
 fn is_last(nodes: &[Node<'_>], at: usize) -> bool {
     let pairs = nodes[..at].iter().zip(&nodes[1..=at]);
-    pairs.into_iter().all(|(holder, held)| match (holder, held) {
-        (Node::Expr(Expr::Match(_)), held) => matches!(held, Node::Arm),
-        (Node::Block(block), Node::Stmt(statement)) => block
-            .stmts
-            .last()
-            .is_some_and(|last| std::ptr::eq(last, *statement)),
-        _ => true,
-    })
+    pairs
+        .into_iter()
+        .all(|(holder, held)| match (holder, held) {
+            (Node::Expr(Expr::Match(_)), held) => matches!(held, Node::Arm),
+            (Node::Block(block), Node::Stmt(statement)) => block
+                .stmts
+                .last()
+                .is_some_and(|last| std::ptr::eq(last, *statement)),
+            _ => true,
+        })
 }
 
 fn guarded(ground: &Ground<'_, '_>, call: &ExprMethodCall, kind: Kind, ruled: &mut Ruled) {
