@@ -134,3 +134,6 @@ pub const APPROVAL_TIME_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How long it holds where nobody says otherwise: a day's work.
 pub const APPROVAL_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Candidates for one failing place: each is compiled and run, which takes its time.
+pub const CANDIDATES_MAX: usize = 8;

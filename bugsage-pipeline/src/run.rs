@@ -136,7 +136,8 @@ fn write_candidates(case: &mut Case, environment: &Environment<'_>) -> Result<St
     match written {
         Ok(Written::Candidates(fix)) => {
             let count = fix.candidates.len();
-            let reason = format!("{count} candidates at commit {}", short(&fix.base.sha));
+            let candidates = if count == 1 { "candidate" } else { "candidates" };
+            let reason = format!("{count} {candidates} at commit {}", short(&fix.base.sha));
             case.fix = Some(*fix);
             Ok(enter(case, environment, State::Fixing, reason))
         }

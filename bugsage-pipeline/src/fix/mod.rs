@@ -3,7 +3,7 @@
 //! In: the failing [`Site`] in the text of a file. Out: a [`Proposal`]: ranked candidates as
 //! byte-range splices, what the rules declined and why, and the recorded input as a call.
 //! Never: a reprint of code, a line outside the edit, `unsafe`, `wrapping_*`, `#[allow]`, a
-//! dependency, a removed assertion, or a value that the program never had as the first choice.
+//! dependency, a removed assertion, or a value that nobody gave.
 
 // Byte-range splices.
 pub mod splice;
@@ -34,6 +34,7 @@ use crate::analyze::syntax::{SourceTree, with_tree};
 use crate::evidence::Recorded;
 use crate::fix::rules::Ruled;
 use crate::fix::site::Ground;
+use crate::limits;
 
 pub use self::reproduce::Input;
 pub use self::splice::{Edit, splice};
@@ -65,8 +66,6 @@ pub enum Way {
     Guard,
     /// The expression means what it was meant to: a cut at the character's boundary.
     Correct,
-    /// A value that nobody gave takes the place of the missing one.
-    Default,
 }
 
 /// What a call of the changed function gives for the input that failed.
@@ -180,7 +179,7 @@ fn kept(text: &str, candidates: Vec<Candidate>) -> Vec<Candidate> {
         let Some(result) = splice(text, &candidate.edits) else {
             continue;
         };
-        if kept.len() == CANDIDATES_MAX || results.contains(&result) {
+        if kept.len() == limits::CANDIDATES_MAX || results.contains(&result) {
             continue;
         }
         if with_tree(&result, |_| ()).is_some() {
@@ -190,9 +189,6 @@ fn kept(text: &str, candidates: Vec<Candidate>) -> Vec<Candidate> {
     }
     kept
 }
-
-/// Candidates of one site: each is compiled and run, which takes its time.
-const CANDIDATES_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests;

@@ -374,7 +374,11 @@ fn first_line(text: &str) -> &str {
 
 fn verdict(gate: Gate, passed: bool, detail: String, step: &Step, done: Option<&Done>) -> Verdict {
     let log = done.map(|done| {
-        let output = done.output.trim_end();
+        let output = match gate {
+            Gate::Clippy => output::rendered(&done.output),
+            _ => done.output.clone(),
+        };
+        let output = output.trim_end();
         let from = output.len().saturating_sub(limits::EVIDENCE_BYTES_MAX);
         output[output.ceil_char_boundary(from)..].to_owned()
     });

@@ -168,6 +168,27 @@ pub fn complaints(output: &str) -> Option<Complaints> {
     finished.then_some(complaints)
 }
 
+/// The output of `--message-format=json` as people read it: what cargo says, and the complaints.
+pub fn rendered(output: &str) -> String {
+    let mut text = String::new();
+    for line in output.lines() {
+        let message = line
+            .starts_with('{')
+            .then(|| serde_json::from_str::<serde_json::Value>(line).ok())
+            .flatten();
+        match message {
+            Some(message) => {
+                text.push_str(message["message"]["rendered"].as_str().unwrap_or_default());
+            }
+            None => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
 /// What stands in `after` more often than in `before`.
 pub fn new_complaints(before: &Complaints, after: &Complaints) -> Vec<String> {
     let is_new =
@@ -284,6 +305,16 @@ test orders/src/lib.rs - place (line 3) ... ok
             new_complaints(&before, &other),
             ["dead_code in src/lib.rs: unused"]
         );
+    }
+
+    #[test]
+    fn people_read_what_cargo_says_and_the_complaints() {
+        let warning =
+            "{\"reason\":\"compiler-message\",\"message\":{\"rendered\":\"warning: x\\n\"}}";
+        let output =
+            format!("    Checking x\n{{\"reason\":\"compiler-artifact\"}}\n{warning}\n{{torn\n");
+
+        assert_eq!(rendered(&output), "    Checking x\nwarning: x\n{torn\n");
     }
 
     #[test]

@@ -84,7 +84,6 @@ fn risk(ground: &Ground<'_>, reasons: &mut Vec<String>) -> f64 {
         Some(Way::Propagate) => (0.15, "the failure is handed to the caller"),
         Some(Way::Correct) => (0.3, "the expression now gives a result where it failed"),
         Some(Way::Guard) => (0.35, "what cannot be done is left out without a word"),
-        Some(Way::Default) => (HIGH_RISK, "a value that nobody gave is used"),
         None => (0.4, "no rule stands behind the change"),
     };
     reasons.push(format!("risk: {way}"));
@@ -254,7 +253,5 @@ mod tests {
             assert!(assessed(way, &default, true).risk >= HIGH_RISK);
             assert!(assessed(way, &deleted, true).risk >= HIGH_RISK);
         }
-        let by_rule = assessed(Some(Way::Default), BEFORE, true);
-        assert!(by_rule.risk >= HIGH_RISK);
     }
 }

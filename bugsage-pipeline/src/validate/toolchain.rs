@@ -81,6 +81,16 @@ impl Toolchain {
                 .find_map(|line| line.strip_prefix(name))
                 .map(|text| text.trim().to_owned())
         };
+        let release = field("release:").unwrap_or_default();
+        // Where rustup is not asked, the channel was not either.
+        if let Some(channel) = channel
+            && channel.starts_with(|first: char| first.is_ascii_digit())
+            && !release.starts_with(channel)
+        {
+            return Err(NoToolchain::Absent {
+                channel: channel.to_owned(),
+            });
+        }
         Ok(Toolchain {
             version: about.lines().next().unwrap_or_default().to_owned(),
             host: field("host:").ok_or_else(|| NoToolchain::Missing(about.clone()))?,

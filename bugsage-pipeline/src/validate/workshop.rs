@@ -93,10 +93,6 @@ impl Bench {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
 }
 
 impl Drop for Bench {
@@ -120,10 +116,10 @@ mod tests {
 
         let other = workshop.bench().unwrap();
 
-        assert!(mine.folder().is_dir() && other.folder().is_dir());
+        assert!(mine.folder.is_dir() && other.folder.is_dir());
         assert!(!folder.join("run-4194305-0").exists());
         assert!(!folder.join("bases/key.run-4194305-0").exists());
-        let gone = mine.folder().to_owned();
+        let gone = mine.folder.clone();
         drop(mine);
         assert!(!gone.exists());
         std::fs::remove_dir_all(folder).unwrap();

@@ -187,7 +187,6 @@ proptest! {
         prop_assert!(!proposal.candidates.is_empty() || !proposal.declined.is_empty());
         let plain = text.trim_start_matches('\u{feff}');
         for candidate in &proposal.candidates {
-            prop_assert_ne!(candidate.way, Way::Default);
             prop_assert!(candidate.claim.ends_with('.') && candidate.reason.ends_with('.'));
             let result = splice(&text, &candidate.edits).unwrap();
             prop_assert_eq!(counts(&result), counts(&text));
