@@ -18,24 +18,29 @@ pub struct Collector {
     key: String,
 }
 
+/// The release build of `bugsage` that lies beside this bench, built first.
+pub fn bugsage() -> anyhow::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--quiet",
+            "--package",
+            "bugsage-collector",
+        ])
+        .status()?;
+    if !built.success() {
+        bail!("bugsage does not build");
+    }
+    Ok(std::env::current_exe()?.with_file_name("bugsage"))
+}
+
 impl Collector {
-    /// Starts the release build of `bugsage` that lies beside this bench, building it first.
+    /// Starts the release build of `bugsage`.
     pub fn start() -> anyhow::Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
-            .args([
-                "build",
-                "--release",
-                "--locked",
-                "--quiet",
-                "--package",
-                "bugsage-collector",
-            ])
-            .status()?;
-        if !built.success() {
-            bail!("bugsage does not build");
-        }
-        let binary = std::env::current_exe()?.with_file_name("bugsage");
+        let binary = bugsage()?;
         let folder = std::env::temp_dir().join(format!("bugsage-bench-{}", std::process::id()));
         std::fs::create_dir(&folder)?;
         let mut child = Command::new(&binary)
