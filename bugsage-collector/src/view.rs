@@ -140,7 +140,7 @@ impl IssueView {
     /// An issue with its latest case.
     pub async fn load(store: &dyn Store, scope: &Scope, issue: Issue) -> Result<Self, StoreError> {
         let case = match issue.case {
-            Some(case) => Some(CaseView::new(&store.case(scope, case).await?)),
+            Some(case) => Some(CaseView::brief(&store.case(scope, case).await?)),
             None => None,
         };
         Ok(Self::new(issue, case))
@@ -246,7 +246,8 @@ pub struct VerdictView {
     pub detail: String,
     /// What was run.
     pub command: Option<String>,
-    /// The end of what that printed.
+    /// The end of what that printed; left out of lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
     /// How long it took.
     pub seconds: f64,
@@ -318,6 +319,15 @@ impl CaseView {
             created_at: rfc3339(case.created_at),
             updated_at: rfc3339(case.updated_at),
         }
+    }
+
+    /// The same without what its gates printed, for lists.
+    pub fn brief(case: &Case) -> Self {
+        let mut view = Self::new(case);
+        for verdict in &mut view.verdicts {
+            verdict.output = None;
+        }
+        view
     }
 
     /// What the patch makes of the failure, in one sentence.

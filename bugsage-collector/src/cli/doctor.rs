@@ -38,7 +38,10 @@ pub(super) struct Doctor {
 #[derive(Serialize)]
 struct Finding {
     name: &'static str,
+    /// Whether it is as it should be, or can be done without.
     ok: bool,
+    /// Whether it is there; only what can be done without may be missing in order.
+    present: bool,
     /// What was found, and what to do where it is not good.
     detail: String,
 }
@@ -62,7 +65,11 @@ impl Doctor {
             output::json(&serde_json::json!({ "ok": all_good, "findings": findings }))?;
         } else {
             for finding in &findings {
-                let mark = if finding.ok { "ok  " } else { "BAD " };
+                let mark = match (finding.ok, finding.present) {
+                    (true, true) => "ok  ",
+                    (true, false) => "none",
+                    (false, _) => "BAD ",
+                };
                 output::line(&format!("{mark} {:<12} {}", finding.name, finding.detail));
             }
         }
@@ -85,6 +92,7 @@ fn sqlite() -> Finding {
     Finding {
         name: "sqlite",
         ok,
+        present: true,
         detail,
     }
 }
@@ -99,6 +107,7 @@ fn data_folder(folder: &Path) -> Finding {
         return Finding {
             name,
             ok: true,
+            present: true,
             detail,
         };
     }
@@ -116,6 +125,7 @@ fn data_folder(folder: &Path) -> Finding {
         return Finding {
             name,
             ok: false,
+            present: true,
             detail,
         };
     }
@@ -124,6 +134,7 @@ fn data_folder(folder: &Path) -> Finding {
     Finding {
         name,
         ok: true,
+        present: true,
         detail: format!("{} {what}", folder.display()),
     }
 }
@@ -150,12 +161,14 @@ fn free_space(folder: &Path) -> Finding {
             Finding {
                 name,
                 ok,
+                present: true,
                 detail: format!("{} MiB free{advice}", free >> 20),
             }
         }
         Err(error) => Finding {
             name,
             ok: false,
+            present: true,
             detail: format!("cannot be asked: {error}"),
         },
     }
@@ -186,13 +199,19 @@ fn sync_time(folder: &Path) -> Finding {
                 ": every acknowledgement waits that long; use a faster disk"
             };
             let detail = format!("{:.1} ms for 4 KiB{advice}", median.as_secs_f64() * 1e3);
-            Finding { name, ok, detail }
+            Finding {
+                name,
+                ok,
+                present: true,
+                detail,
+            }
         }
         Err(error) => {
             let detail = format!("cannot write in {}: {error}", existing(folder).display());
             Finding {
                 name,
                 ok: false,
+                present: true,
                 detail,
             }
         }
@@ -211,6 +230,7 @@ fn git() -> Finding {
             Finding {
                 name,
                 ok: true,
+                present: true,
                 detail,
             }
         }
@@ -219,6 +239,7 @@ fn git() -> Finding {
             Finding {
                 name,
                 ok: false,
+                present: true,
                 detail,
             }
         }
@@ -231,11 +252,13 @@ fn toolchain() -> Finding {
         Ok(toolchain) => Finding {
             name,
             ok: true,
+            present: true,
             detail: format!("{} in {}", toolchain.version, toolchain.sysroot.display()),
         },
         Err(error) => Finding {
             name,
-            ok: false,
+            ok: true,
+            present: false,
             detail: format!("{error}; without it no fix is written"),
         },
     }
@@ -247,11 +270,13 @@ fn sandbox() -> Finding {
         Ok(sandbox) => Finding {
             name,
             ok: true,
+            present: true,
             detail: sandbox.describe(),
         },
         Err(error) => Finding {
             name,
-            ok: false,
+            ok: true,
+            present: false,
             detail: format!("{error}; without it no fix is proved"),
         },
     }
@@ -271,6 +296,7 @@ fn clock() -> Finding {
     Finding {
         name: "clock",
         ok,
+        present: true,
         detail: format!("{}{advice}", crate::clock::rfc3339(now)),
     }
 }
@@ -291,6 +317,7 @@ fn collector(folder: &Path) -> Finding {
     Finding {
         name: "collector",
         ok: true,
+        present: true,
         detail,
     }
 }

@@ -83,7 +83,9 @@ fn diff(diff: &str) -> Markup {
 }
 
 fn kind(line: &str) -> &'static str {
-    let is_head = ["diff ", "--- ", "+++ "].iter().any(|head| line.starts_with(head));
+    let is_head = ["diff ", "--- ", "+++ "]
+        .iter()
+        .any(|head| line.starts_with(head));
     match line.as_bytes().first() {
         _ if is_head => "head",
         Some(b'@') => "head",
@@ -158,7 +160,9 @@ fn decision(case: &Case, now: Timestamp) -> Markup {
 
 /// What was refused on the way, and what no rule would do.
 fn tried(case: &Case) -> Markup {
-    let Some(fix) = &case.fix else { return html! {} };
+    let Some(fix) = &case.fix else {
+        return html! {};
+    };
     html! {
         @if !fix.trials.is_empty() {
             details {

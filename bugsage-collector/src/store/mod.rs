@@ -21,7 +21,7 @@ use bugsage_pipeline::subject::Subject;
 
 use model::{
     CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject,
-    Project, Receipt, Status, StoredEvent,
+    Project, Receipt, Status, StoredEvent, Work,
 };
 use scope::Scope;
 
@@ -122,10 +122,11 @@ pub trait Store: Send + Sync + 'static {
     /// What is known about an issue, for its case to begin with.
     async fn subject(&self, scope: &Scope, issue: u64) -> Result<Subject, StoreError>;
 
-    /// Takes the next job on cases that is due, for a while.
+    /// Takes the next job on a case that is due and in a state for this work, for a while.
     async fn lease_case(
         &self,
         scope: &Scope,
+        work: Work,
         owner: &str,
         now: Timestamp,
         until: Timestamp,
@@ -169,13 +170,13 @@ pub trait Store: Send + Sync + 'static {
     /// Ends a job; its case rests where it stands.
     async fn finish_job(&self, scope: &Scope, lease: &LeasedJob) -> Result<(), StoreError>;
 
-    /// Gives a job back, to be taken again at a time.
+    /// Gives a job back, to be taken again at a time; with the reason, where that is a failure.
     async fn retry_job(
         &self,
         scope: &Scope,
         lease: &LeasedJob,
         at: Timestamp,
-        error: &str,
+        error: Option<&str>,
     ) -> Result<(), StoreError>;
 
     /// Queues cases again that failed or wait for a person: of a project, or of one of its issues.

@@ -234,6 +234,24 @@ pub struct LeasedJob {
     pub owner: String,
 }
 
+/// Which part of the way of a case a worker takes. Explaining takes a moment and a proof minutes, so
+/// that no explanation waits for a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Until the bug is explained.
+    Explain,
+    /// From there on.
+    Prove,
+}
+
+impl Work {
+    /// Whether a case in this state is for this worker.
+    pub fn includes(self, state: State) -> bool {
+        let explains = matches!(state, State::Queued | State::Analyzing);
+        explains == (self == Work::Explain)
+    }
+}
+
 /// Which cases are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct CaseFilter {

@@ -16,7 +16,7 @@ use bugsage_core::id::CaseId;
 use bugsage_pipeline::case::{Case, State, Transition};
 use bugsage_pipeline::run::{self, Environment, Step};
 
-use crate::store::model::LeasedJob;
+use crate::store::model::{LeasedJob, Work};
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 
@@ -85,10 +85,14 @@ impl CaseWorker {
         }
     }
 
-    /// Works until it is dropped.
+    /// Works until it is dropped: on explanations and on proofs side by side.
     pub async fn run(self) {
+        tokio::join!(self.run_on(Work::Explain), self.run_on(Work::Prove));
+    }
+
+    async fn run_on(&self, work: Work) {
         loop {
-            match self.work().await {
+            match self.work(work).await {
                 Ok(true) => {}
                 Ok(false) => tokio::time::sleep(LOOK).await,
                 Err(error) => {
@@ -99,12 +103,12 @@ impl CaseWorker {
         }
     }
 
-    /// Takes one case as far as it goes. False where none waits.
-    pub async fn work(&self) -> Result<bool, StoreError> {
+    /// Takes one case as far as this work goes. False where none waits.
+    async fn work(&self, work: Work) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let leased = self
             .store
-            .lease_case(&self.scope, &self.owner, now, later(now, LEASE))
+            .lease_case(&self.scope, work, &self.owner, now, later(now, LEASE))
             .await?;
         let Some(lease) = leased else {
             return Ok(false);
@@ -114,7 +118,7 @@ impl CaseWorker {
             let reason = format!("{LEASES_MAX} workers died or gave up on it: see the log");
             self.fail(&lease, case, reason).await?;
         } else {
-            self.take_further(&lease, case, &|_| ()).await?;
+            self.take_further(&lease, case, Some(work), &|_| ()).await?;
         }
         Ok(true)
     }
@@ -127,11 +131,12 @@ impl CaseWorker {
             .await
     }
 
-    /// Takes a leased case as far as it goes, and tells each transition.
+    /// Takes a leased case as far as it goes, or as this work goes, and tells each transition.
     pub(crate) async fn take_further(
         &self,
         lease: &LeasedJob,
         mut case: Case,
+        work: Option<Work>,
         moved: &(dyn Fn(&Transition) + Sync),
     ) -> Result<(), StoreError> {
         for _ in 0..STAGES_MAX {
@@ -152,6 +157,11 @@ impl CaseWorker {
                         transition.reason
                     );
                     moved(&transition);
+                    if work.is_some_and(|work| !work.includes(case.state)) {
+                        // The rest is another worker's, as soon as it has time.
+                        let now = self.clock.now();
+                        return self.store.retry_job(&self.scope, lease, now, None).await;
+                    }
                 }
                 Ok(Step::Waits(_)) => return self.store.finish_job(&self.scope, lease).await,
                 Err(stopped) if stopped.is_retryable() => {
@@ -221,7 +231,9 @@ impl CaseWorker {
     ) -> Result<(), StoreError> {
         tracing::warn!(case.id = %case.id, "case {} is put back: {reason}", case.id);
         let at = later(self.clock.now(), REST * (lease.attempts + 1).min(30));
-        self.store.retry_job(&self.scope, lease, at, reason).await
+        self.store
+            .retry_job(&self.scope, lease, at, Some(reason))
+            .await
     }
 }
 

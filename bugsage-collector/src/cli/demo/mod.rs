@@ -216,7 +216,7 @@ async fn at_rest(
                 let news = case.history.iter().skip(*known);
                 news.for_each(|transition| told(&case, transition));
                 *known = case.history.len();
-                cases.push(CaseView::new(&case));
+                cases.push(CaseView::brief(&case));
             }
             views.push(IssueView::load(store, scope, issue).await?);
         }

@@ -51,7 +51,9 @@ pub(super) async fn apply(desk: &Desk, name: &str) -> anyhow::Result<Case> {
     }
     // Killed from here on, whoever takes the case next goes on where this stopped.
     let id = case.id;
-    desk.worker.take_further(&lease, case, &|_| ()).await?;
+    desk.worker
+        .take_further(&lease, case, None, &|_| ())
+        .await?;
     Ok(desk.store.case(&desk.scope, id).await?)
 }
 

@@ -194,7 +194,7 @@ impl Fix {
                     limit,
                 };
                 let cases = desk.store.cases(&desk.scope, filter).await?;
-                let views: Vec<CaseView> = cases.iter().map(CaseView::new).collect();
+                let views: Vec<CaseView> = cases.iter().map(CaseView::brief).collect();
                 match json {
                     true => output::json(&views)?,
                     false => show::list(&views),

@@ -32,7 +32,7 @@ pub(super) async fn run(desk: &Desk, issue: u64) -> anyhow::Result<Case> {
         match desk.worker.lease(&desk.scope, id).await {
             Ok(lease) => {
                 let case = desk.store.case(&desk.scope, id).await?;
-                desk.worker.take_further(&lease, case, &tell).await?;
+                desk.worker.take_further(&lease, case, None, &tell).await?;
                 return Ok(desk.store.case(&desk.scope, id).await?);
             }
             Err(StoreError::Conflict { .. }) => {}

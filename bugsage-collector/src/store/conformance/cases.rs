@@ -4,7 +4,7 @@ use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, EventKind};
 use bugsage_pipeline::case::{Case, State};
 
-use crate::store::model::LeasedJob;
+use crate::store::model::{CaseFilter, LeasedJob, Work};
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 
@@ -14,8 +14,114 @@ use super::{NOW, Sender, batch, later, panic};
 async fn lease(store: &dyn Store, owner: &str, now: Timestamp) -> Option<LeasedJob> {
     let until = Timestamp(now.0 + 60_000_000);
     let system = Scope::system();
-    let leased = store.lease_case(&system, owner, now, until).await;
+    let leased = store
+        .lease_case(&system, Work::Explain, owner, now, until)
+        .await;
     leased.expect("can be written")
+}
+
+/// Saves a case that was moved to a state by any legal way there.
+async fn moved(store: &dyn Store, job: &LeasedJob, states: &[State]) -> Case {
+    let system = Scope::system();
+    let mut case = store.case(&system, job.case).await.expect("is there");
+    for state in states {
+        case.enter(*state, due(), "system", "because")
+            .expect("is legal");
+    }
+    let until = Timestamp(due().0 + 60_000_000);
+    let saved = store.save_case(&system, job, &case, until).await;
+    saved.expect("holds the lease");
+    case
+}
+
+pub(super) async fn an_explanation_and_a_proof_are_the_work_of_different_leases(store: &dyn Store) {
+    let shop = Sender::with_repository(store).await;
+    shop.send(store, batch([panic("price")])).await;
+    let system = Scope::system();
+    let until = Timestamp(due().0 + 60_000_000);
+    let prove = async || {
+        let leased = store.lease_case(&system, Work::Prove, "b", due(), until);
+        leased.await.expect("can be written")
+    };
+    assert_eq!(prove().await, None, "it is not explained yet");
+    let job = lease(store, "a", due()).await.expect("is due");
+
+    moved(store, &job, &[State::Analyzing, State::Analyzed]).await;
+    let given = store.retry_job(&system, &job, due(), None).await;
+    given.expect("holds the lease");
+
+    assert_eq!(lease(store, "a", due()).await, None, "it is explained");
+    assert_eq!(prove().await.expect("is due").case, job.case);
+}
+
+pub(super) async fn one_case_is_leased_by_name_and_by_nobody_else_meanwhile(store: &dyn Store) {
+    let shop = Sender::with_repository(store).await;
+    shop.send(store, batch([panic("price")])).await;
+    let operator = Scope::local_operator();
+    let job = lease(store, "a", due()).await.expect("is due");
+    let until = Timestamp(due().0 + 60_000_000);
+    let by_name = async |now: Timestamp| {
+        let leased = store.lease_one(&operator, job.case, "command-1", now, until);
+        leased.await
+    };
+
+    let taken = by_name(due()).await;
+    assert!(
+        matches!(taken, Err(StoreError::Conflict { .. })),
+        "{taken:?}"
+    );
+    let done = store.finish_job(&Scope::system(), &job).await;
+    done.expect("holds the lease");
+    let held = by_name(due()).await.expect("is at rest");
+
+    assert_eq!((held.case, held.project), (job.case, shop.project.id));
+    assert_eq!(lease(store, "b", due()).await, None, "it is held");
+    let released = store.finish_job(&operator, &held).await;
+    released.expect("holds the lease");
+    // The scope of an ingest key.
+    let foreign = store
+        .lease_one(&shop.scope, job.case, "c", due(), until)
+        .await;
+    assert!(
+        matches!(foreign, Err(StoreError::NotFound { .. })),
+        "{foreign:?}"
+    );
+}
+
+pub(super) async fn cases_are_listed_by_project_and_state_and_an_issue_may_get_a_further_one(
+    store: &dyn Store,
+) {
+    let shop = Sender::with_repository(store).await;
+    let bank = Sender::new(store, "bank").await;
+    shop.send(store, batch([panic("price"), panic("stock")]))
+        .await;
+    bank.send(store, batch([panic("rate")])).await;
+    let operator = Scope::local_operator();
+    let list = async |project: Option<&str>, state: Option<State>| {
+        let filter = CaseFilter {
+            project: project.map(str::to_owned),
+            state,
+            limit: 10,
+        };
+        let cases = store.cases(&operator, filter).await.expect("can be read");
+        cases.iter().map(|case| case.issue).collect::<Vec<_>>()
+    };
+    let job = lease(store, "a", due()).await.expect("is due");
+    moved(store, &job, &[State::Analyzing, State::Cancelled]).await;
+
+    assert_eq!(list(None, None).await.len(), 2);
+    assert_eq!(list(Some("bank"), None).await, [0; 0]);
+    assert_eq!(list(None, Some(State::Cancelled)).await, [1]);
+    let further = store.open_case(&operator, 1, due()).await;
+    let further = further.expect("has a repository");
+    assert_ne!(further, job.case);
+    let issue = store.issue(&operator, 1).await.expect("is there");
+    assert_eq!(issue.issue.case, Some(further));
+    let without = store.open_case(&operator, 3, due()).await;
+    assert!(
+        matches!(without, Err(StoreError::Unusable(_))),
+        "{without:?}"
+    );
 }
 
 /// A time at which all jobs are due: they are made when a batch is received.
@@ -102,13 +208,15 @@ pub(super) async fn a_job_that_is_given_back_rests_until_its_time(store: &dyn St
     let at = Timestamp(due().0 + 10);
 
     let system = Scope::system();
-    let given = store.retry_job(&system, &job, at, "the disk is busy").await;
+    let given = store
+        .retry_job(&system, &job, at, Some("the disk is busy"))
+        .await;
     given.expect("holds the lease");
 
     assert_eq!(lease(store, "b", due()).await, None);
     let again = lease(store, "b", at).await.expect("is due again");
     assert_eq!(again.attempts, 1);
-    let late = store.retry_job(&system, &job, at, "too late").await;
+    let late = store.retry_job(&system, &job, at, Some("too late")).await;
     assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
 }
 

@@ -8,7 +8,7 @@ use bugsage_pipeline::case::{Case, State};
 use bugsage_pipeline::subject::{ReleaseSeen, Subject};
 
 use crate::store::StoreError;
-use crate::store::model::{CaseFilter, LeasedJob};
+use crate::store::model::{CaseFilter, LeasedJob, Work};
 use crate::store::scope::Organizations;
 
 use super::issues::time;
@@ -149,21 +149,25 @@ pub(super) fn subject(
 }
 
 const DUE: &str = "from jobs j join projects p on p.id = j.project
-    where j.kind = ?1 and j.run_after <= ?2 and (j.lease_until is null or j.lease_until <= ?2)";
+    join cases k on k.project = j.project and k.id = j.subject
+    where j.kind = ?1 and j.run_after <= ?2 and (j.lease_until is null or j.lease_until <= ?2)
+        and (k.state in ('queued', 'analyzing')) = ?3";
 
 pub(super) fn is_due(
     c: &Connection,
     organizations: Organizations,
+    work: Work,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let query = format!("select 1 {DUE} and {} limit 1", scoped(organizations));
     Ok(c.prepare_cached(&query)?
-        .exists(params![KIND, sql(now.0)])?)
+        .exists(params![KIND, sql(now.0), work == Work::Explain])?)
 }
 
 pub(super) fn lease(
     tx: &Connection,
     organizations: Organizations,
+    work: Work,
     owner: &str,
     now: Timestamp,
     until: Timestamp,
@@ -173,16 +177,20 @@ pub(super) fn lease(
         scoped(organizations)
     );
     let job = tx
-        .query_row(&query, params![KIND, sql(now.0)], |row| {
-            Ok(LeasedJob {
-                id: unsigned(row.get(0)?),
-                project: unsigned(row.get(1)?),
-                case: CaseId::from_bytes(row.get(2)?),
-                attempts: row.get(3)?,
-                lease_until: until,
-                owner: owner.to_owned(),
-            })
-        })
+        .query_row(
+            &query,
+            params![KIND, sql(now.0), work == Work::Explain],
+            |row| {
+                Ok(LeasedJob {
+                    id: unsigned(row.get(0)?),
+                    project: unsigned(row.get(1)?),
+                    case: CaseId::from_bytes(row.get(2)?),
+                    attempts: row.get(3)?,
+                    lease_until: until,
+                    owner: owner.to_owned(),
+                })
+            },
+        )
         .optional()?;
     if let Some(job) = &job {
         tx.execute(
@@ -325,7 +333,7 @@ pub(super) fn retry(
     organizations: Organizations,
     lease: &LeasedJob,
     at: Timestamp,
-    error: &str,
+    error: Option<&str>,
 ) -> Result<(), StoreError> {
     one(tx, organizations, lease.case)?;
     hold(

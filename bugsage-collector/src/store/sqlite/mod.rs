@@ -31,7 +31,7 @@ use bugsage_pipeline::subject::Subject;
 
 use super::model::{
     CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject,
-    Project, Receipt, Status, StoredEvent,
+    Project, Receipt, Status, StoredEvent, Work,
 };
 use super::scope::Scope;
 use super::{Store, StoreError};
@@ -207,6 +207,7 @@ impl Store for SqliteStore {
     async fn lease_case(
         &self,
         scope: &Scope,
+        work: Work,
         owner: &str,
         now: Timestamp,
         until: Timestamp,
@@ -214,12 +215,12 @@ impl Store for SqliteStore {
         let (organizations, owner) = (scope.organizations(), owner.to_owned());
         // Looked for without writing first: an idle collector syncs nothing.
         if !self
-            .read(move |c| cases::is_due(c, organizations, now))
+            .read(move |c| cases::is_due(c, organizations, work, now))
             .await?
         {
             return Ok(None);
         }
-        self.write(move |tx| cases::lease(tx, organizations, &owner, now, until))
+        self.write(move |tx| cases::lease(tx, organizations, work, &owner, now, until))
             .await
     }
 
@@ -276,11 +277,11 @@ impl Store for SqliteStore {
         scope: &Scope,
         lease: &LeasedJob,
         at: Timestamp,
-        error: &str,
+        error: Option<&str>,
     ) -> Result<(), StoreError> {
         let (organizations, lease) = (scope.organizations(), lease.clone());
-        let error = error.to_owned();
-        self.write(move |tx| cases::retry(tx, organizations, &lease, at, &error))
+        let error = error.map(str::to_owned);
+        self.write(move |tx| cases::retry(tx, organizations, &lease, at, error.as_deref()))
             .await
     }
 
