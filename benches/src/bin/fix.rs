@@ -64,9 +64,21 @@ fn main() -> anyhow::Result<()> {
     }
     let mut figures = Figures::default();
     figures.add("demo_seconds", seconds, "the whole demo");
-    figures.add("first_gate_run_seconds", cold, "with the base and its dependencies");
-    figures.add("warm_gate_run_seconds", median(proved), "one patch through all gates");
-    figures.add("analysis_seconds", median(analyzed), "the control: runs nothing");
+    figures.add(
+        "first_gate_run_seconds",
+        cold,
+        "with the base and its dependencies",
+    );
+    figures.add(
+        "warm_gate_run_seconds",
+        median(proved),
+        "one patch through all gates",
+    );
+    figures.add(
+        "analysis_seconds",
+        median(analyzed),
+        "the control: runs nothing",
+    );
     figures.print();
     Ok(())
 }

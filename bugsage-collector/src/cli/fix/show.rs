@@ -37,14 +37,14 @@ pub(in crate::cli) fn case(case: &CaseView) {
         output::line("");
         wrap(&output::plain(&analysis.root_cause));
     }
-    match &case.patch {
-        Some(_) => patch(case),
-        None => {
-            if let Some(reason) = &case.reason {
-                output::line("");
-                wrap(&output::plain(reason));
-            }
-        }
+    patch(case);
+    let is_stopped = matches!(
+        case.state.as_str(),
+        "needs_human" | "failed" | "rejected" | "cancelled"
+    );
+    if let Some(reason) = case.reason.as_ref().filter(|_| is_stopped) {
+        output::line("");
+        wrap(&format!("Stopped: {}", output::plain(reason)));
     }
     next(case);
 }
@@ -60,8 +60,10 @@ pub(in crate::cli) fn patch(case: &CaseView) {
     for line in patch.diff.lines() {
         output::line(&format!("  {}", line_of_diff(line)));
     }
-    output::line("");
-    gates(&case.verdicts);
+    if !case.verdicts.is_empty() {
+        output::line("");
+        gates(&case.verdicts);
+    }
     if let Some(risk) = case.risk {
         output::line("");
         output::line(&format!(
