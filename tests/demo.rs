@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,13 +22,46 @@ struct Bug {
     class: String,
     commit: String,
     events: u64,
+    /// Whether the obvious change is wrong.
+    trap: bool,
+}
+
+/// The whole demo runs once, with a sandbox; without one, `no_sandbox` runs it to where it ends then.
+mod sandboxed {
+    use super::*;
+
+    #[test]
+    fn the_demo_explains_each_bug_and_proves_the_fixes_that_can_be_proved() {
+        let output = demo(root(), &[]);
+
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        let shown = whole(&output);
+        for bug in &bugs() {
+            check_fix(bug, issue_of(bug, &shown));
+        }
+    }
 }
 
 #[test]
-fn the_demo_finds_each_bug_with_its_count_place_and_commit() {
-    let output = demo(root());
+fn without_a_sandbox_the_demo_shows_everything_up_to_the_proof_and_says_how_to_get_one() {
+    let output = demo(root(), &[("BUGSAGE_BWRAP", "/nonexistent/bwrap")]);
 
-    assert!(output.status.success(), "{output:?}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("install bubblewrap"), "{stderr}");
+    let shown = whole(&output);
+    for bug in &bugs() {
+        let case = &issue_of(bug, &shown)["case"];
+        assert_eq!(case["state"], "needs_human", "{case:#}");
+        assert_eq!(case["verdicts"].as_array().map(Vec::len), Some(0));
+        assert_eq!(case["patch"].is_null(), bug.trap);
+    }
+}
+
+/// What the demo printed, with all that holds whether or not there is a sandbox.
+#[track_caller]
+fn whole(output: &Output) -> Value {
     let shown: Value = serde_json::from_slice(&output.stdout).expect("is one document");
     let seconds = shown["seconds"].as_f64().expect("is a number");
     assert!(seconds > 0.0 && seconds < COLD.as_secs_f64());
@@ -38,20 +72,53 @@ fn the_demo_finds_each_bug_with_its_count_place_and_commit() {
     assert_eq!(issues.len(), bugs.len(), "{issues:#?}");
     assert_eq!(shown["cases"].as_array().map(Vec::len), Some(bugs.len()));
     for bug in &bugs {
-        check(bug, issues);
+        check(bug, issue_of(bug, &shown));
     }
+    shown
 }
 
 #[track_caller]
-fn check(bug: &Bug, issues: &[Value]) {
+fn issue_of<'v>(bug: &Bug, shown: &'v Value) -> &'v Value {
+    let issues = shown["issues"].as_array().expect("is a list");
     let function = |issue: &Value| issue["case"]["analysis"]["function"] == bug.function.as_str();
     let issue = issues.iter().find(|issue| function(issue));
-    let issue = issue.unwrap_or_else(|| panic!("{} is not in {issues:#?}", bug.function));
+    issue.unwrap_or_else(|| panic!("{} is not in {issues:#?}", bug.function))
+}
+
+/// A fix that passed every gate; of a trap, an honest refusal or a warning.
+#[track_caller]
+fn check_fix(bug: &Bug, issue: &Value) {
+    let case = &issue["case"];
+    if bug.trap {
+        let is_declined = case["state"] == "needs_human" && case["patch"].is_null();
+        let is_risky = case["risk"].as_f64().is_some_and(|risk| risk >= 0.7);
+        assert!(is_declined || is_risky, "{case:#}");
+        return;
+    }
+    assert_eq!(case["state"], "ready", "{case:#}");
+    let verdicts = case["verdicts"].as_array().expect("is a list");
+    let gates: Vec<&str> = verdicts
+        .iter()
+        .map(|verdict| {
+            assert_eq!(verdict["passed"], true, "{verdict:#}");
+            verdict["gate"].as_str().expect("is text")
+        })
+        .collect();
+    assert_eq!(gates, ["diff", "red", "check", "green", "suite", "clippy"]);
+    let patch = &case["patch"];
+    assert_eq!(patch["files"], serde_json::json!([bug.file]));
+    let diff = patch["diff"].as_str().expect("is text");
+    assert!(diff.contains("#[cfg(test)]"), "{diff}");
+    assert!(case["risk"].as_f64().is_some_and(|risk| risk < 0.7));
+    assert!(case["confidence"].as_f64().is_some_and(|sure| sure > 0.5));
+}
+
+#[track_caller]
+fn check(bug: &Bug, issue: &Value) {
     let analysis = &issue["case"]["analysis"];
     assert_eq!(issue["events"], bug.events, "{}", bug.function);
     assert_eq!(issue["class"], bug.class.as_str());
     assert_eq!(issue["culprit"], bug.function.as_str());
-    assert_eq!(issue["case"]["state"], "analyzed");
     assert_eq!(analysis["class"], bug.class.as_str());
     assert_eq!(analysis["file"], bug.file.as_str());
     assert_eq!(analysis["suspect_commit"]["subject"], bug.commit.as_str());
@@ -92,7 +159,7 @@ fn source(file: &str, version: &str) -> String {
 fn outside_a_clone_the_demo_says_how_to_get_one() {
     let folder = Folder::inside(&std::env::temp_dir());
 
-    let output = demo(folder.path());
+    let output = demo(folder.path(), &[]);
 
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -100,7 +167,10 @@ fn outside_a_clone_the_demo_says_how_to_get_one() {
     assert_eq!(output.stdout, b"");
 }
 
-fn demo(folder: &Path) -> Output {
+fn demo(folder: &Path, environment: &[(&str, &str)]) -> Output {
+    // Demos build into one folder, which is one at a time.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let begun = Instant::now();
     let files = Folder::new();
     let (stdout, stderr) = (files.path().join("stdout"), files.path().join("stderr"));
@@ -108,6 +178,7 @@ fn demo(folder: &Path) -> Output {
     let mut child = Command::new(bugsage())
         .args(["demo", "--json"])
         .current_dir(folder)
+        .envs(environment.iter().copied())
         .stdout(create(&stdout))
         .stderr(create(&stderr))
         .spawn()
@@ -159,5 +230,6 @@ fn bug(section: &str) -> Bug {
         class: text("class"),
         commit: text("commit"),
         events: events.sum(),
+        trap: value("trap") == "true",
     }
 }

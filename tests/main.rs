@@ -27,6 +27,13 @@ mod collector_regression; // resolved stays resolved until a newer release has i
 mod collector_forwarding; // what is worth a case gets one
 mod collector_sdk; // what the app saw is what the issue says
 
+// The pipeline, from an explained issue to a branch.
+mod fix; // proved in a sandbox, approved by a person, applied once
+
+// Where code that nobody has read is run.
+#[cfg(feature = "probe")]
+mod sandbox; // what means harm does none
+
 // What people and programs see of it.
 mod pages; // small, safe, and only for this machine
 mod cli; // a contract

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -24,7 +25,10 @@ const ETC: &[&str] = &[
 ];
 
 /// Shared memory: tests that use it need little.
-const SHM_BYTES: u64 = 64 << 20;
+pub(super) const SHM_BYTES: u64 = 64 << 20;
+
+/// How long a run waits to be watched. The one who is to watch looks all the time.
+const STOPPED_SECONDS_MAX: u32 = 60;
 
 /// User ids that no system gives to anybody: above those of containers and directory services, and
 /// below the highest that all programs understand.
@@ -55,13 +59,51 @@ pub(super) fn command(sandbox: &Sandbox, job: &Job<'_>, filter: &File) -> Comman
     if sandbox.kind == Kind::OwnUser {
         as_nobody_else(&mut command);
     }
-    // The first that the kernel ends when memory runs out, and the last to get the processor.
+    // The first that the kernel ends when memory runs out, and the last to get the processor. Then it
+    // waits until `watch` knows the run's first process and lets the stopped one go on: nothing of
+    // others runs before somebody outside can end it. If that somebody dies meanwhile, nobody ever
+    // does, and it ends by itself.
     let script = format!(
-        "echo 1000 > /proc/self/oom_score_adj 2>/dev/null; renice -n 10 $$ >/dev/null 2>&1\n{}",
+        "echo 1000 > /proc/self/oom_score_adj 2>/dev/null; renice -n 10 $$ >/dev/null 2>&1\n\
+         timeout -s KILL {STOPPED_SECONDS_MAX} /bin/sh -c 'kill -STOP $$' || exit 125\n{}",
         job.script
     );
-    command.args(["sh", "-c", &script]);
+    command.args(["/bin/sh", "-c", &script]);
+    alone(&mut command, filter.as_raw_fd());
     command
+}
+
+/// Nothing of this process goes along but what bubblewrap is to have.
+fn alone(command: &mut Command, filter: RawFd) {
+    let prepare = move || {
+        // A library that forgets to close a file on exec would hand it to code that nobody has read:
+        // bubblewrap passes on whatever it finds open.
+        // SAFETY: the calls take numbers and what lives here, and may be made between `fork` and
+        // `exec`.
+        unsafe {
+            let cloexec = libc::CLOSE_RANGE_CLOEXEC as libc::c_uint;
+            if libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, cloexec) != 0
+                || libc::fcntl(filter, libc::F_SETFD, 0) != 0
+            {
+                return Err(std::io::Error::last_os_error());
+            }
+            // A keyring of its own in the place of the operator's. The filter refuses all that reads
+            // keys; where keyrings are refused here too, as in containers, there are none.
+            libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, 0);
+            // Not zero: such a core would still go to the program that the system names for cores,
+            // which runs as root outside. With one byte the kernel starts no program and writes no
+            // file. The filter lets nobody inside change it, so it is set here. Where an operator may
+            // not have cores at all and is not root, it stays zero.
+            let core = libc::rlimit {
+                rlim_cur: 1,
+                rlim_max: 1,
+            };
+            libc::setrlimit(libc::RLIMIT_CORE, &raw const core);
+        }
+        Ok(())
+    };
+    // SAFETY: it allocates nothing, takes no lock, and makes system calls only.
+    unsafe { command.pre_exec(prepare) };
 }
 
 fn namespaces(command: &mut Command, kind: Kind) {
@@ -141,20 +183,23 @@ fn limited(command: &mut Command, limits: &Limits) {
     // Address space is far more than memory: allocators and linkers reserve what they never touch.
     let address_space = memory.saturating_mul(4);
     let cpu_seconds = limits.wall.as_secs().max(1);
-    command.arg("prlimit").args([
+    // By their places, where `offer` has seen them, since the path begins with a mounted folder, and these two run before all
+    // rights are given up.
+    command.arg("/usr/bin/prlimit").args([
         format!("--nproc={}", limits.processes),
         format!("--data={memory}"),
         format!("--as={address_space}"),
         format!("--fsize={}", limits.file_bytes),
         format!("--cpu={cpu_seconds}"),
-        "--core=0".to_owned(),
+        "--nice=0".to_owned(),
+        "--rtprio=0".to_owned(),
         "--nofile=4096".to_owned(),
     ]);
 }
 
 fn as_nobody_else(command: &mut Command) {
     let user = own_user().to_string();
-    command.args(["setpriv", "--reuid", &user, "--regid", &user]);
+    command.args(["/usr/bin/setpriv", "--reuid", &user, "--regid", &user]);
     command.args([
         "--clear-groups",
         "--inh-caps=-all",

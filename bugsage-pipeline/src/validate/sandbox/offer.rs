@@ -1,5 +1,6 @@
 //! Whether this machine has what a sandbox takes, found out by trying.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -10,8 +11,23 @@ use crate::validate::sandbox::{End, Job, Kind, Limits, Sandbox};
 /// The oldest bubblewrap with a size for `tmpfs` and `--disable-userns`.
 const VERSION_MIN: (u32, u32) = (0, 8);
 
-/// What must be true inside, as the kernel tells it. A user id alone proves nothing.
-const SCRIPT: &str = "cat /proc/self/status; echo Interfaces: $(grep -c : /proc/net/dev)";
+/// Names the program where it is not on the path: `BUGSAGE_BWRAP=/opt/bubblewrap/bin/bwrap`.
+const VARIABLE: &str = "BUGSAGE_BWRAP";
+
+/// Where the programs are that the sandbox itself runs: the folders of its own path that belong to
+/// the system.
+const USUAL: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+
+/// What must be true inside, as the kernel tells it. A user id alone proves nothing. `Routes` counts
+/// those by other interfaces than the local one: the interfaces alone say nothing, since tunnels that
+/// lead nowhere come with some kernels.
+const SCRIPT: &str = "cat /proc/self/status\n\
+    for of in net pid mnt ipc uts; do echo Namespace-$of: $(readlink /proc/self/ns/$of); done\n\
+    echo Routes: $(cat /proc/net/route /proc/net/ipv6_route 2>/dev/null \
+    | grep -v ^Iface | grep -v ^lo | grep -vc 'lo$')";
+
+/// The namespaces that must not be those of this process.
+const NAMESPACES: [&str; 5] = ["net", "pid", "mnt", "ipc", "uts"];
 
 /// Why there is no sandbox, and how to get one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +39,14 @@ pub enum NoSandbox {
          bubblewrap, apk add bubblewrap, pacman -S bubblewrap)"
     )]
     Missing,
+    /// The operator's turn.
+    #[error(
+        "BUGSAGE_BWRAP names {path}, and no program is there; install bubblewrap or mend the name"
+    )]
+    NotThere {
+        /// What it names.
+        path: String,
+    },
     /// The operator's turn.
     #[error("bubblewrap {found} is too old, 0.8 or newer is needed; install a newer one")]
     TooOld {
@@ -75,7 +99,7 @@ impl Sandbox {
     }
 
     fn try_out() -> Result<Self, NoSandbox> {
-        let bubblewrap = program("bwrap").ok_or(NoSandbox::Missing)?;
+        let bubblewrap = bubblewrap()?;
         let version = version(&bubblewrap)?;
         for (name, package) in [
             ("prlimit", "util-linux"),
@@ -83,10 +107,19 @@ impl Sandbox {
             ("tar", "tar"),
             ("timeout", "coreutils"),
         ] {
-            program(name).ok_or(NoSandbox::ProgramMissing {
-                program: name,
-                package,
-            })?;
+            // Those of util-linux are started by their place.
+            let folders = if package == "util-linux" {
+                &USUAL[1..2]
+            } else {
+                &USUAL
+            };
+            let mut places = folders.iter().map(|folder| Path::new(folder).join(name));
+            if !places.any(|place| place.is_file()) {
+                return Err(NoSandbox::ProgramMissing {
+                    program: name,
+                    package,
+                });
+            }
         }
         let kind = if rustix::process::geteuid().is_root() {
             Kind::OwnUser
@@ -131,7 +164,13 @@ impl Sandbox {
         };
         let ended = self
             .run(&job, &mut output)
-            .map_err(|error| refused(error.to_string()))?;
+            .map_err(|error| match error.kind() {
+                // It runs, and `watch` has seen where.
+                ErrorKind::Unsupported => NoSandbox::Leaks {
+                    what: error.to_string(),
+                },
+                _ => refused(error.to_string()),
+            })?;
         if ended.end != End::Exited(0) {
             let complaint = ended.complaint.trim().replace('\n', "; ");
             return Err(refused(match complaint.is_empty() {
@@ -140,24 +179,28 @@ impl Sandbox {
             }));
         }
         let status = String::from_utf8_lossy(&output);
-        leak(&status, self.kind).map_or(Ok(()), |what| Err(NoSandbox::Leaks { what }))
+        let own = NAMESPACES.map(|of| {
+            let link = std::fs::read_link(format!("/proc/self/ns/{of}"));
+            link.map(|link| link.to_string_lossy().into_owned())
+                .unwrap_or_default()
+        });
+        let what = leak(&status, self.kind).or_else(|| shared(&status, &own));
+        what.map_or(Ok(()), |what| Err(NoSandbox::Leaks { what }))
     }
 }
 
 /// What is not as it must be.
 fn leak(status: &str, kind: Kind) -> Option<String> {
-    let field = |name: &str| {
-        let mut lines = status.lines();
-        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
-    };
+    let field = |name: &str| field(status, name);
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         // Where a user namespace is all there is, its bounding set is of no use to anybody.
         let is_empty = field(set).is_some_and(|bits| bits.bytes().all(|bit| bit == b'0'));
-        if !is_empty && !(set == "CapBnd" && kind == Kind::UserNamespace) {
+        let may_be_full = set == "CapBnd" && kind == Kind::UserNamespace;
+        if !is_empty && !may_be_full {
             return Some(format!("{set} is {}", field(set).unwrap_or("unknown")));
         }
     }
-    for (name, expected) in [("NoNewPrivs", "1"), ("Seccomp", "2"), ("Interfaces", "1")] {
+    for (name, expected) in [("NoNewPrivs", "1"), ("Seccomp", "2"), ("Routes", "0")] {
         if field(name) != Some(expected) {
             return Some(format!("{name} is {}", field(name).unwrap_or("unknown")));
         }
@@ -167,6 +210,22 @@ fn leak(status: &str, kind: Kind) -> Option<String> {
         return Some("it still runs as root".to_owned());
     }
     None
+}
+
+/// A namespace that is not a new one.
+fn shared(status: &str, own: &[String; 5]) -> Option<String> {
+    let pairs = NAMESPACES.iter().zip(own);
+    let mut shared = pairs.filter(|(of, own)| {
+        let inside = field(status, &format!("Namespace-{of}"));
+        own.is_empty() || inside.is_none_or(|inside| inside.is_empty() || inside == *own)
+    });
+    let (of, _) = shared.next()?;
+    Some(format!("the {of} namespace is that of this process"))
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = status.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
 fn version(bubblewrap: &Path) -> Result<String, NoSandbox> {
@@ -185,16 +244,27 @@ fn version(bubblewrap: &Path) -> Result<String, NoSandbox> {
     }
 }
 
-/// A program on the path, or where such programs are if the path does not say.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).collect::<Vec<_>>();
-    let usual = ["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from);
-    let mut places = folders.into_iter().chain(usual);
-    places.find_map(|folder| {
-        let place = folder.join(name);
-        (folder.is_absolute() && place.is_file()).then_some(place)
-    })
+/// The program that the variable names, or the first on the path; the usual folders only where there
+/// is no path, so that a path without it means what it says.
+fn bubblewrap() -> Result<PathBuf, NoSandbox> {
+    if let Some(named) = std::env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
+        let place = PathBuf::from(named);
+        let is_there = place.is_absolute() && place.is_file();
+        return is_there
+            .then_some(place.clone())
+            .ok_or(NoSandbox::NotThere {
+                path: place.display().to_string(),
+            });
+    }
+    let folders = match std::env::var_os("PATH") {
+        Some(path) => std::env::split_paths(&path).collect(),
+        None => USUAL.map(PathBuf::from).to_vec(),
+    };
+    // A relative folder would be another one for each caller.
+    let mut places = folders.iter().filter(|folder| folder.is_absolute());
+    places
+        .find_map(|folder| Some(folder.join("bwrap")).filter(|place| place.is_file()))
+        .ok_or(NoSandbox::Missing)
 }
 
 #[cfg(test)]
@@ -202,7 +272,7 @@ mod tests {
     use super::*;
 
     const SOUND: &str = "Uid:\t1900000001\t1900000001\nCapInh:\t0000\nCapPrm:\t0000\nCapEff:\t0000\n\
-        CapBnd:\t0000\nCapAmb:\t0000\nNoNewPrivs:\t1\nSeccomp:\t2\nInterfaces: 1\n";
+        CapBnd:\t0000\nCapAmb:\t0000\nNoNewPrivs:\t1\nSeccomp:\t2\nRoutes: 0\n";
 
     #[test]
     fn a_sandbox_that_keeps_anything_of_root_is_none() {
@@ -212,7 +282,7 @@ mod tests {
             ("CapBnd:\t0000", "CapBnd:\t00ff"),
             ("NoNewPrivs:\t1", "NoNewPrivs:\t0"),
             ("Seccomp:\t2", "Seccomp:\t0"),
-            ("Interfaces: 1", "Interfaces: 2"),
+            ("Routes: 0", "Routes: 1"),
             ("Uid:\t1900000001", "Uid:\t0"),
             ("CapAmb:\t0000\n", ""),
         ] {
@@ -221,6 +291,26 @@ mod tests {
         }
         let bounded = SOUND.replace("CapBnd:\t0000", "CapBnd:\t00ff");
         assert_eq!(leak(&bounded, Kind::UserNamespace), None);
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_new_is_found() {
+        let own = NAMESPACES.map(|of| format!("{of}:[1]"));
+        let new = NAMESPACES
+            .map(|of| format!("Namespace-{of}: {of}:[2]\n"))
+            .concat();
+
+        assert_eq!(shared(&new, &own), None);
+        for of in NAMESPACES {
+            let line = format!("Namespace-{of}: {of}:[2]\n");
+            for instead in [format!("Namespace-{of}: {of}:[1]\n"), String::new()] {
+                assert!(
+                    shared(&new.replace(&line, &instead), &own).is_some(),
+                    "{of}"
+                );
+            }
+        }
+        assert!(shared(&new, &Default::default()).is_some());
     }
 
     #[test]
