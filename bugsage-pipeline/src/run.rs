@@ -136,7 +136,11 @@ fn write_candidates(case: &mut Case, environment: &Environment<'_>) -> Result<St
     match written {
         Ok(Written::Candidates(fix)) => {
             let count = fix.candidates.len();
-            let candidates = if count == 1 { "candidate" } else { "candidates" };
+            let candidates = if count == 1 {
+                "candidate"
+            } else {
+                "candidates"
+            };
             let reason = format!("{count} {candidates} at commit {}", short(&fix.base.sha));
             case.fix = Some(*fix);
             Ok(enter(case, environment, State::Fixing, reason))

@@ -38,9 +38,8 @@ pub(crate) fn failing_at<'a>(
     classified: &Classified<'_>,
 ) -> Option<Failing<'a>> {
     let candidates = tree.candidates(body, line);
-    let at_column = |reported: &Reported<'a>| {
-        column.is_some_and(|column| reported.is_at(line, column))
-    };
+    let at_column =
+        |reported: &Reported<'a>| column.is_some_and(|column| reported.is_at(line, column));
     let mut fitting: Vec<Reported<'a>> = candidates
         .into_iter()
         .filter(|reported| fits(reported.spot, classified))

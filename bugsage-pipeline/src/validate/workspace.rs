@@ -364,7 +364,10 @@ mod tests {
         let workspace =
             Workspace::prepare(&opened, &snapshot, "src/lib.rs", &toolchain, &workshop).unwrap();
 
-        assert_eq!((workspace.folder.as_str(), workspace.packages.len()), ("", 1));
+        assert_eq!(
+            (workspace.folder.as_str(), workspace.packages.len()),
+            ("", 1)
+        );
     }
 
     #[test]
