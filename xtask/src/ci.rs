@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::prerequisites;
 use crate::program::Program;
+use crate::sandbox;
 use crate::tidy;
 
 /// The example that `bugsage demo` copies: a workspace of its own.
@@ -18,8 +19,11 @@ struct Step {
 
 enum Work {
     Prerequisites,
+    Sandbox,
     Tidy,
     Run(Program),
+    /// Where there is no sandbox, without the tests that need one.
+    Tests(Program),
     /// Runs where the first program works, otherwise prints the advice and passes.
     RunWhere(Program, Program, &'static str),
 }
@@ -30,9 +34,10 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     let steps = steps(root);
     let mut skipped = Vec::new();
     for step in &steps {
-        println!("== {}: {}", step.name, step.work.line());
+        let has_sandbox = !skipped.contains(&SANDBOX);
+        println!("== {}: {}", step.name, step.work.line(has_sandbox));
         let started = Instant::now();
-        let passed = step.work.run(root);
+        let passed = step.work.run(root, has_sandbox);
         let took = seconds(started.elapsed());
         match passed {
             Ok(true) => println!("== {}: passed in {took}\n", step.name),
@@ -41,7 +46,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
                 skipped.push(step.name);
             }
             Err(reason) => {
-                let alone = step.work.line();
+                let alone = step.work.line(has_sandbox);
                 let name = step.name;
                 return Err(format!(
                     "ci failed: {name} after {took}: {reason}; alone: {alone}"
@@ -51,12 +56,24 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     }
     let took = seconds(started.elapsed());
     let n_passed = steps.len() - skipped.len();
-    let skipped = match skipped.as_slice() {
+    let skipped_text = match skipped.as_slice() {
         [] => String::new(),
         names => format!(", skipped: {}", names.join(", ")),
     };
-    println!("ci passed: {n_passed} steps in {took}{skipped}");
+    println!("ci passed: {n_passed} steps in {took}{skipped_text}");
+    if let Some(line) = unproved(&skipped) {
+        println!("{line}");
+    }
     Ok(())
+}
+
+/// The step that a machine may refuse.
+const SANDBOX: &str = "sandbox";
+
+/// The last line of a gate that went on without a sandbox.
+fn unproved(skipped: &[&str]) -> Option<String> {
+    let is_skipped = skipped.contains(&SANDBOX);
+    is_skipped.then(|| format!("not proved here: {SANDBOX}"))
 }
 
 fn steps(root: &Path) -> Vec<Step> {
@@ -71,6 +88,7 @@ fn steps(root: &Path) -> Vec<Step> {
     let strict = |program: Program| program.arg("--").arg("-D").arg("warnings");
     vec![
         step("prerequisites", Work::Prerequisites),
+        step(SANDBOX, Work::Sandbox),
         run("format", Program::cargo("fmt --all --check")),
         run(
             "format of the example",
@@ -101,9 +119,9 @@ fn steps(root: &Path) -> Vec<Step> {
                 "build --profile abort --package bugsage-tests --bin subject --no-default-features --locked",
             ),
         ),
-        run(
+        step(
             "tests",
-            Program::cargo("test --workspace --all-features --locked"),
+            Work::Tests(Program::cargo("test --workspace --all-features --locked")),
         ),
         run(
             "clippy of the example",
@@ -123,9 +141,11 @@ fn steps(root: &Path) -> Vec<Step> {
 
 impl Work {
     /// Does it; `false` says that there was nothing to do it with.
-    fn run(&self, root: &Path) -> Result<bool, String> {
+    fn run(&self, root: &Path, has_sandbox: bool) -> Result<bool, String> {
         match self {
             Work::Prerequisites => prerequisites::ensure(root).map(|()| true),
+            Work::Sandbox => sandbox::ensure(root),
+            Work::Tests(program) => passes(&tests(program, has_sandbox), root).map(|()| true),
             Work::Tidy => tidy::run(root).map(|()| true),
             Work::Run(program) => passes(program, root).map(|()| true),
             Work::RunWhere(probe, program, _) if probe.works(root) => {
@@ -139,13 +159,23 @@ impl Work {
     }
 
     /// What to type to do this step alone.
-    fn line(&self) -> String {
+    fn line(&self, has_sandbox: bool) -> String {
         match self {
+            Work::Tests(program) => tests(program, has_sandbox).to_string(),
             // They are looked at by every run and cost nothing.
-            Work::Prerequisites => "cargo xtask ci".to_owned(),
+            Work::Prerequisites | Work::Sandbox => "cargo xtask ci".to_owned(),
             Work::Tidy => "cargo xtask tidy".to_owned(),
             Work::Run(program) | Work::RunWhere(_, program, _) => program.to_string(),
         }
+    }
+}
+
+fn tests(program: &Program, has_sandbox: bool) -> Program {
+    let program = program.clone();
+    if has_sandbox {
+        program
+    } else {
+        program.args("-- --skip").arg(sandbox::SKIPPED)
     }
 }
 
@@ -183,8 +213,8 @@ mod tests {
         let here = Path::new(".");
         let work = Work::Run(Program::new("sh", "-c").arg("exit 3"));
 
-        assert_eq!(work.run(here), Err("exit status: 3".to_owned()));
-        assert_eq!(work.line(), "sh -c 'exit 3'");
+        assert_eq!(work.run(here, true), Err("exit status: 3".to_owned()));
+        assert_eq!(work.line(true), "sh -c 'exit 3'");
     }
 
     #[test]
@@ -192,13 +222,26 @@ mod tests {
         let missing = Program::new("no-such-program-anywhere", "");
         let work = Work::RunWhere(missing.clone(), missing, "get it somewhere");
 
-        assert_eq!(work.run(Path::new(".")), Ok(false));
+        assert_eq!(work.run(Path::new("."), true), Ok(false));
+    }
+
+    #[test]
+    fn a_gate_without_a_sandbox_skips_what_needs_one_and_says_so() {
+        let steps = steps(Path::new("/checkout"));
+        let work = &steps.iter().find(|step| step.name == "tests").unwrap().work;
+
+        let line = "cargo test --workspace --all-features --locked";
+        assert_eq!(work.line(true), line);
+        assert_eq!(work.line(false), format!("{line} -- --skip sandboxed"));
+        assert_eq!(unproved(&["dependencies"]), None);
+        let last = unproved(&["sandbox", "dependencies"]);
+        assert_eq!(last.as_deref(), Some("not proved here: sandbox"));
     }
 
     #[test]
     fn the_example_is_built_under_the_main_target_folder() {
         let steps = steps(Path::new("/checkout"));
-        let lines: Vec<String> = steps.iter().map(|step| step.work.line()).collect();
+        let lines: Vec<String> = steps.iter().map(|step| step.work.line(true)).collect();
 
         let example = lines.iter().find(|line| line.contains("cargo test --man"));
         let example = example.expect("the example is tested");

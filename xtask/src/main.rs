@@ -3,6 +3,7 @@
 mod args;
 mod ci;
 mod prerequisites;
+mod sandbox;
 mod tidy;
 mod bench;
 mod program;

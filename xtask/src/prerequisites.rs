@@ -124,7 +124,8 @@ fn bring(need: &Need, root: &Path) -> Result<(), String> {
     }
 }
 
-fn is_root(root: &Path) -> bool {
+/// Whether this run may install packages.
+pub(crate) fn is_root(root: &Path) -> bool {
     let id = Program::new("id", "-u").output(root);
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

@@ -35,6 +35,12 @@ impl Program {
         self
     }
 
+    /// With more arguments, separated by blanks.
+    pub(crate) fn args(mut self, args: &str) -> Self {
+        self.args.extend(args.split_whitespace().map(str::to_owned));
+        self
+    }
+
     /// With a variable set.
     pub(crate) fn variable(mut self, name: &'static str, value: impl AsRef<OsStr>) -> Self {
         self.variables.push((name, value.as_ref().to_owned()));
@@ -57,6 +63,20 @@ impl Program {
         let mut command = self.command(folder);
         let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
+    }
+
+    /// Runs it in `folder`; where it ends badly, what it complained about, in one line.
+    pub(crate) fn complaint(&self, folder: &Path) -> io::Result<Option<String>> {
+        let output = self.command(folder).output()?;
+        if output.status.success() {
+            return Ok(None);
+        }
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let complaint = complaint.trim().replace('\n', "; ");
+        Ok(Some(match complaint.is_empty() {
+            true => output.status.to_string(),
+            false => complaint,
+        }))
     }
 
     fn command(&self, folder: &Path) -> Command {
@@ -109,6 +129,20 @@ mod tests {
             program.to_string(),
             r"RUSTDOCFLAGS='-D warnings' cargo doc --no-deps 'it'\''s'"
         );
+    }
+
+    #[test]
+    fn a_complaint_is_one_line() {
+        let folder = Path::new(".");
+        let complaint = |script: &str| Program::new("sh", "-c").arg(script).complaint(folder);
+
+        assert_eq!(complaint("exit 0").unwrap(), None);
+        assert_eq!(
+            complaint("exit 2").unwrap().as_deref(),
+            Some("exit status: 2")
+        );
+        let two_lines = complaint("echo no >&2; echo way >&2; exit 1").unwrap();
+        assert_eq!(two_lines.as_deref(), Some("no; way"));
     }
 
     #[test]
