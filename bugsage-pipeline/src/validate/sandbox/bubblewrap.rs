@@ -156,7 +156,7 @@ fn system(command: &mut Command) {
 
 /// The memory that can be written, with the mounts in it.
 fn writable(command: &mut Command, job: &Job<'_>) {
-    let size = job.limits.disk_bytes.to_string();
+    let size = writable_bytes(job.limits.disk_bytes).to_string();
     command.args(["--perms", "1777", "--size", &size, "--tmpfs", ROOT]);
     for folder in ["home", "tmp"] {
         command.args(["--perms", "1777", "--dir", &format!("{ROOT}/{folder}")]);
@@ -175,6 +175,19 @@ fn writable(command: &mut Command, job: &Job<'_>) {
     }
     command.args(["--symlink", "build/tmp", "/tmp"]);
     command.args(["--remount-ro", "/"]);
+}
+
+/// What a run may write. It lies in memory, of which others need some: a run that needs more than
+/// there is ends with a full disk, and the machine goes on.
+fn writable_bytes(limit: u64) -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let bytes = |name: &str| -> Option<u64> {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+        let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kib * 1024)
+    };
+    let free = bytes("MemAvailable:").map(|memory| memory + bytes("SwapFree:").unwrap_or(0));
+    limit.min(free.map_or(u64::MAX, |free| free / 4 * 3))
 }
 
 /// Each process's limits, inherited by all that follow.
