@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use bugsage_collector::clock::SystemClock;
+use bugsage_core::clock::Clock;
 use bugsage_core::event::SpanContext;
 
 use crate::support::collector::{Collector, Folder, Project, wait_for};
@@ -218,9 +220,9 @@ mod sandboxed {
             .json(&["fix", "approve", id, "--valid-for", "1s"]);
         let expires: jiff::Timestamp = text(&brief["approval"], "expires_at")
             .parse()
-            .expect("a time");
+            .expect("is a time");
         wait_for("the approval's end", || {
-            (jiff::Timestamp::now() > expires).then_some(())
+            (SystemClock.now().0 > expires.as_microsecond() as u64).then_some(())
         });
         let expired = shop.run(&apply).with_code(REFUSED);
         assert_eq!(shop.case_in(&["ready"])["approval"], Value::Null);

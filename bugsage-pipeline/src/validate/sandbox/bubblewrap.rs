@@ -75,6 +75,7 @@ pub(super) fn command(sandbox: &Sandbox, job: &Job<'_>, filter: &File) -> Comman
 
 /// Nothing of this process goes along but what bubblewrap is to have.
 fn alone(command: &mut Command, filter: RawFd) {
+    let parent = std::process::id();
     let prepare = move || {
         // A library that forgets to close a file on exec would hand it to code that nobody has read:
         // bubblewrap passes on whatever it finds open.
@@ -86,6 +87,12 @@ fn alone(command: &mut Command, filter: RawFd) {
                 || libc::fcntl(filter, libc::F_SETFD, 0) != 0
             {
                 return Err(std::io::Error::last_os_error());
+            }
+            // bubblewrap asks for this too, when it has read its arguments. Whoever dies before that
+            // would leave it to nobody.
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            if libc::getppid() as u32 != parent {
+                libc::_exit(125);
             }
             // A keyring of its own in the place of the operator's. The filter refuses all that reads
             // keys; where keyrings are refused here too, as in containers, there are none.
