@@ -108,7 +108,7 @@ pub(super) enum Fix {
         #[arg(long)]
         json: bool,
     },
-    /// Write an approved patch to the branch bugsage/case-<id> of the repository
+    /// Write an approved patch to the branch bugsage/case-ID of the repository
     Apply {
         /// The case's id, or the end of it
         case: String,

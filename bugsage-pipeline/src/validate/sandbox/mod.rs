@@ -16,7 +16,7 @@
 //! A filter on system calls refuses new namespaces, mounts, kernel keyrings, `io_uring`, and sockets
 //! other than local and IP ones: a VM's host answers on `AF_VSOCK` whatever the network namespace.
 //! Limits: processes, memory, file size and CPU time by `prlimit`; the whole run's memory and wall
-//! time by [`watch`].
+//! time by `watch.rs`.
 
 // What bubblewrap is asked for.
 mod bubblewrap;
