@@ -255,6 +255,33 @@ mod sandboxed {
     }
 
     #[test]
+    fn what_is_in_the_way_of_a_branch_costs_no_proof() {
+        let (shop, case) = Shop::reported(&[]);
+        let id = text(&case, "id");
+        let apply = ["fix", "apply", id];
+        let moved = shop.repository.with_extension("moved");
+
+        // The repository is away for a while.
+        shop.folder().json(&["fix", "approve", id]);
+        std::fs::rename(&shop.repository, &moved).expect("is ours");
+        let away = shop.run(&apply).with_code(1);
+        std::fs::rename(&moved, &shop.repository).expect("is ours");
+        // A branch called `bugsage` leaves no room for `bugsage/case-…`.
+        git(&shop.repository, &["branch", "bugsage"]);
+        let blocked = shop.run(&apply).with_code(1);
+        git(&shop.repository, &["branch", "-D", "bugsage"]);
+        shop.folder().json(&["fix", "approve", id]);
+        let applied = shop.folder().json(&apply);
+
+        assert!(away.stderr.contains("there is no folder"), "{away:?}");
+        assert!(
+            blocked.stderr.contains("does not write the branch"),
+            "{blocked:?}"
+        );
+        assert_eq!(applied["state"], "applied");
+    }
+
+    #[test]
     fn a_rejected_patch_is_not_applied_and_the_issue_can_be_run_again() {
         let (shop, case) = Shop::reported(&[]);
         let id = text(&case, "id");

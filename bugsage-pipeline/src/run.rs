@@ -197,8 +197,10 @@ fn put_in_place(case: &mut Case, environment: &Environment<'_>) -> Result<Step, 
         }
         Err(ApplyError::Repository(error)) => stop(case, environment, error.into()),
         Err(refused) => {
+            // The proof still holds; what is in the way is not in the patch.
             let reason = refused.to_string();
-            Ok(enter(case, environment, State::NeedsHuman, reason))
+            case.approval = None;
+            Ok(enter(case, environment, State::Ready, reason))
         }
     }
 }

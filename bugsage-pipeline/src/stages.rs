@@ -212,7 +212,14 @@ impl Texts {
         let candidate = fix.chosen()?;
         let test: Option<Edit> = reproduced(fix).and_then(|input| {
             let arguments = input.arguments.get(fix.arguments)?;
-            Some(input.test(before, &module(case), arguments, candidate.outcome))
+            let is_recorded = input.is_recorded(fix.arguments);
+            Some(input.test(
+                before,
+                &module(case),
+                arguments,
+                candidate.outcome,
+                is_recorded,
+            ))
         });
         let mut edits = candidate.edits.clone();
         edits.extend(test.clone());
@@ -303,6 +310,7 @@ pub(crate) fn prove(case: &mut Case, workshop: &Workshop) -> Result<Proved, Vali
     })
 }
 
+/// A gate that nothing could be shown by: it lets nobody through, and stops nobody.
 fn not_tried(gate: Gate, why: &str) -> Verdict {
     Verdict {
         gate,
@@ -327,6 +335,10 @@ fn assessment(
         changes,
         test_module: Some(module),
         verdicts,
+        half_done: fix
+            .chosen()
+            .and_then(|candidate| candidate.half_done.as_deref()),
+        holds_recorded_text: reproduced(fix).is_some_and(|input| input.is_recorded(fix.arguments)),
         analysis: analysis.map_or(0.0, |analysis| analysis.confidence),
         function: analysis.map_or("", |analysis| analysis.function_or_file()),
     })

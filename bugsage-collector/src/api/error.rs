@@ -101,7 +101,9 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", message),
             StoreError::Exists { .. } => Self::new(StatusCode::CONFLICT, "exists", message),
-            StoreError::Conflict { .. } => Self::new(StatusCode::CONFLICT, "conflict", message),
+            StoreError::Conflict { .. } | StoreError::Busy { .. } => {
+                Self::new(StatusCode::CONFLICT, "conflict", message)
+            }
             StoreError::Forbidden => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
             StoreError::Unavailable(_) | StoreError::Failed(_) | StoreError::Unusable(_) => {
                 tracing::error!(error = message, "the store refused a request");

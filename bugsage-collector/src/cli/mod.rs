@@ -143,7 +143,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     output::error(&format!("bugsage: {error:#}"));
     let code = match error.downcast_ref::<StoreError>() {
         Some(StoreError::NotFound { .. }) => exit::NOT_FOUND,
-        Some(StoreError::Forbidden | StoreError::Conflict { .. }) => exit::REFUSED,
+        Some(StoreError::Forbidden | StoreError::Conflict { .. } | StoreError::Busy { .. }) => {
+            exit::REFUSED
+        }
         _ if error.is::<Refused>() => exit::REFUSED,
         _ if error.is::<WrongUsage>() => exit::USAGE,
         _ => exit::FAILED,

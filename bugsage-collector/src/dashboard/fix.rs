@@ -123,7 +123,7 @@ fn outcome(verdict: &Verdict) -> (&'static str, &'static str) {
     match verdict.passed {
         Some(true) => ("good", "passed"),
         Some(false) => ("high", "failed"),
-        None => ("plain", "not tried"),
+        None => ("plain", "not shown"),
     }
 }
 

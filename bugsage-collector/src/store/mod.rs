@@ -54,6 +54,17 @@ pub enum StoreError {
         /// What was to be changed.
         what: &'static str,
     },
+    /// Somebody else works on it at the moment.
+    #[error(
+        "{what} {name} is worked on by a collector, or by a command that was stopped within the last \
+         two minutes: try again in a moment"
+    )]
+    Busy {
+        /// What was to be changed.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// The disk said no this once: nothing of this write is kept. It may work again by itself.
     #[error("the store cannot write: {0}; free some space or look at the disk")]
     Unavailable(String),

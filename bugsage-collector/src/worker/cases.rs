@@ -131,14 +131,15 @@ impl CaseWorker {
             .await
     }
 
-    /// Takes a leased case as far as it goes, or as this work goes, and tells each transition.
+    /// Takes a leased case as far as it goes, or as this work goes, and tells each transition. Where
+    /// it is put back for another try, tells why.
     pub(crate) async fn take_further(
         &self,
         lease: &LeasedJob,
         mut case: Case,
         work: Option<Work>,
         moved: &(dyn Fn(&Transition) + Sync),
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<String>, StoreError> {
         for _ in 0..STAGES_MAX {
             if case.subject.is_none() {
                 case.subject = Some(self.store.subject(&self.scope, case.issue).await?);
@@ -160,18 +161,28 @@ impl CaseWorker {
                     if work.is_some_and(|work| !work.includes(case.state)) {
                         // The rest is another worker's, as soon as it has time.
                         let now = self.clock.now();
-                        return self.store.retry_job(&self.scope, lease, now, None).await;
+                        self.store.retry_job(&self.scope, lease, now, None).await?;
+                        return Ok(None);
                     }
                 }
-                Ok(Step::Waits(_)) => return self.store.finish_job(&self.scope, lease).await,
-                Err(stopped) if stopped.is_retryable() => {
-                    return self.give_back(lease, &case, &stopped.to_string()).await;
+                Ok(Step::Waits(_)) => {
+                    self.store.finish_job(&self.scope, lease).await?;
+                    return Ok(None);
                 }
-                Err(stopped) => return self.fail(lease, case, stopped.to_string()).await,
+                Err(stopped) if stopped.is_retryable() => {
+                    let reason = stopped.to_string();
+                    self.give_back(lease, &case, &reason).await?;
+                    return Ok(Some(reason));
+                }
+                Err(stopped) => {
+                    self.fail(lease, case, stopped.to_string()).await?;
+                    return Ok(None);
+                }
             }
         }
         let reason = "the case moved more often than it has stages".to_owned();
-        self.fail(lease, case, reason).await
+        self.fail(lease, case, reason).await?;
+        Ok(None)
     }
 
     /// Runs one stage off the async threads: it reads a repository and waits for programs. The lease
@@ -201,6 +212,12 @@ impl CaseWorker {
                 Err(_) => self.save(lease, &before).await?,
             }
         }
+    }
+
+    /// Lets go of a case, to be taken up by the next who comes.
+    pub(crate) async fn let_go(&self, lease: &LeasedJob) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.store.retry_job(&self.scope, lease, now, None).await
     }
 
     /// Saves a case under its lease, which lasts longer by that.

@@ -60,13 +60,16 @@ pub(super) fn write(
     };
     match repository.write_git(&["update-ref", &reference, &commit, ABSENT], &[], b"") {
         Ok(_) => Ok(branch),
-        Err(RepositoryError::Refused { command, complaint }) => {
+        Err(RepositoryError::Refused { complaint, .. }) => {
             match repository.reference(&reference)? {
                 Some(present) if present == commit => Ok(branch),
                 Some(_) => Err(ApplyError::BranchTaken {
                     name: name.to_owned(),
                 }),
-                None => Err(RepositoryError::Refused { command, complaint }.into()),
+                None => Err(ApplyError::BranchRefused {
+                    name: name.to_owned(),
+                    complaint,
+                }),
             }
         }
         Err(error) => Err(error.into()),
@@ -188,6 +191,20 @@ mod tests {
         assert_eq!(
             repository.git(&["rev-parse", "bugsage/case-1"]).trim(),
             base
+        );
+    }
+
+    #[test]
+    fn a_branch_that_git_refuses_is_told_with_its_words() {
+        let repository = TestRepository::new();
+        let base = repository.commit_file("src/lib.rs", "a\nb\n", "first");
+        repository.git(&["branch", "bugsage"]);
+
+        let refused = write(&repository, &patch(&base)).unwrap_err();
+
+        assert!(
+            matches!(&refused, ApplyError::BranchRefused { complaint, .. } if complaint.contains("bugsage")),
+            "{refused}"
         );
     }
 

@@ -30,10 +30,22 @@ pub enum ApplyError {
     #[error(transparent)]
     Refused(#[from] Refused),
     /// A person's turn.
-    #[error("the branch {name} exists and is not ours; delete or rename it, then apply again")]
+    #[error(
+        "the branch {name} exists and is not ours; delete or rename it, then approve and apply again"
+    )]
     BranchTaken {
         /// The branch.
         name: String,
+    },
+    /// A person's turn: a branch called `bugsage`, a repository that may not be written.
+    #[error(
+        "git does not write the branch {name}: {complaint}; mend that, then approve and apply again"
+    )]
+    BranchRefused {
+        /// The branch.
+        name: String,
+        /// What git said.
+        complaint: String,
     },
     /// The repository's or the machine's fault.
     #[error(transparent)]
@@ -78,12 +90,12 @@ fn message(case: &Case, approver: &str) -> String {
         class.replace('_', " ")
     );
     message.push_str(claim);
-    message.push_str("\n\nProved by BugSage:\n");
+    message.push_str("\n\nChecked by BugSage:\n");
     for verdict in &case.verdicts {
         let passed = match verdict.passed {
             Some(true) => "passed",
             Some(false) => "failed",
-            None => "not tried",
+            None => "not shown",
         };
         let gate = verdict.gate.as_str();
         message.push_str(&format!("- {gate}: {passed}, {}\n", verdict.detail));

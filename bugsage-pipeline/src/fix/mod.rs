@@ -25,6 +25,8 @@ mod errors;
 mod lift;
 // One family of panic classes a file.
 mod rules;
+// What an early return would leave half done.
+mod half_done;
 // From recorded fields to a test that fails as the report says.
 pub mod reproduce;
 
@@ -95,6 +97,9 @@ pub struct Candidate {
     pub outcome: Outcome,
     /// The change of the failing file, in ascending order, without overlaps.
     pub edits: Vec<Edit>,
+    /// What the function has already changed when it leaves early, as the source writes it.
+    #[serde(default)]
+    pub half_done: Option<String>,
 }
 
 /// A rule that looked and left it.
@@ -162,7 +167,15 @@ fn look(tree: &SourceTree<'_>, site: &Site<'_>) -> (Ruled, Result<Input, String>
     };
     let input = reproduce::input(tree, &body, site.recorded);
     let ruled = match Ground::at(tree, body, site) {
-        Ok(ground) => rules::rule(&ground),
+        Ok(ground) => {
+            let mut ruled = rules::rule(&ground);
+            let half_done = half_done::half_done(&ground);
+            let leaving = ruled.candidates.iter_mut();
+            leaving
+                .filter(|candidate| candidate.way == Way::Propagate)
+                .for_each(|candidate| candidate.half_done.clone_from(&half_done));
+            ruled
+        }
         Err(declined) => Ruled {
             candidates: Vec::new(),
             declined: vec![declined],

@@ -22,6 +22,9 @@ use crate::validate::workshop::Workshop;
 use crate::validate::workspace::Workspace;
 use crate::validate::{Gate, ValidateError, Verdict};
 
+/// What a suite says that has no test of its own.
+const NO_TESTS: &str = "there is no test of its own";
+
 /// How often the reproduction must fail in the same way.
 const RED_RUNS: usize = 3;
 
@@ -133,11 +136,16 @@ impl Range<'_> {
                 Some(done) => match gate {
                     Gate::Check => judge_check(done),
                     Gate::Green => judge_green(done, module.unwrap_or_default()),
-                    Gate::Suite => self.judge_suite(done, scope),
+                    Gate::Suite => self.judge_suite(done, scope, module),
                     _ => self.judge_clippy(done),
                 },
             };
-            verdicts.push(verdict(*gate, passed, detail, step, done));
+            let mut verdict = verdict(*gate, passed, detail, step, done);
+            if passed && *gate == Gate::Suite && verdict.detail == NO_TESTS {
+                // Nothing stands against the patch, and nothing speaks for it.
+                verdict.passed = None;
+            }
+            verdicts.push(verdict);
             if !passed {
                 break;
             }
@@ -189,7 +197,7 @@ impl Range<'_> {
     }
 
     /// No test fails that did not fail before, and none is gone.
-    fn judge_suite(&self, done: &Done, scope: Scope) -> (bool, String) {
+    fn judge_suite(&self, done: &Done, scope: Scope, module: Option<&str>) -> (bool, String) {
         let after = output::tests(&done.output);
         let about = &self.base.about;
         let failed: Vec<&String> = after
@@ -233,10 +241,14 @@ impl Range<'_> {
                 ),
             );
         }
+        let own = |test: &str| module.is_some_and(|module| is_in(test, module));
         let passed = after
-            .values()
-            .filter(|result| **result == TestResult::Passed)
+            .iter()
+            .filter(|(test, result)| **result == TestResult::Passed && !own(test))
             .count();
+        if passed == 0 && failed.is_empty() {
+            return (true, NO_TESTS.to_owned());
+        }
         let whole = match scope {
             Scope::Package => self.package,
             Scope::Workspace => "the workspace",
@@ -245,7 +257,11 @@ impl Range<'_> {
             0 => String::new(),
             n => format!(", {n} fail as they did before"),
         };
-        (true, format!("{passed} tests of {whole} pass{known}"))
+        let (tests, pass) = match passed {
+            1 => ("test", "passes"),
+            _ => ("tests", "pass"),
+        };
+        (true, format!("{passed} {tests} of {whole} {pass}{known}"))
     }
 
     fn judge_clippy(&self, done: &Done) -> (bool, String) {

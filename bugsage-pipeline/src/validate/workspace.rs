@@ -263,7 +263,12 @@ fn cargo(
                 "Could not resolve",
             ];
             let may_pass = is_network.iter().any(|words| complaint.contains(words));
-            Err(failed(complaint.to_owned(), may_pass))
+            // The only paths that can be missing here are those that lead out of the repository.
+            let hint = match complaint.contains("No such file or directory") {
+                true => "; dependencies by path must lie in the repository",
+                false => "",
+            };
+            Err(failed(format!("{complaint}{hint}"), may_pass))
         }
         crate::process::Finished::TooMuch => Err(failed("it printed too much".into(), false)),
         crate::process::Finished::TooLate => {

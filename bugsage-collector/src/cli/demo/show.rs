@@ -16,7 +16,7 @@ pub(super) fn table(issues: &[IssueView], seconds: f64) {
     let ready: Vec<&CaseView> = issues
         .iter()
         .filter_map(|issue| issue.case.as_ref())
-        .filter(|case| case.state == "ready")
+        .filter(|case| case.state == "ready" && mark(Some(case), "red") == "passed")
         .collect();
     if let Some(case) = ready.first() {
         output::line("");
@@ -130,7 +130,7 @@ fn mark(case: Option<&CaseView>, gate: &str) -> &'static str {
     match verdict.map(|verdict| verdict.passed) {
         Some(Some(true)) => "passed",
         Some(Some(false)) => "failed",
-        Some(None) => "not tried",
+        Some(None) => "not shown",
         None => "–",
     }
 }

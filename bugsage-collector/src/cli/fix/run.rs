@@ -27,20 +27,39 @@ const STANDSTILL_MAX: Duration = Duration::from_secs(45 * 60);
 pub(super) async fn run(desk: &Desk, issue: u64) -> anyhow::Result<Case> {
     let id = case_to_run(desk, issue).await?;
     let mut told = 0;
+    let mut has_waited = false;
     let mut moved_at = Instant::now();
     loop {
         match desk.worker.lease(&desk.scope, id).await {
             Ok(lease) => {
                 let case = desk.store.case(&desk.scope, id).await?;
-                desk.worker.take_further(&lease, case, None, &tell).await?;
+                let stopped = tokio::select! {
+                    stopped = desk.worker.take_further(&lease, case, None, &tell) => stopped?,
+                    // What runs in the sandbox ends with this process.
+                    interrupted = tokio::signal::ctrl_c() => {
+                        desk.worker.let_go(&lease).await?;
+                        interrupted?;
+                        bail!("stopped; the case goes on with the next fix run, or in a collector");
+                    }
+                };
+                if let Some(why) = stopped {
+                    output::error(&format!(
+                        "it will be tried again: {}",
+                        output::cut(&why, 200)
+                    ));
+                }
                 return Ok(desk.store.case(&desk.scope, id).await?);
             }
             Err(StoreError::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         let case = desk.store.case(&desk.scope, id).await?;
-        if told == 0 {
-            output::error("a collector works on it; waiting for its result");
+        if !has_waited {
+            has_waited = true;
+            output::error(
+                "somebody works on it: a collector, or a command that was killed within the last two \
+                 minutes; waiting",
+            );
         }
         let news = case.history.iter().skip(told);
         news.for_each(tell);

@@ -19,12 +19,19 @@ pub(super) fn list(cases: &[CaseView]) {
                 case.state.clone(),
                 number(case.confidence),
                 number(case.risk),
-                output::cut(case.claim().or(case.reason.as_deref()).unwrap_or(""), 80),
+                output::cut(what(case), 80),
             ]
         })
         .collect();
     let head = ["case", "issue", "state", "confidence", "risk", "what"];
     output::table(&head, &[1, 3, 4], &rows);
+}
+
+/// The fix where one waits or was applied, else why the case stands where it stands.
+fn what(case: &CaseView) -> &str {
+    let is_fixed = matches!(case.state.as_str(), "ready" | "approved" | "applied");
+    let claim = case.claim().filter(|_| is_fixed);
+    claim.or(case.reason.as_deref()).unwrap_or("")
 }
 
 /// A whole case.
@@ -87,7 +94,7 @@ pub(in crate::cli) fn gates(verdicts: &[VerdictView]) {
             let mark = match verdict.passed {
                 Some(true) => "passed",
                 Some(false) => "FAILED",
-                None => "not tried",
+                None => "not shown",
             };
             vec![
                 verdict.gate.to_owned(),
@@ -115,6 +122,7 @@ pub(super) fn log(case: &CaseView, gate: &str) -> anyhow::Result<ExitCode> {
     if let Some(command) = &verdict.command {
         output::line(&format!("$ {command}"));
     }
+    output::line(&output::plain(&verdict.detail));
     for line in verdict.output.as_deref().unwrap_or_default().lines() {
         output::line(&output::plain(line));
     }

@@ -13,16 +13,27 @@ const ARGUMENTS_WIDTH_MAX: usize = 60;
 impl Input {
     /// The test module, as an insertion at the end of the file's text.
     ///
-    /// `module` is its name; `arguments` one of [`Input::arguments`].
-    pub fn test(&self, text: &str, module: &str, arguments: &[String], outcome: Outcome) -> Edit {
+    /// `module` is its name; `arguments` one of [`Input::arguments`]; `is_recorded` whether they are
+    /// what was recorded and no mask of it.
+    pub fn test(
+        &self,
+        text: &str,
+        module: &str,
+        arguments: &[String],
+        outcome: Outcome,
+        is_recorded: bool,
+    ) -> Edit {
+        let input = match is_recorded {
+            true => "The input as it was recorded when the function panicked.",
+            false => "The input has the form of one that was recorded when the function panicked.",
+        };
         let name = self.function.rsplit("::").next().unwrap_or_default();
         let name = name.strip_prefix("r#").unwrap_or(name);
         let mut lines = vec![
             String::new(),
             "#[cfg(test)]".to_owned(),
             format!("mod {module} {{"),
-            "    /// The input has the form of one that was recorded when the function panicked."
-                .to_owned(),
+            format!("    /// {input}"),
             "    #[test]".to_owned(),
             format!("    fn {name}_does_not_panic() {{"),
         ];
@@ -55,6 +66,12 @@ impl Input {
             end: text.len(),
             text: inserted,
         }
+    }
+
+    /// Whether a list of arguments holds texts as they were recorded: the last of several, of which
+    /// the others are masks.
+    pub fn is_recorded(&self, list: usize) -> bool {
+        self.arguments.len() > 1 && list + 1 == self.arguments.len()
     }
 
     /// The call as rustfmt writes it.

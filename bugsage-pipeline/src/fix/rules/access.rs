@@ -237,6 +237,7 @@ impl<'g, 't, 'a> Access<'g, 't, 'a> {
                     reason: format!("{}.", lift.reason),
                     outcome: lift.outcome,
                     edits: vec![Edit::replace(range, text)],
+                    half_done: None,
                 });
             }
         }

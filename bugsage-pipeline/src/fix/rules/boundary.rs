@@ -54,6 +54,17 @@ fn corrected(access: &Access<'_, '_, '_>) -> Result<Vec<Candidate>, String> {
             "the text is parsed, and a shorter one would be read as something else".to_owned(),
         );
     }
+    if let Some(start) = range.start.as_deref()
+        && may_be_wrong(start)
+        && !counts_from_end(start)
+        && ground.bound != Some(Bound::End)
+    {
+        return Err(format!(
+            "the source does not tell on which side of the character the text is to begin at {}: \
+             one way keeps what was to be left out, the other loses a part",
+            ground.quoted(start)
+        ));
+    }
     let (edits, moved) = cuts(ground, text, range);
     let Some(moved) = moved else {
         return Err("the end that the message names is not written in the source".to_owned());
@@ -78,6 +89,7 @@ fn corrected(access: &Access<'_, '_, '_>) -> Result<Vec<Candidate>, String> {
         reason: format!("{reason}."),
         outcome: Outcome::Any,
         edits,
+        half_done: None,
     }])
 }
 

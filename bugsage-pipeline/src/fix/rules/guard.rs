@@ -51,6 +51,7 @@ impl Guarded {
             reason: format!("{}.", self.reason),
             outcome: Outcome::Any,
             edits: self.edits,
+            half_done: None,
         }
     }
 }

@@ -78,6 +78,8 @@ fn missing(ground: &Ground<'_, '_>, call: &ExprMethodCall, kind: Kind) -> Missin
         _ => None,
     };
     let named = plain(ground.source.of(&*call.receiver)).filter(|name| !name.contains(['(', ':']));
+    // The words of an `expect` say what should have been.
+    let expected = expected.map(|words| format!("expected: {words}"));
     let message = expected.unwrap_or_else(|| match named {
         Some(name) => format!("no {name}"),
         None => "a value is missing".to_owned(),
@@ -123,6 +125,7 @@ fn propagate(ground: &Ground<'_, '_>, call: &ExprMethodCall, kind: Kind, ruled: 
                 reason: format!("{}.", lift.reason),
                 outcome: lift.outcome,
                 edits: vec![edit],
+                half_done: None,
             });
         }
     }

@@ -43,20 +43,31 @@ fn the_end_that_the_message_names_is_moved() {
         "a..b]",
         "a..text.body.floor_char_boundary(b)]",
     );
-    edits(
-        source,
-        "start byte index 2 is not a char boundary; it is inside 'é' (bytes 1..3) of `aé`",
-        "str/boundary",
-        "[a..b]",
-        "[text.body.floor_char_boundary(a)..b]",
-    );
-    edits(
-        source,
-        "byte index 2 is not a char boundary; it is inside 'é' (bytes 1..3) of `aé`",
-        "str/boundary",
-        "[a..b]",
-        "[text.body.floor_char_boundary(a)..text.body.floor_char_boundary(b)]",
-    );
+}
+
+/// `&price[1..]` is to leave the currency out, which a cut before it would not.
+#[test]
+fn a_start_that_could_mean_either_side_is_left_to_a_person() {
+    for (source, message) in [
+        (
+            "fn amount(price: &str) -> &str {\n    &«price[1..]\n}\n",
+            "start byte index 1 is not a char boundary; it is inside '€' (bytes 0..3) of `€12`",
+        ),
+        (
+            "fn part(text: &Text, a: usize, b: usize) -> String {\n    text.body«[a..b].to_owned()\n}\n",
+            "byte index 2 is not a char boundary; it is inside 'é' (bytes 1..3) of `aé`",
+        ),
+    ] {
+        let (_, proposal) = proposal(source, message);
+
+        assert!(proposal.candidates.is_empty(), "{proposal:#?}");
+        let reasons: Vec<&str> = proposal
+            .declined
+            .iter()
+            .map(|d| d.reason.as_str())
+            .collect();
+        assert!(reasons.join("; ").contains("on which side"), "{reasons:?}");
+    }
 }
 
 #[test]

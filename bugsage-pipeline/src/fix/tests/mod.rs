@@ -12,6 +12,8 @@ mod guard;
 mod boundary;
 // What no rule may touch.
 mod forbidden;
+// What an early return would leave half done.
+mod half_done;
 // From recorded fields to a test.
 mod reproduce;
 // Each expression of each file in `tests/sources`.

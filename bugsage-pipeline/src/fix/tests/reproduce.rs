@@ -329,7 +329,7 @@ fn a_function_is_called_by_its_path() {
 }
 
 fn test_of(text: &str, input: &Input, outcome: Outcome) -> String {
-    let edit = input.test(text, "panics_once", &input.arguments[0], outcome);
+    let edit = input.test(text, "panics_once", &input.arguments[0], outcome, false);
     splice(text, &[edit]).unwrap()
 }
 

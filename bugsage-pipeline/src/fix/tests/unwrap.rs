@@ -186,7 +186,7 @@ fn the_words_of_an_expect_become_the_error() {
         "a home directory",
         "option/propagate",
         ".expect(\"a home directory\")",
-        ".ok_or_else(|| \"a home directory\".to_owned())?",
+        ".ok_or_else(|| \"expected: a home directory\".to_owned())?",
     );
     edits(
         "fn f(env: &Env) -> Result<u8, Failure> {\n    let port = env.port.parse().«expect(\"a port\");\n    Ok(port)\n}\n",
