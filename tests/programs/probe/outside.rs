@@ -81,7 +81,9 @@ fn limits() -> Limits {
     };
     Limits {
         wall: Duration::from_millis(number("WALL_MS", 30_000)),
-        memory_bytes: number("MEMORY_MB", 256) << 20,
+        // Far above what a probe needs: stories at the same time fill memory too, which a run could
+        // not tell from its own. Those that are about memory say how much.
+        memory_bytes: number("MEMORY_MB", 4_096) << 20,
         processes: number("PROCESSES", 32) as u32,
         file_bytes: number("FILE_MB", 16) << 20,
         disk_bytes: number("DISK_MB", 48) << 20,
