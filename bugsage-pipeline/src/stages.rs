@@ -9,7 +9,7 @@ use crate::evidence::quote;
 use crate::fix::{self, Edit, Site};
 use crate::limits;
 use crate::patch::{Change, Patch};
-use crate::repository::{Repository, RepositoryError};
+use crate::repository::{Repository, RepositoryError, Snapshot};
 use crate::review::whole_patch;
 use crate::validate::score::{self, Assessment};
 use crate::validate::toolchain::{self, Toolchain};
@@ -55,12 +55,12 @@ pub(crate) fn write(case: &Case, workshop: &Workshop) -> Result<Written, Validat
     let base = repository.head()?;
     let place = &evidence.place;
     let snapshot = repository.snapshot(&base)?;
-    let text_at = |commit| -> Result<Option<String>, RepositoryError> {
-        let snapshot = repository.snapshot(commit)?;
-        let content = repository.content(&snapshot, &place.path)?;
+    let text_in = |snapshot: &Snapshot| -> Result<Option<String>, RepositoryError> {
+        let content = repository.content(snapshot, &place.path)?;
         Ok(content.and_then(|bytes| String::from_utf8(bytes).ok()))
     };
-    let (Some(failed), Some(text)) = (text_at(&evidence.commit.commit)?, text_at(&base)?) else {
+    let failed = text_in(&repository.snapshot(&evidence.commit.commit)?)?;
+    let (Some(failed), Some(text)) = (failed, text_in(&snapshot)?) else {
         return nothing(format!(
             "{} is not in the commit that is checked out ({}); check whether the bug still is",
             place.path,

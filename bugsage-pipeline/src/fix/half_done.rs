@@ -8,8 +8,9 @@ use quote::ToTokens;
 use syn::visit::{self, Visit};
 use syn::{Expr, Pat};
 
+use crate::analyze::scope::is_assignment;
 use crate::analyze::syntax::Content;
-use crate::fix::order::{is_assignment, is_pure};
+use crate::fix::order::{is_pure, root};
 use crate::fix::site::Ground;
 
 /// Functions of the standard library and of its like that change files, by their last two names.
@@ -291,19 +292,4 @@ fn changes_files(function: &Expr) -> bool {
     let (last, module) = (names.next().unwrap_or_default(), names.next());
     let is_files = module.is_some_and(|module| matches!(&*module, "fs" | "File"));
     is_files && FILES.contains(&last.as_str())
-}
-
-/// The variable that a place belongs to.
-fn root(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
-        Expr::Field(field) => root(&field.base),
-        Expr::Index(index) => root(&index.expr),
-        Expr::Paren(paren) => root(&paren.expr),
-        Expr::Unary(unary) => root(&unary.expr),
-        Expr::Reference(reference) => root(&reference.expr),
-        Expr::MethodCall(call) => root(&call.receiver),
-        Expr::Try(tried) => root(&tried.expr),
-        _ => None,
-    }
 }

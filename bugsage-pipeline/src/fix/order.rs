@@ -2,6 +2,7 @@
 
 use syn::{BinOp, Expr, Stmt};
 
+use crate::analyze::scope::is_assignment;
 use crate::fix::path::Node;
 use crate::fix::site::Ground;
 
@@ -68,21 +69,19 @@ fn only_looks(method: &str) -> bool {
     )
 }
 
-pub(super) fn is_assignment(operator: &BinOp) -> bool {
-    use BinOp::*;
-    matches!(
-        operator,
-        AddAssign(_)
-            | SubAssign(_)
-            | MulAssign(_)
-            | DivAssign(_)
-            | RemAssign(_)
-            | BitXorAssign(_)
-            | BitAndAssign(_)
-            | BitOrAssign(_)
-            | ShlAssign(_)
-            | ShrAssign(_)
-    )
+/// The variable that a place belongs to.
+pub(super) fn root(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
+        Expr::Field(field) => root(&field.base),
+        Expr::Index(index) => root(&index.expr),
+        Expr::Paren(paren) => root(&paren.expr),
+        Expr::Unary(unary) => root(&unary.expr),
+        Expr::Reference(reference) => root(&reference.expr),
+        Expr::MethodCall(call) => root(&call.receiver),
+        Expr::Try(tried) => root(&tried.expr),
+        _ => None,
+    }
 }
 
 /// The statement that a guard can stand before.

@@ -6,8 +6,9 @@ use syn::visit::{self, Visit};
 use syn::{Block, Expr, Pat, Stmt};
 
 use crate::analyze::panic_class::macro_name;
+use crate::analyze::scope::is_assignment;
 use crate::analyze::syntax::Content;
-use crate::fix::order::{is_assignment, is_pure};
+use crate::fix::order::{is_pure, root};
 use crate::fix::site::Ground;
 
 /// What is left out by a guard.
@@ -181,20 +182,6 @@ impl<'ast> Visit<'ast> for Changes<'_, '_, '_> {
 impl Changes<'_, '_, '_> {
     fn is_local(&self, expr: &Expr) -> bool {
         root(expr).is_some_and(|name| self.declared.contains(&name))
-    }
-}
-
-/// The variable that a place belongs to.
-fn root(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
-        Expr::Field(field) => root(&field.base),
-        Expr::Index(index) => root(&index.expr),
-        Expr::Paren(paren) => root(&paren.expr),
-        Expr::Unary(unary) => root(&unary.expr),
-        Expr::Reference(reference) => root(&reference.expr),
-        Expr::MethodCall(call) => root(&call.receiver),
-        _ => None,
     }
 }
 

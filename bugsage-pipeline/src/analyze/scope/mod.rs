@@ -8,6 +8,7 @@ use syn::visit::Visit;
 use syn::{Expr, FnArg, Pat};
 
 use self::walk::Walk;
+pub(crate) use self::walk::is_assignment;
 use crate::analyze::syntax::{Body, Content, SourceTree, Spot};
 
 /// What is known at one point of a function.

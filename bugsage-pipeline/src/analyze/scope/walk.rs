@@ -331,7 +331,8 @@ fn leaves(block: &Block) -> bool {
     }
 }
 
-fn is_assignment(operator: &BinOp) -> bool {
+/// Whether an operator changes what stands on its left: `+=` and its like.
+pub(crate) fn is_assignment(operator: &BinOp) -> bool {
     use BinOp::*;
     matches!(
         operator,

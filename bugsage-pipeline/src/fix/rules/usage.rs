@@ -2,7 +2,7 @@
 
 use syn::Expr;
 
-use crate::fix::order::is_assignment;
+use crate::analyze::scope::is_assignment;
 use crate::fix::returns::last;
 use crate::fix::site::Ground;
 
