@@ -71,6 +71,24 @@ pub const DELTAS_MAX: usize = 32;
 /// Reasons in one losses item.
 pub const LOSS_REASONS_MAX: usize = 64;
 
+/// Sealed batches that one run may keep on disk where the app sets nothing else: some 60,000 different
+/// reports, or days of an app that fails now and then, and no disk that runs full of them.
+pub const SPOOL_BYTES_DEFAULT: u64 = 64 << 20;
+
+/// How long reports may lie on disk where the app sets nothing else. A bug that was not heard of for
+/// a week has come again, or nobody runs that release any more.
+pub const SPOOL_DAYS_DEFAULT: u64 = 7;
+
+/// Runs in one spool folder. Each has 8 MiB while it lives or was killed; a loop that kills faster
+/// than anybody recovers stops at half a gigabyte, and goes on in memory.
+pub const SPOOL_RUNS_MAX: usize = 64;
+
+/// Files that are looked at in one folder: of runs, or of one run. Somebody may have put in others.
+pub const SPOOL_FILES_MAX: usize = 16_384;
+
+/// What the spool notes about a run: release, contexts, modules.
+pub const SPOOL_ABOUT_BYTES_MAX: usize = 1 << 20;
+
 /// What stands at the end of a text that was cut.
 pub const CUT: &str = "…";
 

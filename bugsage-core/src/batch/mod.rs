@@ -63,6 +63,21 @@ pub struct Sealed {
 }
 
 impl Sealed {
+    /// Takes a batch that was sealed before, as it was kept. Checks all of it: what cannot be decoded
+    /// whole is damaged, and nobody would take it.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, BatchError> {
+        let batch = decode(&bytes)?;
+        let counts: Vec<u64> = batch.events.iter().map(|(_, event)| event.count).collect();
+        let first_event = batch.events.first().map_or(0, |(index, _)| *index);
+        Ok(Self {
+            id: batch.id,
+            reports: counts.iter().fold(0, |sum, n| sum.saturating_add(*n)),
+            bytes,
+            first_event,
+            event_reports: counts,
+        })
+    }
+
     /// How many reports the item at an index stands for; zero where it is no event.
     pub fn reports_of_item(&self, index: u32) -> u64 {
         let event = index
