@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 use crate::fold::FoldTable;
 use crate::ledger::Ledger;
 use crate::queue::Queue;
+use crate::spool::layout::Memory;
+use crate::spool::{Ended, LastRun};
 
 /// The client that captures now; null where there is none. Clients are leaked, since a thread may
 /// be inside one at any time, so each initialization costs its memory for good.
@@ -23,6 +25,7 @@ pub(crate) struct Client {
     pub(crate) queue: Queue,
     pub(crate) hash_keys: RandomState,
     pub(crate) shutdown_timeout: Duration,
+    pub(crate) last_run: Option<LastRun>,
     ids: AtomicU64,
     /// Whether the shipping thread has been told of new work already.
     awake: AtomicBool,
@@ -63,14 +66,21 @@ pub(crate) enum Stop {
 }
 
 impl Client {
-    pub(crate) fn new(shutdown_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        shutdown_timeout: Duration,
+        memory: Memory,
+        last_run: Option<LastRun>,
+        hash_keys: RandomState,
+    ) -> Self {
         Self {
-            ledger: Ledger::default(),
-            folds: FoldTable::new(),
-            queue: Queue::new(),
-            hash_keys: RandomState::new(),
+            ledger: Ledger::new(memory.words, memory.is_file),
+            folds: FoldTable::new(memory.words),
+            queue: Queue::new(memory.words, memory.records),
+            hash_keys,
             shutdown_timeout,
-            ids: AtomicU64::new(0),
+            last_run,
+            // Zero names the run.
+            ids: AtomicU64::new(1),
             awake: AtomicBool::new(false),
             work: Notify::new(),
             progress: Mutex::new(Progress::default()),
@@ -78,17 +88,9 @@ impl Client {
         }
     }
 
-    /// Ten bytes that no other call gets: keyed hashes of a counter, with keys from the system.
+    /// Ten bytes that no other call gets.
     pub(crate) fn random(&self) -> [u8; 10] {
-        let number = self.ids.fetch_add(1, Ordering::Relaxed);
-        let halves = [
-            self.hash_keys.hash_one((number, 0_u8)),
-            self.hash_keys.hash_one((number, 1_u8)),
-        ];
-        let mut random = [0; 10];
-        random[..8].copy_from_slice(&halves[0].to_le_bytes());
-        random[8..].copy_from_slice(&halves[1].to_le_bytes()[..2]);
-        random
+        random(&self.hash_keys, self.ids.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(crate) fn new_id(&self, at: Timestamp) -> EventId {
@@ -145,6 +147,15 @@ impl Client {
     }
 }
 
+/// Ten bytes for a number: keyed hashes, with keys from the system.
+pub(crate) fn random(keys: &RandomState, number: u64) -> [u8; 10] {
+    let halves = [keys.hash_one((number, 0_u8)), keys.hash_one((number, 1_u8))];
+    let mut random = [0; 10];
+    random[..8].copy_from_slice(&halves[0].to_le_bytes());
+    random[8..].copy_from_slice(&halves[1].to_le_bytes()[..2]);
+    random
+}
+
 /// The client that captures now.
 pub(crate) fn active() -> Option<&'static Client> {
     let client = ACTIVE.load(Ordering::Acquire);
@@ -176,6 +187,7 @@ pub(crate) fn deliver_before_abort() {
         return;
     }
     if let Some(client) = active() {
+        client.ledger.ended(Ended::Panicked);
         client.flush(client.shutdown_timeout, Stop::No);
     }
 }

@@ -7,12 +7,14 @@
 //! Nothing here locks or allocates. A slot's state is one word, `generation << 34 | phase << 32 |
 //! count`, changed only by compare-and-exchange: a repeat that read the key of an earlier
 //! generation fails, looks again, and so never counts for a stranger.
+//!
+//! The table lies beside the records, in the mapped file where there is a spool: counts survive the
+//! process with the record that they belong to. So a slot opens only after its record was
+//! published, and stays closed, its count untouched, until the event's batch is safe.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Slots of the table. Reports of so many kinds at once are folded; more are still folded on the
-/// shipping thread, at the price of a record each.
-const SLOTS: usize = 512;
+use crate::spool::layout::{FOLD_WORDS, FOLDS, FOLDS_AT, Words};
 
 /// How many slots a key may stand in, one after the other.
 const PROBES: usize = 8;
@@ -30,6 +32,17 @@ const FREE: u64 = 0;
 const CLAIMED: u64 = 1;
 /// Repeats may count.
 const OPEN: u64 = 2;
+/// The count is taken, and kept until the event is safe.
+const CLOSED: u64 = 3;
+
+// The words of a slot.
+const STATE: usize = 0;
+const KEY: usize = 1;
+/// The event id of the first report, in two halves.
+const ID: usize = 2;
+const LAST_AT: usize = 4;
+/// Microseconds since the epoch of the first repeats; zero where none was written yet.
+const TIMES: usize = 5;
 
 const fn phase(state: u64) -> u64 {
     (state >> PHASE_SHIFT) & 3
@@ -39,21 +52,11 @@ const fn pack(generation: u64, phase: u64) -> u64 {
     (generation << GENERATION_SHIFT) | (phase << PHASE_SHIFT)
 }
 
-struct Slot {
-    state: AtomicU64,
-    key: AtomicU64,
-    /// The event id of the first report, in two halves.
-    id: [AtomicU64; 2],
-    last_at: AtomicU64,
-    /// Microseconds since the epoch of the first repeats; zero where none was written yet.
-    times: [AtomicU64; DELTAS],
-}
-
 pub(crate) struct FoldTable {
-    slots: Box<[Slot]>,
+    words: &'static [AtomicU64],
 }
 
-/// A slot that a report has opened; the record carries it to the shipping thread.
+/// A slot that a report has taken; the record carries it to the shipping thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket {
     slot: u16,
@@ -68,6 +71,10 @@ impl Ticket {
     pub(crate) fn from_parts(slot: u16, generation: u64) -> Self {
         Self { slot, generation }
     }
+
+    fn at(self, word: usize) -> usize {
+        FOLDS_AT + usize::from(self.slot) % FOLDS * FOLD_WORDS + word
+    }
 }
 
 /// What a slot had counted when it was closed.
@@ -80,16 +87,9 @@ pub(crate) struct Repeats {
 }
 
 impl FoldTable {
-    pub(crate) fn new() -> Self {
-        let slot = |_| Slot {
-            state: AtomicU64::new(pack(0, FREE)),
-            key: AtomicU64::new(0),
-            id: [AtomicU64::new(0), AtomicU64::new(0)],
-            last_at: AtomicU64::new(0),
-            times: [const { AtomicU64::new(0) }; DELTAS],
-        };
+    pub(crate) fn new(words: &'static [AtomicU64]) -> Self {
         Self {
-            slots: (0..SLOTS).map(slot).collect(),
+            words: &words[FOLDS_AT..FOLDS_AT + FOLDS * FOLD_WORDS],
         }
     }
 
@@ -98,30 +98,29 @@ impl FoldTable {
         self.probes(key).find_map(|(_, slot)| slot.repeat(key, at))
     }
 
-    /// Opens a slot for a report that will be queued; `None` where all its places are taken, and
-    /// then it is simply not folded here.
-    pub(crate) fn open(&self, key: u64, id: [u64; 2], at: u64) -> Option<Ticket> {
+    /// Takes a slot for a report that will be queued; `None` where all its places are taken, and
+    /// then it is simply not folded here. Repeats count from [`open`](Self::open) on.
+    pub(crate) fn take(&self, key: u64, id: [u64; 2], at: u64) -> Option<Ticket> {
         self.probes(key).find_map(|(index, slot)| {
-            let state = slot.state.load(Ordering::Relaxed);
+            let state = slot.state().load(Ordering::Relaxed);
             if phase(state) != FREE {
                 return None;
             }
             let generation = state >> GENERATION_SHIFT;
-            let claim = slot.state.compare_exchange(
+            let claim = slot.state().compare_exchange(
                 state,
                 pack(generation, CLAIMED),
                 Ordering::Acquire,
                 Ordering::Relaxed,
             );
             claim.ok()?;
-            slot.key.store(key, Ordering::Relaxed);
-            slot.id[0].store(id[0], Ordering::Relaxed);
-            slot.id[1].store(id[1], Ordering::Relaxed);
-            slot.last_at.store(at, Ordering::Relaxed);
-            slot.times
+            slot.words[KEY].store(key, Ordering::Relaxed);
+            slot.words[ID].store(id[0], Ordering::Relaxed);
+            slot.words[ID + 1].store(id[1], Ordering::Relaxed);
+            slot.words[LAST_AT].store(at, Ordering::Relaxed);
+            slot.words[TIMES..]
                 .iter()
                 .for_each(|time| time.store(0, Ordering::Relaxed));
-            slot.state.store(pack(generation, OPEN), Ordering::Release);
             Some(Ticket {
                 slot: index as u16,
                 generation,
@@ -129,54 +128,82 @@ impl FoldTable {
         })
     }
 
-    /// Closes a slot and takes what it counted. From here on repeats are new reports.
-    pub(crate) fn close(&self, ticket: Ticket) -> Repeats {
-        let Some(slot) = self.slots.get(usize::from(ticket.slot)) else {
-            return Repeats::default();
-        };
-        let mut state = slot.state.load(Ordering::Acquire);
-        loop {
-            if state >> GENERATION_SHIFT != ticket.generation || phase(state) != OPEN {
-                return Repeats::default();
-            }
-            // Read before the slot is free for others.
-            let count = state & COUNT_MASK;
-            let repeats = Repeats {
-                count,
-                last_at: slot.last_at.load(Ordering::Relaxed),
-                times: slot
-                    .times
-                    .iter()
-                    .take(usize::try_from(count).unwrap_or(DELTAS))
-                    .map(|time| time.load(Ordering::Relaxed))
-                    .filter(|time| *time != 0)
-                    .collect(),
-            };
-            let free = pack(ticket.generation + 1, FREE);
-            match slot
-                .state
-                .compare_exchange(state, free, Ordering::AcqRel, Ordering::Acquire)
-            {
-                Ok(_) => return repeats,
-                Err(changed) => state = changed,
-            }
+    /// Lets repeats count, now that the record they belong to is published. Where the shipping
+    /// thread was faster and has closed the slot, they are new reports.
+    pub(crate) fn open(&self, ticket: Ticket) {
+        let slot = self.slot(ticket.slot.into());
+        let _ = slot.state().compare_exchange(
+            pack(ticket.generation, CLAIMED),
+            pack(ticket.generation, OPEN),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+    }
+
+    fn slot(&self, index: usize) -> Slot<'_> {
+        let start = index % FOLDS * FOLD_WORDS;
+        Slot {
+            words: &self.words[start..start + FOLD_WORDS],
         }
     }
 
-    fn probes(&self, key: u64) -> impl Iterator<Item = (usize, &Slot)> {
+    fn probes(&self, key: u64) -> impl Iterator<Item = (usize, Slot<'_>)> {
         let start = key as usize;
         (0..PROBES).map(move |step| {
-            let index = start.wrapping_add(step) % SLOTS;
-            (index, &self.slots[index])
+            let index = start.wrapping_add(step) % FOLDS;
+            (index, self.slot(index))
         })
     }
 }
 
-impl Slot {
+/// Closes a slot and tells what it counted. From here on repeats are new reports. Closed again, as
+/// after a crash, it tells the same.
+pub(crate) fn close(words: &Words, ticket: Ticket) -> Repeats {
+    let mut state = words.load(ticket.at(STATE));
+    loop {
+        if state >> GENERATION_SHIFT != ticket.generation || phase(state) == FREE {
+            return Repeats::default();
+        }
+        let count = state & COUNT_MASK;
+        let closed = pack(ticket.generation, CLOSED) | count;
+        match words.change(ticket.at(STATE), state, closed) {
+            Ok(()) => return read(words, ticket, count),
+            Err(changed) => state = changed,
+        }
+    }
+}
+
+fn read(words: &Words, ticket: Ticket, count: u64) -> Repeats {
+    let kept = usize::try_from(count).unwrap_or(DELTAS).min(DELTAS);
+    let times = (0..kept).map(|index| words.load(ticket.at(TIMES + index)));
+    Repeats {
+        count,
+        last_at: words.load(ticket.at(LAST_AT)),
+        times: times.filter(|time| *time != 0).collect(),
+    }
+}
+
+/// Frees a closed slot, whose event is safe.
+pub(crate) fn release(words: &Words, ticket: Ticket) {
+    let state = words.load(ticket.at(STATE));
+    if state >> GENERATION_SHIFT == ticket.generation && phase(state) == CLOSED {
+        words.store(ticket.at(STATE), pack(ticket.generation + 1, FREE));
+    }
+}
+
+struct Slot<'a> {
+    words: &'a [AtomicU64],
+}
+
+impl Slot<'_> {
+    fn state(&self) -> &AtomicU64 {
+        &self.words[STATE]
+    }
+
     fn repeat(&self, key: u64, at: u64) -> Option<[u64; 2]> {
-        let mut state = self.state.load(Ordering::Acquire);
+        let mut state = self.state().load(Ordering::Acquire);
         loop {
-            if phase(state) != OPEN || self.key.load(Ordering::Relaxed) != key {
+            if phase(state) != OPEN || self.words[KEY].load(Ordering::Relaxed) != key {
                 return None;
             }
             let count = state & COUNT_MASK;
@@ -184,10 +211,10 @@ impl Slot {
                 return None;
             }
             let id = [
-                self.id[0].load(Ordering::Relaxed),
-                self.id[1].load(Ordering::Relaxed),
+                self.words[ID].load(Ordering::Relaxed),
+                self.words[ID + 1].load(Ordering::Relaxed),
             ];
-            let counted = self.state.compare_exchange_weak(
+            let counted = self.state().compare_exchange_weak(
                 state,
                 state + 1,
                 Ordering::AcqRel,
@@ -198,8 +225,8 @@ impl Slot {
                     // Written after the count: a close in between may miss this one time, or leave
                     // it to the slot's next user as its own first moments. Counts are exact, the
                     // kept times are samples.
-                    self.last_at.fetch_max(at, Ordering::Relaxed);
-                    if let Some(time) = self.times.get(count as usize) {
+                    self.words[LAST_AT].fetch_max(at, Ordering::Relaxed);
+                    if let Some(time) = self.words[TIMES..].get(count as usize) {
                         time.store(at, Ordering::Relaxed);
                     }
                     return Some(id);
@@ -215,18 +242,36 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
+    use crate::spool::layout::Memory;
+
+    fn table() -> (FoldTable, Words) {
+        let words = Memory::anonymous().words;
+        (FoldTable::new(words), Words::Shared(words))
+    }
+
+    fn take_and_open(table: &FoldTable, key: u64, id: [u64; 2], at: u64) -> Option<Ticket> {
+        let ticket = table.take(key, id, at)?;
+        table.open(ticket);
+        Some(ticket)
+    }
+
+    fn close_and_release(words: &Words, ticket: Ticket) -> u64 {
+        let count = close(words, ticket).count;
+        release(words, ticket);
+        count
+    }
 
     #[test]
     fn a_repeat_counts_until_the_slot_is_closed() {
-        let table = FoldTable::new();
+        let (table, words) = table();
         assert_eq!(table.repeat(7, 10), None);
 
-        let ticket = table.open(7, [1, 2], 10).expect("the table is empty");
+        let ticket = take_and_open(&table, 7, [1, 2], 10).expect("the table is empty");
         assert_eq!(table.repeat(7, 11), Some([1, 2]));
         assert_eq!(table.repeat(7, 13), Some([1, 2]));
         assert_eq!(table.repeat(8, 13), None);
 
-        let repeats = table.close(ticket);
+        let repeats = close(&words, ticket);
         assert_eq!(
             repeats,
             Repeats {
@@ -237,27 +282,31 @@ mod tests {
         );
         assert_eq!(table.repeat(7, 14), None);
         assert_eq!(
-            table.close(ticket),
-            Repeats::default(),
-            "a slot is closed once"
+            close(&words, ticket),
+            repeats,
+            "closed again it tells the same"
         );
+        release(&words, ticket);
+        assert_eq!(close(&words, ticket), Repeats::default());
     }
 
     #[test]
     fn a_full_neighbourhood_refuses_and_recovers() {
-        let table = FoldTable::new();
-        let tickets: Vec<_> = (0..PROBES).map(|_| table.open(3, [0, 0], 1)).collect();
+        let (table, words) = table();
+        let tickets: Vec<_> = (0..PROBES)
+            .map(|_| take_and_open(&table, 3, [0, 0], 1))
+            .collect();
         assert!(tickets.iter().all(Option::is_some));
 
-        assert_eq!(table.open(3, [0, 0], 1), None);
-        table.close(tickets[0].expect("was opened"));
-        assert!(table.open(3, [0, 0], 1).is_some());
+        assert_eq!(take_and_open(&table, 3, [0, 0], 1), None);
+        close_and_release(&words, tickets[0].expect("was opened"));
+        assert!(take_and_open(&table, 3, [0, 0], 1).is_some());
     }
 
     #[test]
     fn no_repeat_is_lost_or_counted_twice_while_slots_are_closed() {
         const REPEATS: u64 = 50_000;
-        let table = FoldTable::new();
+        let (table, words) = table();
         let done = AtomicBool::new(false);
 
         let total = std::thread::scope(|scope| {
@@ -268,19 +317,19 @@ mod tests {
                 for at in 1..=REPEATS {
                     if table.repeat(42, at).is_none() {
                         firsts += 1;
-                        tickets.extend(table.open(42, [0, 0], at));
+                        tickets.extend(take_and_open(&table, 42, [0, 0], at));
                     }
                     if at % 64 == 0 {
                         firsts += tickets
                             .drain(..)
-                            .map(|ticket| table.close(ticket).count)
+                            .map(|ticket| close_and_release(&words, ticket))
                             .sum::<u64>();
                     }
                 }
                 firsts
                     + tickets
                         .drain(..)
-                        .map(|ticket| table.close(ticket).count)
+                        .map(|ticket| close_and_release(&words, ticket))
                         .sum::<u64>()
             };
             let threads = [scope.spawn(capture), scope.spawn(capture)];
@@ -293,5 +342,29 @@ mod tests {
         });
 
         assert_eq!(total, 2 * REPEATS);
+    }
+
+    #[test]
+    fn repeats_wait_until_the_record_is_published() {
+        let (table, words) = table();
+        let ticket = table.take(7, [1, 2], 10).expect("the table is empty");
+
+        assert_eq!(table.repeat(7, 11), None);
+        table.open(ticket);
+        assert_eq!(table.repeat(7, 12), Some([1, 2]));
+        assert_eq!(close(&words, ticket).count, 1);
+    }
+
+    #[test]
+    fn a_slot_that_was_closed_before_it_opened_stays_closed() {
+        let (table, words) = table();
+        let ticket = table.take(7, [1, 2], 10).expect("the table is empty");
+
+        assert_eq!(close(&words, ticket).count, 0);
+        table.open(ticket);
+
+        assert_eq!(table.repeat(7, 12), None);
+        release(&words, ticket);
+        assert!(table.take(7, [3, 4], 13).is_some());
     }
 }

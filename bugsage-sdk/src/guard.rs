@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use crate::client::{self, Client, Stop};
 use crate::ledger::{Reason, Report};
+use crate::spool::Ended;
 
 /// Keeps the SDK active. Bind it for the whole of `main`: `let _guard = bugsage_sdk::init();`.
 ///
 /// Dropping it ends capturing and waits for delivery, at most
 /// [`shutdown_timeout`](crate::Builder::shutdown_timeout), whatever the network does. Without it
-/// (`let _ = ...` drops it at once, `std::process::exit` never does) the last reports may be lost.
+/// (`let _ = ...` drops it at once, `std::process::exit` never does) the last reports wait in the
+/// spool for the next start.
 #[derive(Debug)]
 #[must_use = "dropping the guard ends capturing: bind it to a name for the whole of main"]
 pub struct Guard {
@@ -42,7 +44,8 @@ impl Guard {
         self.client.is_some()
     }
 
-    /// Delivers what was captured so far, and waits at most `timeout` for it.
+    /// Delivers what was captured so far, and waits at most `timeout` for it. What was not delivered
+    /// by then is on its way still, `spooled` or, where there is no spool, `pending`.
     pub fn flush(&self, timeout: Duration) -> Report {
         let Some(client) = self.client else {
             return Report::default();
@@ -52,7 +55,8 @@ impl Guard {
     }
 
     /// Ends capturing, delivers what is left within `timeout`, and tells what became of it all.
-    /// What could not be delivered is counted as dropped for `shutdown`.
+    /// What could not be delivered is `spooled` for the next start; where there is no spool it is
+    /// dropped for `shutdown`.
     pub fn shutdown(mut self, timeout: Duration) -> Report {
         self.end(timeout)
     }
@@ -62,6 +66,13 @@ impl Guard {
             return Report::default();
         };
         client::deactivate(client);
+        // A guard that goes while its thread unwinds was in a `main` that panicked.
+        let is_unwinding = std::thread::panicking();
+        client.ledger.ended(if is_unwinding {
+            Ended::Panicked
+        } else {
+            Ended::Clean
+        });
         client.flush(timeout, Stop::AfterFlush);
         let report = client.ledger.close();
         client.change_progress(|progress| progress.stop = Stop::Now);

@@ -1,13 +1,19 @@
 //! The account of everything the SDK produced, which always balances.
 //!
-//! produced = delivered + dropped, by reason, + pending. Capturing threads only add to atomics;
-//! the rest is settled by the one shipping thread, and for the last time by whoever shuts down.
+//! produced = delivered + spooled + pending + dropped, by reason. Capturing threads only add to
+//! words of the spool; the rest is settled in its books by the one shipping thread, and told for
+//! the last time by whoever shuts down.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Why reports were lost. The words are part of the batch format and of [`Report`].
+use crate::spool::Ended;
+use crate::spool::books::Books;
+use crate::spool::layout::{ENDED_AT, PRODUCED_AT, QUEUE_FULL_AT, Words};
+
+/// Why reports were lost. The words are part of the batch format and of [`Report`], the order is
+/// part of the spool's: new ones come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
     /// All slots for new records were taken.
@@ -22,11 +28,33 @@ pub(crate) enum Reason {
     Rejected,
     /// A record could not be read again.
     Unreadable,
-    /// The guard was dropped, and its time was up.
+    /// The guard was dropped, its time was up, and there was no spool to keep them.
     Shutdown,
+    /// The spool had all the bytes that it may have; the oldest went.
+    SpoolFull,
+    /// They lay in the spool for longer than they may.
+    SpoolExpired,
+    /// The process died while it took them down, or the spool's files were damaged.
+    SpoolCorrupt,
 }
 
+/// How many reasons there are.
+pub(crate) const REASONS: usize = Reason::ALL.len();
+
 impl Reason {
+    pub(crate) const ALL: [Reason; 10] = [
+        Reason::QueueFull,
+        Reason::BeforeSend,
+        Reason::BeforeSendPanicked,
+        Reason::Refused,
+        Reason::Rejected,
+        Reason::Unreadable,
+        Reason::Shutdown,
+        Reason::SpoolFull,
+        Reason::SpoolExpired,
+        Reason::SpoolCorrupt,
+    ];
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Reason::QueueFull => "queue_full",
@@ -36,11 +64,46 @@ impl Reason {
             Reason::Rejected => "rejected",
             Reason::Unreadable => "unreadable",
             Reason::Shutdown => "shutdown",
+            Reason::SpoolFull => "spool_full",
+            Reason::SpoolExpired => "spool_expired",
+            Reason::SpoolCorrupt => "spool_corrupt",
         }
     }
 }
 
-/// What became of everything that was captured.
+/// Reports by the reason why they were lost. Sums stop at what a word can hold: those of a damaged
+/// file may be anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally([u64; REASONS]);
+
+impl Tally {
+    pub(crate) fn add(&mut self, reason: Reason, reports: u64) {
+        let count = &mut self.0[reason as usize];
+        *count = count.saturating_add(reports);
+    }
+
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        for (reason, reports) in other.by_reason() {
+            self.add(reason, reports);
+        }
+    }
+
+    pub(crate) fn counts(&self) -> &[u64] {
+        &self.0
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().fold(0, |sum, n| sum.saturating_add(*n))
+    }
+
+    /// The reasons that occurred.
+    pub(crate) fn by_reason(&self) -> impl Iterator<Item = (Reason, u64)> {
+        let all = Reason::ALL.into_iter().zip(self.0);
+        all.filter(|(_, reports)| *reports > 0)
+    }
+}
+
+/// What became of everything that this run captured.
 ///
 /// `produced = delivered + spooled + pending + dropped_total()`, exactly. After
 /// [`Guard::shutdown`](crate::Guard::shutdown) nothing is pending.
@@ -50,12 +113,13 @@ pub struct Report {
     pub produced: u64,
     /// Reports that the collector acknowledged.
     pub delivered: u64,
-    /// Reports that lie on disk for the next start. There is no spool yet, so this is zero.
+    /// Reports that lie in the spool, on their way or for the next start: they survive the process.
     pub spooled: u64,
-    /// Reports still on their way.
+    /// Reports on their way that would die with the process: there is no spool.
     pub pending: u64,
     /// Reports that are lost, by reason: `queue_full`, `before_send`,
-    /// `before_send_panicked`, `refused`, `rejected`, `unreadable`, `shutdown`.
+    /// `before_send_panicked`, `refused`, `rejected`, `unreadable`, `shutdown`, `spool_full`,
+    /// `spool_expired`, `spool_corrupt`.
     pub dropped: BTreeMap<String, u64>,
 }
 
@@ -66,22 +130,27 @@ impl Report {
     }
 }
 
-#[derive(Default)]
+/// The account of this run.
 pub(crate) struct Ledger {
-    produced: AtomicU64,
-    queue_full: AtomicU64,
-    settled: Mutex<Settled>,
-}
-
-#[derive(Default)]
-struct Settled {
-    delivered: u64,
-    dropped: BTreeMap<Reason, u64>,
-    /// Once closed, nothing changes any more: the report was given.
-    closed: bool,
+    produced: &'static AtomicU64,
+    queue_full: &'static AtomicU64,
+    pub(crate) books: Arc<Books>,
+    is_file: bool,
+    /// The last report, once it was given: nothing changes it any more.
+    closed: Mutex<Option<Report>>,
 }
 
 impl Ledger {
+    pub(crate) fn new(words: &'static [AtomicU64], is_file: bool) -> Self {
+        Self {
+            produced: &words[PRODUCED_AT],
+            queue_full: &words[QUEUE_FULL_AT],
+            books: Arc::new(Books::open(Words::Shared(words))),
+            is_file,
+            closed: Mutex::new(None),
+        }
+    }
+
     /// Counts a report. Called by capturing threads; one atomic addition.
     pub(crate) fn produced(&self) {
         self.produced.fetch_add(1, Ordering::Relaxed);
@@ -92,65 +161,56 @@ impl Ledger {
         self.queue_full.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn delivered(&self, reports: u64) {
-        let mut settled = self.settled();
-        if !settled.closed {
-            settled.delivered += reports;
-        }
+    /// Notes for the next start how this run ended.
+    pub(crate) fn ended(&self, how: Ended) {
+        self.books.words.store(ENDED_AT, how.number());
     }
 
-    pub(crate) fn dropped(&self, reason: Reason, reports: u64) {
-        let mut settled = self.settled();
-        if !settled.closed && reports > 0 {
-            *settled.dropped.entry(reason).or_default() += reports;
-        }
+    pub(crate) fn how_it_ended(&self) -> Ended {
+        Ended::of(self.books.words.load(ENDED_AT))
     }
 
     /// The account as it stands.
     pub(crate) fn report(&self) -> Report {
-        self.report_of(&self.settled())
+        self.closed().clone().unwrap_or_else(|| self.open_report())
     }
 
-    /// Closes the account: what is still pending is given up for `Shutdown`.
+    /// Closes the account. What is still on its way stays in the spool; where there is none it is
+    /// given up for `Shutdown`.
     pub(crate) fn close(&self) -> Report {
-        let mut settled = self.settled();
-        if !settled.closed {
-            let pending = self.report_of(&settled).pending;
-            if pending > 0 {
-                *settled.dropped.entry(Reason::Shutdown).or_default() += pending;
+        let mut closed = self.closed();
+        let report = closed.get_or_insert_with(|| {
+            let mut report = self.open_report();
+            if report.pending > 0 {
+                let reason = Reason::Shutdown.as_str().to_owned();
+                report.dropped.insert(reason, report.pending);
+                report.pending = 0;
             }
-            settled.closed = true;
-        }
-        let mut report = self.report_of(&settled);
-        // A thread that captures at this very moment comes too late to be in the report.
-        report.produced -= report.pending;
-        report.pending = 0;
-        report
+            report
+        });
+        report.clone()
     }
 
-    fn settled(&self) -> MutexGuard<'_, Settled> {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    fn closed(&self) -> MutexGuard<'_, Option<Report>> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn report_of(&self, settled: &Settled) -> Report {
-        let queue_full = self.queue_full.load(Ordering::Relaxed);
-        let mut dropped: BTreeMap<String, u64> = settled
-            .dropped
-            .iter()
-            .map(|(reason, reports)| (reason.as_str().to_owned(), *reports))
-            .collect();
-        if queue_full > 0 {
-            dropped.insert(Reason::QueueFull.as_str().to_owned(), queue_full);
-        }
+    fn open_report(&self) -> Report {
+        let settled = self.books.settled();
+        let lost = self.books.lost(&Tally::default());
+        let dropped = lost
+            .by_reason()
+            .map(|(reason, reports)| (reason.as_str().to_owned(), reports));
+        let settled_total = settled.delivered + lost.total();
         // Read last, so that it is never smaller than its parts.
-        let produced = self.produced.load(Ordering::SeqCst);
-        let settled_total = settled.delivered + dropped.values().sum::<u64>();
+        let produced = self.produced.load(Ordering::SeqCst).max(settled_total);
+        let open = produced - settled_total;
         Report {
-            produced: produced.max(settled_total),
+            produced,
             delivered: settled.delivered,
-            spooled: 0,
-            pending: produced.saturating_sub(settled_total),
-            dropped,
+            spooled: if self.is_file { open } else { 0 },
+            pending: if self.is_file { 0 } else { open },
+            dropped: dropped.collect(),
         }
     }
 }
@@ -158,38 +218,60 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spool::layout::Memory;
     use proptest::prelude::*;
+
+    fn delivered(ledger: &Ledger, reports: u64) {
+        ledger.books.commit(|settled| settled.delivered += reports);
+    }
 
     #[test]
     fn what_is_pending_at_the_end_is_dropped_for_shutdown() {
-        let ledger = Ledger::default();
+        let ledger = Ledger::new(Memory::anonymous().words, false);
         (0..5).for_each(|_| ledger.produced());
-        ledger.delivered(2);
+        delivered(&ledger, 2);
 
         assert_eq!(ledger.report().pending, 3);
         let report = ledger.close();
 
         assert_eq!((report.pending, report.dropped_total()), (0, 3));
-        ledger.delivered(3);
+        delivered(&ledger, 3);
         assert_eq!(ledger.close(), report, "a closed account does not change");
+    }
+
+    #[test]
+    fn what_lies_in_the_spool_at_the_end_is_not_lost() {
+        let ledger = Ledger::new(Memory::anonymous().words, true);
+        (0..5).for_each(|_| ledger.produced());
+        delivered(&ledger, 2);
+
+        let report = ledger.close();
+
+        assert_eq!((report.spooled, report.dropped_total()), (3, 0));
     }
 
     proptest! {
         #[test]
-        fn the_account_balances_whatever_happens(steps in prop::collection::vec(0..5_u8, 0..60)) {
-            let ledger = Ledger::default();
+        fn the_account_balances_whatever_happens(
+            steps in prop::collection::vec(0..5_u8, 0..60),
+            is_file: bool,
+        ) {
+            let ledger = Ledger::new(Memory::anonymous().words, is_file);
             let mut open = 0;
             for step in steps {
                 match step {
                     0 | 1 => { ledger.produced(); open += 1; }
-                    2 if open > 0 => { ledger.delivered(1); open -= 1; }
-                    3 if open > 0 => { ledger.dropped(Reason::Refused, 1); open -= 1; }
+                    2 if open > 0 => { delivered(&ledger, 1); open -= 1; }
+                    3 if open > 0 => {
+                        ledger.books.commit(|settled| settled.dropped.add(Reason::Refused, 1));
+                        open -= 1;
+                    }
                     _ if open > 0 => { ledger.queue_full(); open -= 1; }
                     _ => {}
                 }
                 let report = ledger.report();
-                prop_assert_eq!(report.pending, open);
-                prop_assert_eq!(report.produced, report.delivered + report.spooled + report.pending + report.dropped_total());
+                prop_assert_eq!(report.pending + report.spooled, open);
+                prop_assert_eq!(report.produced, report.delivered + open + report.dropped_total());
             }
         }
     }

@@ -1,7 +1,9 @@
 //! How the SDK is set up: the environment, or a builder.
 
 use std::env;
+use std::hash::RandomState;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +16,20 @@ use crate::capture;
 use crate::client::{self, Client};
 use crate::guard::Guard;
 use crate::ship::{self, BeforeSend, Shipment};
+use crate::spool::about::About;
+use crate::spool::{self, Settings};
 
 /// How long dropping the guard may take where nothing else is set.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How many modules' build-ids are read by the thread that starts the SDK: those of the program and
+/// of what it cannot run without. The shipping thread reads the rest.
+const BUILD_IDS_AT_START: usize = 4;
+
 /// Collects the settings of the SDK. Made by [`builder`](crate::builder).
 ///
-/// What is not set is taken from the environment: `BUGSAGE_DSN`, `BUGSAGE_RELEASE` and
-/// `BUGSAGE_ENVIRONMENT`.
+/// What is not set is taken from the environment: `BUGSAGE_DSN`, `BUGSAGE_RELEASE`,
+/// `BUGSAGE_ENVIRONMENT` and `BUGSAGE_SPOOL_DIR`.
 #[derive(Default)]
 #[must_use = "a builder does nothing before init() or try_init()"]
 pub struct Builder {
@@ -30,6 +38,7 @@ pub struct Builder {
     environment: Option<String>,
     before_send: Option<BeforeSend>,
     shutdown_timeout: Option<Duration>,
+    spool: Settings,
 }
 
 /// Why the SDK is not active. The app goes on all the same.
@@ -90,6 +99,35 @@ impl Builder {
         self
     }
 
+    /// Where reports lie until the collector has them, so that they survive the process: a folder of
+    /// this user that nobody else can write to. Unset it is `BUGSAGE_SPOOL_DIR`, else
+    /// `bugsage/spool` in `$XDG_STATE_HOME` or `~/.local/state`. Processes may share it.
+    pub fn spool_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.spool.folder = Some(folder.into());
+        self
+    }
+
+    /// How many bytes of batches one run may keep on disk, 64 MiB where nothing is set. Beyond that
+    /// the oldest are dropped and counted for `spool_full`. The records of a run that lives or was
+    /// killed take 8 MiB beside that.
+    pub fn spool_bytes_max(mut self, bytes: u64) -> Self {
+        self.spool.bytes_max = bytes;
+        self
+    }
+
+    /// How long reports may lie on disk, 7 days where nothing is set. Older ones are dropped and
+    /// counted for `spool_expired`.
+    pub fn spool_age_max(mut self, age: Duration) -> Self {
+        self.spool.age_max = age;
+        self
+    }
+
+    /// Writes nothing to disk: reports die with the process. `BUGSAGE_SPOOL_DIR=off` does the same.
+    pub fn without_spool(mut self) -> Self {
+        self.spool.is_on = false;
+        self
+    }
+
     /// Starts capturing. Where that cannot be, warns once on standard error and returns a guard
     /// that does nothing: a wrong setting never breaks the app.
     pub fn init(self) -> Guard {
@@ -115,33 +153,56 @@ impl Builder {
         if client::active().is_some() {
             return Err(InitError::AlreadyActive);
         }
-        let client: &'static Client = Box::leak(Box::new(Client::new(
-            self.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT),
-        )));
-        if !client::activate(client) {
-            // Two threads at once: what this one has set aside stays unused.
-            return Err(InitError::AlreadyActive);
-        }
+        let hash_keys = RandomState::new();
         let started_at = client::now();
         let name = |name: String| limits::cut(&name, limits::NAME_BYTES_MAX).into();
+        let release = self.release.or_else(|| variable("BUGSAGE_RELEASE"));
+        let environment = self.environment.or_else(|| variable("BUGSAGE_ENVIRONMENT"));
         let run = Run {
-            id: RunId::new(started_at, client.random()),
-            release: self
-                .release
-                .or_else(|| variable("BUGSAGE_RELEASE"))
-                .map(name),
-            environment: self
-                .environment
-                .or_else(|| variable("BUGSAGE_ENVIRONMENT"))
-                .map(name),
+            id: RunId::new(started_at, client::random(&hash_keys, 0)),
+            release: release.map(name),
+            environment: environment.map(name),
             started_at,
             sdk: concat!("bugsage-sdk@", env!("CARGO_PKG_VERSION")).into(),
         };
+        let executable = env::current_exe().unwrap_or_default();
+        let about = About {
+            run: Arc::new(run),
+            executable: executable.to_string_lossy().into_owned(),
+            contexts: capture::host::contexts(),
+            modules: capture::modules::loaded(BUILD_IDS_AT_START)
+                .into_iter()
+                .map(|loaded| loaded.module)
+                .collect(),
+        };
+        let settings = spool_settings(self.spool);
+        let (mut opened, failure) = spool::open(&settings, &dsn, &about);
+        if let Some(error) = failure {
+            // Not `eprintln!`, which panics where standard error is closed.
+            let _ = writeln!(
+                io::stderr(),
+                "bugsage: there is no spool, so reports die with the process: {error}"
+            );
+        }
+        let client: &'static Client = Box::leak(Box::new(Client::new(
+            self.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT),
+            opened.take_memory(),
+            opened.last.take(),
+            hash_keys,
+        )));
+        if !client::activate(client) {
+            // Two threads at once: what this one has set aside stays unused.
+            if let Some(folder) = opened.own {
+                folder.remove();
+            }
+            return Err(InitError::AlreadyActive);
+        }
         let shipment = Shipment {
             dsn,
-            run: Arc::new(run),
-            contexts: capture::host::contexts(),
+            about,
             before_send: self.before_send,
+            opened,
+            settings,
         };
         if let Err(error) = ship::start(client, shipment) {
             client::deactivate(client);
@@ -150,6 +211,16 @@ impl Builder {
         capture::panic::install();
         Ok(Guard::new(client))
     }
+}
+
+/// What is set, and where it is not, what the environment says.
+fn spool_settings(mut settings: Settings) -> Settings {
+    match variable("BUGSAGE_SPOOL_DIR") {
+        _ if settings.folder.is_some() => {}
+        Some(off) if off == "off" => settings.is_on = false,
+        folder => settings.folder = folder.map(PathBuf::from),
+    }
+    settings
 }
 
 /// A variable of the environment, unless it is empty or no text.

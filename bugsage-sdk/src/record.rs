@@ -27,6 +27,11 @@ impl<'a> Writer<'a> {
         self.buffer.len() - self.at
     }
 
+    /// How many bytes were written.
+    pub(crate) fn written(&self) -> usize {
+        self.at
+    }
+
     pub(crate) fn u8(&mut self, value: u8) {
         self.put(&[value]);
     }

@@ -54,8 +54,8 @@ pub(crate) fn capture(sighting: &Sighting<'_>) -> Option<EventId> {
         return None;
     };
     let id = client.new_id(at);
-    let ticket = client.folds.open(key, split(id), at.0);
-    write(
+    let ticket = client.folds.take(key, split(id), at.0);
+    let length = write(
         claim.buffer(),
         sighting,
         current.as_ref(),
@@ -66,7 +66,10 @@ pub(crate) fn capture(sighting: &Sighting<'_>) -> Option<EventId> {
             at,
         },
     );
-    claim.publish();
+    claim.publish(length);
+    if let Some(ticket) = ticket {
+        client.folds.open(ticket);
+    }
     client.wake();
     Some(id)
 }
@@ -118,15 +121,19 @@ struct Facts {
     at: Timestamp,
 }
 
-/// Writes the record that [`crate::ship`] reads; the order of the parts is the order of their
-/// worth, since what does not fit is left out at the end.
+/// Zeros at the end of every record: what did not fit is read as nothing.
+const REST_BYTES: usize = 64;
+
+/// Writes the record that [`crate::ship`] reads, and tells its length; the order of the parts is
+/// the order of their worth, since what does not fit is left out at the end.
 fn write(
     buffer: &mut [u8],
     sighting: &Sighting<'_>,
     current: Option<&std::sync::Arc<context::OpenSpan>>,
     facts: &Facts,
-) {
-    let mut out = Writer::new(buffer);
+) -> usize {
+    let room = buffer.len() - REST_BYTES;
+    let mut out = Writer::new(&mut buffer[..room]);
     out.u8(record::kind_number(sighting.kind));
     out.u8(record::level_number(sighting.level));
     out.u64(facts.key);
@@ -165,6 +172,9 @@ fn write(
     write_scopes(&mut out, current);
     write_spans(&mut out, current);
     write_breadcrumbs(&mut out, current);
+    let written = out.written();
+    buffer[written..written + REST_BYTES].fill(0);
+    written + REST_BYTES
 }
 
 fn write_scopes(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::OpenSpan>>) {

@@ -1,52 +1,66 @@
 //! The one background thread: reads records, folds, resolves, cleans, seals, sends.
 //!
-//! In: records from [`crate::capture`]. Out: sealed batches at the collector.
+//! In: records from [`crate::capture`], and what earlier runs left in [`crate::spool`]. Out: sealed
+//! batches at the collector.
 //! Never: a lock that a capturing thread waits for; changing a batch once it is sealed.
 //!
 //! ```text
-//! queue ─► pending (one entry per kind of report) ─► batch ─► sealed ─► collector
+//! queue ──► pending (one entry per kind) ─► batch ─► spool ─► outbox ─► collector
+//! earlier runs ──────────────────────────────┘         └────────┘
 //! ```
 //!
 //! A report waits a moment in `pending`, where its repeats are counted. The more often a kind of
 //! report comes, the longer it waits, up to [`HOLD_MAX`]: a loop that always fails costs a few
-//! bytes a second. Where the network is slow, sealed batches wait in a short list; when that is
-//! full nothing more is sealed, then nothing more is read, then the queue is full, and there
-//! losses are counted.
+//! bytes a second. Where the network is slow, sealed batches wait in files, and the oldest make room;
+//! without a spool they wait in a short list, and when that is full nothing more is sealed, then
+//! nothing more is read, then the queue is full, and there losses are counted.
 
 mod pending;
 mod symbolicate;
+mod origin;
+mod outbox;
+mod recover;
 mod http;
 mod retry;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bugsage_core::batch::{BatchBuilder, Sealed};
+use bugsage_core::batch::Sealed;
+use bugsage_core::clock::Timestamp;
 use bugsage_core::dsn::Dsn;
-use bugsage_core::event::{Event, Losses, Pairs, Run};
+use bugsage_core::event::{Event, Pairs};
 use bugsage_core::id::BatchId;
 use bugsage_core::scrub;
 
+use crate::capture::modules;
 use crate::client::{self, Client, Stop};
 use crate::context;
 use crate::ledger::Reason;
+use crate::spool::about::About;
+use crate::spool::folder::{self, RunFolder};
+use crate::spool::{self, Opened, Settings};
 
 use http::{Answer, Http, Trouble};
-use pending::{Due, Pending};
+use origin::{Origin, Outcome};
+use outbox::Outbox;
+use pending::{Due, Pending, Reports};
+use recover::Dead;
 use retry::Retry;
-use symbolicate::Symbolicator;
+use symbolicate::{Spot, Symbolicator};
 
 /// A filter of the app's own.
 pub(crate) type BeforeSend = Box<dyn Fn(Event) -> Option<Event> + Send + Sync>;
-
-/// Sealed batches that may wait for the network. Each has at most 768 KiB before compression.
-const SEALED_MAX: usize = 16;
 
 /// The longest sleep, so that a lost wake-up costs a minute and not the report.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
@@ -54,9 +68,10 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// What the thread is given at its start.
 pub(crate) struct Shipment {
     pub(crate) dsn: Dsn,
-    pub(crate) run: Arc<Run>,
-    pub(crate) contexts: Pairs,
+    pub(crate) about: About,
     pub(crate) before_send: Option<BeforeSend>,
+    pub(crate) opened: Opened,
+    pub(crate) settings: Settings,
 }
 
 /// Starts the thread.
@@ -79,39 +94,74 @@ type Sending = Pin<Box<dyn Future<Output = Answer>>>;
 
 struct Shipper {
     client: &'static Client,
-    shipment: Shipment,
+    dsn: Dsn,
+    finish: Finish,
     http: Http,
-    symbolicator: Symbolicator,
+    /// This run.
+    own: Rc<Origin>,
     pending: Pending,
-    sealed: VecDeque<Arc<Sealed>>,
-    sending: Option<Sending>,
+    /// Runs that are over and wait for somebody to look at them.
+    dead: VecDeque<RunFolder>,
+    /// Where more of them may appear, and when that was last looked at.
+    home: Option<PathBuf>,
+    looked_at: Instant,
+    outbox: Outbox,
+    /// What is on its way to the collector.
+    sending: Option<(Arc<Sealed>, Sending)>,
     retry: Retry,
     /// The flush that is under way: everything that was captured before it goes out at once.
     flushing: u64,
-    /// How many reports were lost when the collector was last told.
-    losses_told: u64,
     /// Whether a trouble was told already.
     has_warned: bool,
 }
 
+/// Makes events ready: resolved, cleaned, seen by the app's filter.
+struct Finish {
+    client: &'static Client,
+    symbolicator: Symbolicator,
+    before_send: Option<BeforeSend>,
+}
+
 impl Shipper {
     fn new(client: &'static Client, shipment: Shipment) -> Self {
+        let Shipment {
+            dsn,
+            about,
+            before_send,
+            opened,
+            settings,
+        } = shipment;
+        let own = Origin {
+            about,
+            books: client.ledger.books.clone(),
+            folder: opened.own,
+            is_own: true,
+            is_packed: false.into(),
+        };
         Self {
             client,
-            http: Http::new(&shipment.dsn),
-            shipment,
-            symbolicator: Symbolicator::default(),
+            http: Http::new(&dsn),
+            dsn,
+            finish: Finish {
+                client,
+                symbolicator: Symbolicator::default(),
+                before_send,
+            },
+            own: Rc::new(own),
             pending: Pending::default(),
-            sealed: VecDeque::new(),
+            dead: opened.dead.into(),
+            home: opened.home,
+            looked_at: Instant::now(),
+            outbox: Outbox::new(settings.bytes_max, settings.age_max),
             sending: None,
             retry: Retry::default(),
             flushing: 0,
-            losses_told: 0,
             has_warned: false,
         }
     }
 
     async fn run(mut self) {
+        self.note_modules();
         loop {
             self.client.looking();
             let progress = self.client.progress();
@@ -124,13 +174,21 @@ impl Shipper {
                 self.retry.hurry();
             }
             let is_flushing = self.flushing > progress.flush_done;
-            self.read();
-            self.seal(Instant::now(), is_flushing);
-            if self.pending.is_empty() {
-                self.symbolicator.rest();
+            self.look_for_dead();
+            if let Some(folder) = self.dead.pop_front() {
+                self.recover(folder);
             }
+            self.read();
+            self.seal(is_flushing || self.client.queue.is_tight());
+            if self.pending.is_empty() {
+                self.finish.symbolicator.rest();
+            }
+            self.bound();
             self.send(Instant::now());
             let is_done = self.is_idle();
+            if is_done && progress.stop == Stop::AfterFlush {
+                self.leave();
+            }
             if is_flushing && is_done {
                 let flushed = self.flushing;
                 self.client
@@ -147,115 +205,155 @@ impl Shipper {
 
     /// Reads what capturing threads left, as long as there is room for it.
     fn read(&mut self) {
-        let client = self.client;
+        let run = &self.own.about.run;
         while !self.pending.is_full() {
-            let drained = client.queue.drain(|record| {
-                if self
-                    .pending
-                    .add(record, &self.shipment.run, Instant::now())
-                    .is_none()
-                {
-                    client.ledger.dropped(Reason::Unreadable, 1);
-                }
-            });
-            if drained == 0 {
+            let now = Instant::now();
+            let add = |slot, record: &[u8]| self.pending.add(slot, record, run, now);
+            if self.client.queue.drain(add) == 0 {
                 return;
             }
         }
     }
 
     /// Seals what is due; during a flush everything is.
-    fn seal(&mut self, now: Instant, everything: bool) {
-        while self.sealed.len() < SEALED_MAX {
-            let mut batch = BatchBuilder::new();
-            while batch.is_empty() || batch.fits(crate::record::RECORD_BYTES * 2) {
-                let Some(due) = self.pending.take_due(now, everything) else {
-                    break;
-                };
-                let reports = due.reports(&self.client.folds);
-                let total = reports.count;
-                match catch_unwind(AssertUnwindSafe(|| self.prepare(due, reports))) {
-                    Ok(Ok(event)) => {
-                        // The filter may have changed the count; the account goes by ours.
-                        batch.push(&Event {
-                            count: total,
-                            ..event
-                        });
-                    }
-                    Ok(Err(reason)) => self.client.ledger.dropped(reason, total),
-                    Err(_) => self.client.ledger.dropped(Reason::Unreadable, total),
-                }
-            }
-            let lost = self.client.ledger.report().dropped_total();
-            if batch.is_empty() && (lost == self.losses_told || !everything) {
+    fn seal(&mut self, everything: bool) {
+        while self.outbox.has_room() {
+            let (own, finish) = (&self.own, &mut self.finish);
+            let mut prepare = |due: Due, reports: Reports| {
+                let progress = || finish.client.progress();
+                let give_up = || progress().is_past_symbols(Instant::now());
+                let contexts = &own.about.contexts;
+                finish.event(due, reports, contexts, Spot::Here, &give_up)
+            };
+            let (id, now) = new_id(self.client);
+            let packed = own.pack(&mut self.pending, everything, id, &mut prepare);
+            let Some(packed) = packed else {
                 return;
+            };
+            if let Some(parcel) = own.store(packed, now) {
+                self.outbox.push(parcel);
             }
-            if lost > self.losses_told {
-                batch.push_losses(&self.losses());
-                self.losses_told = lost;
-            }
-            let id = BatchId::new(client::now(), self.client.random());
-            self.sealed.push_back(Arc::new(batch.seal(id)));
         }
     }
 
-    fn losses(&self) -> Losses {
-        let report = self.client.ledger.report();
-        let dropped = report
-            .dropped
-            .iter()
-            .map(|(reason, n)| (reason.as_str().into(), *n));
-        Losses {
-            run: self.shipment.run.id,
-            produced: report.produced,
-            dropped: dropped.collect(),
+    /// Looks for runs that were killed meanwhile, from time to time.
+    fn look_for_dead(&mut self) {
+        let Some(home) = &self.home else { return };
+        if self.looked_at.elapsed() >= SLEEP_MAX && self.dead.is_empty() {
+            self.looked_at = Instant::now();
+            self.dead = spool::take_over(home).into();
+            self.note_modules();
         }
     }
 
-    /// Makes an event ready: resolved, cleaned, seen by the app's filter.
-    fn prepare(&mut self, due: Due, reports: pending::Reports) -> Result<Event, Reason> {
-        let client = self.client;
-        let give_up = || client.progress().is_past_symbols(Instant::now());
-        let mut event = due.into_event(reports, &mut self.symbolicator, give_up);
-        event.contexts.clone_from(&self.shipment.contexts);
-        scrub::event(&mut event);
-        let Some(before_send) = &self.shipment.before_send else {
-            return Ok(event);
+    /// Notes for the next start where every module lies; at the start there was no time for it.
+    fn note_modules(&self) {
+        let Some(folder) = &self.own.folder else {
+            return;
         };
-        let kept = catch_unwind(AssertUnwindSafe(|| before_send(event)));
-        kept.map_err(|_| Reason::BeforeSendPanicked)?
-            .ok_or(Reason::BeforeSend)
+        let loaded = modules::loaded(usize::MAX).into_iter();
+        let about = About {
+            modules: loaded.map(|loaded| loaded.module).collect(),
+            ..self.own.about.clone()
+        };
+        // Where that fails there are the modules of the start.
+        let _ = folder.write(folder::ABOUT, &about.to_bytes());
+    }
+
+    /// Takes in what a run that is over has left.
+    fn recover(&mut self, folder: RunFolder) {
+        let Some(mut dead) = Dead::open(folder) else {
+            return;
+        };
+        let origin = dead.origin.clone();
+        // First what is sealed: it can be sent this very moment.
+        dead.parcels
+            .drain(..)
+            .for_each(|parcel| self.outbox.push(parcel));
+        self.send(Instant::now());
+        let mut pending = dead.records();
+        let here = if pending.is_empty() {
+            Vec::new()
+        } else {
+            modules::loaded(usize::MAX)
+        };
+        let (about, finish) = (&origin.about, &mut self.finish);
+        let oldest = self.outbox.oldest(client::now());
+        let mut prepare = |due: Due, reports: Reports| {
+            if due.at() < oldest {
+                return Err(Reason::SpoolExpired);
+            }
+            let progress = || finish.client.progress();
+            // Whoever died over this before may have had no time for symbols.
+            let give_up = || dead.attempt > 1 || progress().is_past_symbols(Instant::now());
+            let spot = |address| recover::spot(address, &about.modules, &here);
+            finish.event(due, reports, &about.contexts, spot, &give_up)
+        };
+        let new_id = || new_id(self.client);
+        let outbox = &mut self.outbox;
+        recover::pack_all(&origin, &mut pending, outbox, &new_id, &mut prepare);
+    }
+
+    fn end_dead(&mut self, origin: &Rc<Origin>) {
+        let new_id = || new_id(self.client);
+        recover::end(origin, &mut self.outbox, &new_id);
+    }
+
+    /// Drops what is more than the spool may hold.
+    fn bound(&mut self) {
+        let is_sending = self.sending.is_some();
+        for origin in self.outbox.bound(is_sending, client::now()) {
+            self.end_dead(&origin);
+        }
+    }
+
+    /// All is delivered and nobody captures any more: leaves nothing behind but how it ended.
+    fn leave(&self) {
+        let Some(folder) = &self.own.folder else {
+            return;
+        };
+        if let Some(home) = &self.home {
+            spool::leave_mark(home, &self.own.about, self.client.ledger.how_it_ended());
+        }
+        folder.remove();
     }
 
     fn send(&mut self, now: Instant) {
         if self.sending.is_some() || !self.retry.may_try(now) {
             return;
         }
-        if let Some(sealed) = self.sealed.front() {
-            self.sending = Some(Box::pin(self.http.post(sealed.clone())));
+        let (sealed, damaged) = self.outbox.first();
+        if let Some(sealed) = sealed {
+            let sending: Sending = Box::pin(self.http.post(sealed.clone()));
+            self.sending = Some((sealed, sending));
+        }
+        for origin in damaged {
+            self.end_dead(&origin);
         }
     }
 
     /// Waits for work, for an answer, or for the next thing that is due.
-    async fn wait(&mut self, is_flushing: bool) -> Option<Answer> {
+    async fn wait(&mut self, is_flushing: bool) -> Option<(Arc<Sealed>, Answer)> {
         let now = Instant::now();
-        let retry_at = self.retry.next_try().filter(|_| !self.sealed.is_empty());
+        let retry_at = self.retry.next_try().filter(|_| !self.outbox.is_empty());
         let due_at = self
             .pending
             .next_due()
-            .filter(|_| self.sealed.len() < SEALED_MAX && !is_flushing);
-        let next = [retry_at, due_at].into_iter().flatten().min();
+            .filter(|_| self.outbox.has_room() && !is_flushing);
+        let dead_at = (!self.dead.is_empty()).then_some(now);
+        let next = [retry_at, due_at, dead_at].into_iter().flatten().min();
         let sleep = next
             .map_or(SLEEP_MAX, |at| at.saturating_duration_since(now))
             .min(SLEEP_MAX);
         let mut sleep = std::pin::pin!(tokio::time::sleep(sleep));
         let mut work = std::pin::pin!(self.client.work.notified());
         std::future::poll_fn(|cx| {
-            if let Some(sending) = &mut self.sending
+            if let Some((sealed, sending)) = &mut self.sending
                 && let Poll::Ready(answer) = sending.as_mut().poll(cx)
             {
+                let answered = (sealed.clone(), answer);
                 self.sending = None;
-                return Poll::Ready(Some(answer));
+                return Poll::Ready(Some(answered));
             }
             if work.as_mut().poll(cx).is_ready() || sleep.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
@@ -266,31 +364,30 @@ impl Shipper {
     }
 
     /// Does what the answer says: the batch is done with, or waits with its bytes unchanged.
-    fn settle(&mut self, answer: Answer) {
-        match answer {
+    fn settle(&mut self, (sealed, answer): (Arc<Sealed>, Answer)) {
+        let outcome = match answer {
             Answer::Taken { rejected_items } => {
-                self.retry.succeeded();
-                if let Some(sealed) = self.sealed.pop_front() {
-                    let rejected = rejected_items
-                        .iter()
-                        .map(|item| sealed.reports_of_item(*item));
-                    let rejected = rejected.sum::<u64>().min(sealed.reports);
-                    self.client.ledger.delivered(sealed.reports - rejected);
-                    self.client.ledger.dropped(Reason::Rejected, rejected);
+                let rejected = rejected_items
+                    .iter()
+                    .map(|item| sealed.reports_of_item(*item));
+                let rejected = rejected.sum::<u64>().min(sealed.reports);
+                Outcome {
+                    delivered: sealed.reports - rejected,
+                    ..Outcome::dropped(Reason::Rejected, rejected)
                 }
             }
-            Answer::Refused => {
-                self.retry.succeeded();
-                if let Some(sealed) = self.sealed.pop_front() {
-                    self.client.ledger.dropped(Reason::Refused, sealed.reports);
-                }
-            }
+            Answer::Refused => Outcome::dropped(Reason::Refused, sealed.reports),
             Answer::Later { after, trouble } => {
                 self.warn(trouble);
                 let jitter = self.client.random()[0];
                 let patience = trouble.map_or(Duration::ZERO, Trouble::patience);
                 self.retry.failed(Instant::now(), after, patience, jitter);
+                return;
             }
+        };
+        self.retry.succeeded();
+        if let Some(origin) = self.outbox.settle_first(&outcome) {
+            self.end_dead(&origin);
         }
     }
 
@@ -302,7 +399,7 @@ impl Shipper {
         };
         self.has_warned = true;
         // Not `eprintln!`, which panics where standard error is closed.
-        let dsn = &self.shipment.dsn;
+        let dsn = &self.dsn;
         let _ = writeln!(
             io::stderr(),
             "bugsage: nothing arrives at {dsn:?}: {}",
@@ -313,7 +410,39 @@ impl Shipper {
     fn is_idle(&self) -> bool {
         self.client.queue.is_empty()
             && self.pending.is_empty()
-            && self.sealed.is_empty()
+            && self.dead.is_empty()
+            && self.outbox.is_empty()
             && self.sending.is_none()
+    }
+}
+
+/// An id for a batch of this moment.
+fn new_id(client: &Client) -> (BatchId, Timestamp) {
+    let now = client::now();
+    (BatchId::new(now, client.random()), now)
+}
+
+impl Finish {
+    fn event(
+        &mut self,
+        due: Due,
+        reports: Reports,
+        contexts: &Pairs,
+        spot: impl Fn(u64) -> Spot,
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Event, Reason> {
+        let make = || {
+            let mut event = due.into_event(reports, &mut self.symbolicator, spot, give_up);
+            event.contexts.clone_from(contexts);
+            scrub::event(&mut event);
+            event
+        };
+        let event = catch_unwind(AssertUnwindSafe(make)).map_err(|_| Reason::Unreadable)?;
+        let Some(before_send) = &self.before_send else {
+            return Ok(event);
+        };
+        let kept = catch_unwind(AssertUnwindSafe(|| before_send(event)));
+        kept.map_err(|_| Reason::BeforeSendPanicked)?
+            .ok_or(Reason::BeforeSend)
     }
 }

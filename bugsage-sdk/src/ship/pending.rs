@@ -9,10 +9,11 @@ use bugsage_core::event::{Breadcrumb, ErrorLink, Event, Location, Run, SpanConte
 use bugsage_core::id::EventId;
 use bugsage_core::limits;
 
-use crate::fold::{FoldTable, Ticket};
+use crate::fold::{self, Ticket};
 use crate::record::{self, Reader};
+use crate::spool::layout::Words;
 
-use super::symbolicate::Symbolicator;
+use super::symbolicate::{Spot, Symbolicator};
 
 /// How long the first report of a kind waits, so that a burst travels together.
 const HOLD_FIRST: Duration = Duration::from_millis(100);
@@ -35,13 +36,17 @@ pub(super) struct Pending {
     waiting: HashMap<u64, Due>,
     order: BTreeSet<(Instant, u64)>,
     known: HashMap<u64, (Duration, Instant)>,
+    /// The slots of records that cannot be read.
+    unreadable: Vec<u16>,
 }
 
 /// A report with what it needs to become an event.
 pub(super) struct Due {
     event: Event,
     addresses: Vec<u64>,
-    tickets: Vec<Ticket>,
+    pub(super) tickets: Vec<Ticket>,
+    /// Where its records lie.
+    pub(super) slots: Vec<u16>,
 }
 
 /// How often a report came, all in all.
@@ -53,7 +58,7 @@ pub(super) struct Reports {
 
 impl Pending {
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.unreadable.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -64,20 +69,25 @@ impl Pending {
         self.order.first().map(|(at, _)| *at)
     }
 
-    /// Takes a record in. `None` where it cannot be read.
-    pub(super) fn add(&mut self, record: &[u8], run: &Arc<Run>, now: Instant) -> Option<()> {
-        let Record {
+    /// Takes a record in. One that cannot be read waits as a loss.
+    pub(super) fn add(&mut self, slot: u16, record: &[u8], run: &Arc<Run>, now: Instant) {
+        let Some(Record {
             key,
             ticket,
             event,
             addresses,
-        } = read(record, run)?;
+        }) = read(record, run)
+        else {
+            self.unreadable.push(slot);
+            return;
+        };
         if let Some(waiting) = self.waiting.get_mut(&key) {
             // Two threads met, or the table had no place: the same kind twice.
             waiting.event.count += 1;
             waiting.event.last_at = waiting.event.last_at.max(event.last_at);
             waiting.tickets.extend(ticket);
-            return Some(());
+            waiting.slots.push(slot);
+            return;
         }
         let due_at = now + self.hold(key, now);
         self.order.insert((due_at, key));
@@ -88,9 +98,14 @@ impl Pending {
                 event,
                 addresses,
                 tickets,
+                slots: vec![slot],
             },
         );
-        Some(())
+    }
+
+    /// The slots of records that could not be read.
+    pub(super) fn take_unreadable(&mut self) -> Vec<u16> {
+        std::mem::take(&mut self.unreadable)
     }
 
     /// Takes out the next report whose time has come.
@@ -121,15 +136,20 @@ impl Pending {
 }
 
 impl Due {
-    /// Closes the report's slots in the table and adds up.
-    pub(super) fn reports(&self, folds: &FoldTable) -> Reports {
+    /// When the report was made.
+    pub(super) fn at(&self) -> Timestamp {
+        self.event.first_at
+    }
+
+    /// Closes the report's folds and adds up.
+    pub(super) fn reports(&self, words: &Words) -> Reports {
         let mut reports = Reports {
             count: self.event.count,
             last_at: self.event.last_at,
             times: Vec::new(),
         };
         for ticket in &self.tickets {
-            let repeats = folds.close(*ticket);
+            let repeats = fold::close(words, *ticket);
             reports.count += repeats.count;
             reports.last_at = reports.last_at.max(Timestamp(repeats.last_at));
             reports.times.extend(repeats.times);
@@ -143,6 +163,7 @@ impl Due {
         self,
         reports: Reports,
         symbolicator: &mut Symbolicator,
+        spot: impl Fn(u64) -> Spot,
         give_up: impl Fn() -> bool,
     ) -> Event {
         let mut event = self.event;
@@ -154,7 +175,8 @@ impl Due {
             before = *time;
         }
         if !self.addresses.is_empty() {
-            let stack = symbolicator.resolve(&self.addresses, give_up);
+            let spots: Vec<Spot> = self.addresses.iter().map(|at| spot(*at)).collect();
+            let stack = symbolicator.resolve(&spots, give_up);
             event.stack = Some(Arc::new(stack));
         }
         event
@@ -271,6 +293,7 @@ fn many<'a, T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spool::layout::Memory;
     use bugsage_core::id::RunId;
     use proptest::prelude::*;
 
@@ -300,9 +323,7 @@ mod tests {
         let mut pending = Pending::default();
         let mut now = Instant::now();
         let mut hold = |now: Instant| {
-            pending
-                .add(&record_of(1), &run(), now)
-                .expect("is readable");
+            pending.add(0, &record_of(1), &run(), now);
             let due_at = pending.next_due().expect("waits");
             pending.take_due(now, true).expect("waits");
             due_at - now
@@ -320,15 +341,19 @@ mod tests {
     fn the_same_kind_waits_once_and_is_counted() {
         let mut pending = Pending::default();
         let now = Instant::now();
-        for _ in 0..3 {
-            pending
-                .add(&record_of(1), &run(), now)
-                .expect("is readable");
+        for slot in 0..3 {
+            pending.add(slot, &record_of(1), &run(), now);
         }
 
         assert!(pending.take_due(now, false).is_none(), "it is not due yet");
         let due = pending.take_due(now + HOLD_FIRST, false).expect("is due");
-        assert_eq!(due.reports(&FoldTable::new()).count, 3);
+        let words = Words::Shared(Memory::anonymous().words);
+        assert_eq!(due.reports(&words).count, 3);
+        assert_eq!(
+            due.slots,
+            [0, 1, 2],
+            "all of them are kept until it is safe"
+        );
         assert!(pending.is_empty());
     }
 

@@ -27,6 +27,15 @@ const KNOWN_MAX: usize = 8_192;
 /// How often it is looked whether somebody cannot wait any longer.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// Where a return address lies.
+#[derive(Debug, Clone)]
+pub(super) enum Spot {
+    /// In this process.
+    Here(u64),
+    /// In a module that this process does not have: nobody here can tell more than the address.
+    Elsewhere(Frame),
+}
+
 /// Asks for symbols, and puts stacks together.
 #[derive(Default)]
 pub(super) struct Symbolicator {
@@ -53,8 +62,12 @@ struct Request {
 
 impl Symbolicator {
     /// Resolves a stack, or as much of it as is known by the time that `give_up` says so.
-    pub(super) fn resolve(&mut self, addresses: &[u64], give_up: impl Fn() -> bool) -> StackTrace {
-        let mut unknown = addresses.to_vec();
+    pub(super) fn resolve(&mut self, spots: &[Spot], give_up: impl Fn() -> bool) -> StackTrace {
+        let here = spots.iter().filter_map(|spot| match spot {
+            Spot::Here(address) => Some(*address),
+            Spot::Elsewhere(_) => None,
+        });
+        let mut unknown: Vec<u64> = here.collect();
         {
             let mut known = self.known.lock();
             if known.len() > KNOWN_MAX {
@@ -66,15 +79,16 @@ impl Symbolicator {
             self.learn(unknown, give_up);
         }
         let known = self.known.lock();
-        let frames = addresses
-            .iter()
-            .flat_map(|address| match known.get(address) {
+        let frames = spots.iter().flat_map(|spot| match spot {
+            Spot::Elsewhere(frame) => vec![frame.clone()],
+            Spot::Here(address) => match known.get(address) {
                 Some(frames) => frames.to_vec(),
                 None => vec![Frame {
                     address: *address,
                     ..Frame::default()
                 }],
-            });
+            },
+        });
         let all: Vec<Frame> = frames.collect();
         let symbolicated = all.iter().any(|frame| frame.line.is_some());
         frames::trim(all, symbolicated)
@@ -137,7 +151,7 @@ impl Resolver {
         if addresses.iter().any(is_unknown) {
             // Something was loaded since. Addresses outside all modules (generated code) cost a
             // look at the list each time, a fraction of a millisecond on this thread.
-            self.modules = modules::loaded();
+            self.modules = modules::loaded(usize::MAX);
         }
         let mut addresses = addresses.to_vec();
         addresses.sort_unstable();
@@ -260,7 +274,7 @@ mod tests {
     fn who_cannot_wait_gets_addresses() {
         let mut symbolicator = Symbolicator::default();
 
-        let stack = symbolicator.resolve(&[1, 2], || true);
+        let stack = symbolicator.resolve(&[Spot::Here(1), Spot::Here(2)], || true);
 
         // The thread may have been faster; it knows nothing about these either.
         let addresses: Vec<u64> = stack.frames.iter().map(|frame| frame.address).collect();

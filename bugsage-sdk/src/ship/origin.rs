@@ -1,0 +1,260 @@
+//! A run whose reports are shipped: this one, or one that is over.
+//!
+//! Packs reports into batches, makes them safe, and books what became of them, in the order that
+//! [`crate::spool`] explains.
+
+use std::cell::Cell;
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bugsage_core::batch::{BatchBuilder, Sealed};
+use bugsage_core::clock::Timestamp;
+use bugsage_core::event::Event;
+use bugsage_core::id::BatchId;
+
+use crate::fold::{self, Ticket};
+use crate::ledger::{Reason, Tally};
+use crate::queue;
+use crate::record::RECORD_BYTES;
+use crate::spool::about::About;
+use crate::spool::books::Books;
+use crate::spool::fault;
+use crate::spool::folder::RunFolder;
+
+use super::pending::{Due, Pending, Reports};
+
+pub(super) struct Origin {
+    pub(super) about: About,
+    pub(super) books: Arc<Books>,
+    /// Where its batches are kept; `None` where there is no spool.
+    pub(super) folder: Option<RunFolder>,
+    pub(super) is_own: bool,
+    /// Whether nothing more will be packed, but for losses.
+    pub(super) is_packed: Cell<bool>,
+}
+
+/// Reports that became a batch, or were dropped on the way to it.
+pub(super) struct Packed {
+    sealed: Option<Sealed>,
+    rest: Unbooked,
+}
+
+/// What has to be booked together with a batch.
+#[derive(Default)]
+struct Unbooked {
+    tally: Tally,
+    /// How many losses the batch tells, where it tells them.
+    told: Option<u64>,
+    slots: Vec<u16>,
+    tickets: Vec<Ticket>,
+}
+
+/// A batch on its way.
+pub(super) struct Parcel {
+    pub(super) origin: Rc<Origin>,
+    pub(super) reports: u64,
+    pub(super) size_bytes: u64,
+    pub(super) sealed_at: Timestamp,
+    /// The batch itself, unless only its file has it.
+    pub(super) sealed: Option<Arc<Sealed>>,
+    keep: Keep,
+}
+
+/// What makes a batch survive the process.
+enum Keep {
+    /// Its file, by number.
+    File(u64),
+    /// Nothing.
+    Memory,
+    /// Its file could not be written: its records stay where they are until somebody has it.
+    Records(Unbooked),
+}
+
+/// What the collector said, in numbers of reports.
+pub(super) struct Outcome {
+    pub(super) delivered: u64,
+    pub(super) dropped: Tally,
+}
+
+impl Outcome {
+    pub(super) fn dropped(reason: Reason, reports: u64) -> Self {
+        let mut dropped = Tally::default();
+        dropped.add(reason, reports);
+        Self {
+            delivered: 0,
+            dropped,
+        }
+    }
+}
+
+/// Ships a report, or says why not.
+pub(super) type Prepare<'a> = dyn FnMut(Due, Reports) -> Result<Event, Reason> + 'a;
+
+impl Origin {
+    /// Packs what is due; `None` where nothing is. With `everything`, also what is not due yet, and
+    /// news of losses even where there is nothing else to send.
+    pub(super) fn pack(
+        &self,
+        pending: &mut Pending,
+        everything: bool,
+        id: BatchId,
+        prepare: &mut Prepare<'_>,
+    ) -> Option<Packed> {
+        let now = Instant::now();
+        let mut batch = BatchBuilder::new();
+        let mut rest = Unbooked::default();
+        for slot in pending.take_unreadable() {
+            rest.tally.add(Reason::Unreadable, 1);
+            rest.slots.push(slot);
+        }
+        while batch.is_empty() || batch.fits(RECORD_BYTES * 2) {
+            let Some(due) = pending.take_due(now, everything) else {
+                break;
+            };
+            let reports = due.reports(&self.books.words);
+            rest.slots.extend_from_slice(&due.slots);
+            rest.tickets.extend_from_slice(&due.tickets);
+            let count = reports.count;
+            match prepare(due, reports) {
+                // A filter may have changed the count; the account goes by ours.
+                Ok(event) => batch.push(&Event { count, ..event }),
+                Err(reason) => rest.tally.add(reason, count),
+            }
+        }
+        let lost = self.books.lost(&rest.tally).total();
+        let has_news = lost > self.books.settled().told;
+        if has_news && (everything || !batch.is_empty()) {
+            batch.push_losses(&self.books.losses(self.about.run.id, &rest.tally));
+            rest.told = Some(lost);
+        }
+        if batch.is_empty() && rest.slots.is_empty() {
+            return None;
+        }
+        let sealed = (!batch.is_empty()).then(|| batch.seal(id));
+        Some(Packed { sealed, rest })
+    }
+
+    /// Makes a batch safe and books it. `None` where there is nothing to send.
+    pub(super) fn store(self: &Rc<Self>, packed: Packed, now: Timestamp) -> Option<Parcel> {
+        let Packed { sealed, rest } = packed;
+        let number = self.books.settled().batch + 1;
+        let mut keep = Keep::Memory;
+        let written = match (&self.folder, &sealed) {
+            (Some(folder), Some(sealed)) => {
+                keep = Keep::File(number);
+                folder.write_batch(number, &sealed.bytes)
+            }
+            _ => Ok(()),
+        };
+        match written {
+            Ok(()) => self.book(number, &rest, &Outcome::dropped(Reason::Refused, 0)),
+            Err(_) => keep = Keep::Records(rest),
+        }
+        sealed.map(|sealed| Parcel {
+            origin: self.clone(),
+            reports: sealed.reports,
+            size_bytes: sealed.bytes.len() as u64,
+            sealed_at: now,
+            sealed: Some(Arc::new(sealed)),
+            keep,
+        })
+    }
+
+    /// Books a batch with all that belongs to it, and frees the records.
+    fn book(&self, number: u64, rest: &Unbooked, outcome: &Outcome) {
+        queue::assign(&self.books.words, &rest.slots, number);
+        fault::point();
+        self.books.commit(|settled| {
+            settled.batch = number;
+            settled.delivered += outcome.delivered;
+            settled.dropped.add_all(&rest.tally);
+            settled.dropped.add_all(&outcome.dropped);
+            settled.told = rest.told.unwrap_or(settled.told);
+        });
+        queue::release(&self.books.words, &rest.slots);
+        fault::point();
+        for ticket in &rest.tickets {
+            fold::release(&self.books.words, *ticket);
+        }
+    }
+
+    /// How many reports were lost that the collector was not told of.
+    pub(super) fn has_news(&self) -> bool {
+        self.books.lost(&Tally::default()).total() > self.books.settled().told
+    }
+}
+
+/// Reads a batch from its file. `None` where that is damaged or gone; an error is of the moment.
+pub(super) fn read_sealed(folder: &RunFolder, number: u64) -> io::Result<Option<Sealed>> {
+    match folder.read_batch(number) {
+        Ok(bytes) => Ok(Sealed::read(bytes).ok()),
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::InvalidData | ErrorKind::FileTooLarge => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+impl Parcel {
+    /// A batch that was found in the spool.
+    pub(super) fn found(
+        origin: &Rc<Origin>,
+        number: u64,
+        sealed: &Sealed,
+        sealed_at: Timestamp,
+    ) -> Self {
+        Self {
+            origin: origin.clone(),
+            reports: sealed.reports,
+            size_bytes: sealed.bytes.len() as u64,
+            sealed_at,
+            sealed: None,
+            keep: Keep::File(number),
+        }
+    }
+
+    pub(super) fn is_in_file(&self) -> bool {
+        matches!(self.keep, Keep::File(_))
+    }
+
+    /// The batch, from its file where need be. `None` where that is damaged or gone; an error is of
+    /// the moment.
+    pub(super) fn load(&self) -> io::Result<Option<Arc<Sealed>>> {
+        if let Some(sealed) = &self.sealed {
+            return Ok(Some(sealed.clone()));
+        }
+        let (Some(folder), Keep::File(number)) = (&self.origin.folder, &self.keep) else {
+            return Ok(None);
+        };
+        let sealed = read_sealed(folder, *number)?;
+        let sealed = sealed.filter(|sealed| sealed.reports == self.reports);
+        Ok(sealed.map(Arc::new))
+    }
+
+    /// Books what became of the batch; from here on nobody sends it again.
+    pub(super) fn settle(self, outcome: &Outcome) {
+        let books = &self.origin.books;
+        match self.keep {
+            Keep::File(number) => {
+                books.commit(|settled| {
+                    settled.delivered += outcome.delivered;
+                    settled.dropped.add_all(&outcome.dropped);
+                    settled.gone = number;
+                });
+                if let Some(folder) = &self.origin.folder {
+                    folder.remove_batch(number);
+                }
+            }
+            Keep::Memory => books.commit(|settled| {
+                settled.delivered += outcome.delivered;
+                settled.dropped.add_all(&outcome.dropped);
+            }),
+            Keep::Records(rest) => {
+                let number = books.settled().batch + 1;
+                self.origin.book(number, &rest, outcome);
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Sealed batches in the order in which they are sent: those of earlier runs first.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bugsage_core::batch::Sealed;
+use bugsage_core::clock::Timestamp;
+
+use crate::ledger::Reason;
+
+use super::origin::{Origin, Outcome, Parcel};
+
+/// Batches that may wait in memory. Each has at most 768 KiB before compression.
+const SEALED_MAX: usize = 16;
+
+pub(super) struct Outbox {
+    parcels: VecDeque<Parcel>,
+    /// How many bytes may wait in files.
+    bytes_max: u64,
+    age_max: Duration,
+}
+
+impl Outbox {
+    pub(super) fn new(bytes_max: u64, age_max: Duration) -> Self {
+        Self {
+            parcels: VecDeque::new(),
+            bytes_max,
+            age_max,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.parcels.is_empty()
+    }
+
+    /// Whether another batch may wait. In files any number may: there the oldest make room.
+    pub(super) fn has_room(&self) -> bool {
+        let in_memory = self.parcels.iter().filter(|parcel| !parcel.is_in_file());
+        in_memory.count() < SEALED_MAX
+    }
+
+    pub(super) fn has_any_of(&self, origin: &Rc<Origin>) -> bool {
+        let mut origins = self.parcels.iter().map(|parcel| &parcel.origin);
+        origins.any(|other| Rc::ptr_eq(other, origin))
+    }
+
+    /// What was made before this time is too old.
+    pub(super) fn oldest(&self, now: Timestamp) -> Timestamp {
+        Timestamp(now.0.saturating_sub(self.age_max.as_micros() as u64))
+    }
+
+    /// How many reports of a run wait.
+    pub(super) fn reports_of(&self, origin: &Rc<Origin>) -> u64 {
+        let ours = self
+            .parcels
+            .iter()
+            .filter(|p| Rc::ptr_eq(&p.origin, origin));
+        ours.fold(0, |sum, parcel| sum.saturating_add(parcel.reports))
+    }
+
+    /// Adds a batch: behind those of its own run and of earlier ones, and before this run's where
+    /// it is of another. The first may be on its way already, so it stays the first.
+    pub(super) fn push(&mut self, mut parcel: Parcel) {
+        if self.parcels.len() >= SEALED_MAX && parcel.is_in_file() {
+            // Its file has it; memory stays bounded.
+            parcel.sealed = None;
+        }
+        let is_later = |other: &Parcel| other.origin.is_own && !parcel.origin.is_own;
+        let mut at = self.parcels.len();
+        while at > 1 && is_later(&self.parcels[at - 1]) {
+            at -= 1;
+        }
+        self.parcels.insert(at, parcel);
+    }
+
+    /// The first batch as it is sent, and whose batches were damaged before it.
+    pub(super) fn first(&mut self) -> (Option<Arc<Sealed>>, Vec<Rc<Origin>>) {
+        let mut damaged = Vec::new();
+        while let Some(parcel) = self.parcels.front() {
+            match parcel.load() {
+                Ok(Some(sealed)) => return (Some(sealed), damaged),
+                Ok(None) => {}
+                // Not now: it is looked at again at the next round.
+                Err(_) => break,
+            }
+            let reports = parcel.reports;
+            // Had it told losses, they are told again.
+            parcel.origin.books.commit(|settled| settled.told = 0);
+            let corrupt = Outcome::dropped(Reason::SpoolCorrupt, reports);
+            damaged.extend(self.settle_first(&corrupt));
+        }
+        (None, damaged)
+    }
+
+    /// The first batch is done with.
+    pub(super) fn settle_first(&mut self, outcome: &Outcome) -> Option<Rc<Origin>> {
+        let parcel = self.parcels.pop_front()?;
+        let origin = parcel.origin.clone();
+        parcel.settle(outcome);
+        Some(origin)
+    }
+
+    /// Drops what is too much or too old, the oldest first; one that is on its way stays. Tells
+    /// whose batches were dropped.
+    pub(super) fn bound(&mut self, is_sending: bool, now: Timestamp) -> Vec<Rc<Origin>> {
+        let mut dropped = Vec::new();
+        let mut at = usize::from(is_sending);
+        let in_files = self.parcels.iter().filter(|parcel| parcel.is_in_file());
+        let mut bytes: u64 = in_files.map(|parcel| parcel.size_bytes).sum();
+        while let Some(parcel) = self.parcels.get(at) {
+            let age = Duration::from_micros(now.0.saturating_sub(parcel.sealed_at.0));
+            let reason = if !parcel.is_in_file() {
+                None
+            } else if age > self.age_max {
+                Some(Reason::SpoolExpired)
+            } else {
+                (bytes > self.bytes_max).then_some(Reason::SpoolFull)
+            };
+            let Some(reason) = reason else {
+                at += 1;
+                continue;
+            };
+            if let Some(parcel) = self.parcels.remove(at) {
+                bytes = bytes.saturating_sub(parcel.size_bytes);
+                dropped.push(parcel.origin.clone());
+                let outcome = Outcome::dropped(reason, parcel.reports);
+                parcel.settle(&outcome);
+            }
+        }
+        dropped
+    }
+}
