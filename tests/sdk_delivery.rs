@@ -84,7 +84,7 @@ fn a_key_or_format_that_is_not_known_yet_costs_no_report() {
         let ended = running.wait().well();
 
         let flushed = ended.account("flushed");
-        let kept = (flushed.delivered, flushed.pending);
+        let kept = (flushed.delivered, flushed.spooled);
         assert_eq!(kept, (0, 3), "after {status}");
         assert_eq!(ended.account("account").delivered, 3);
         let received = sink.received();
@@ -114,6 +114,7 @@ fn more_than_can_wait_is_counted() {
 
     let account = ended.account("account");
     assert_eq!((account.produced, account.delivered), (5_000, 0));
+    assert!(account.spooled > 0, "what was taken down is not lost");
     assert_eq!(account.pending, 0);
     let took = ended.told_time("capture");
     assert!(

@@ -100,6 +100,7 @@ fn what_could_not_be_delivered_in_time_is_counted() {
     let sink = Sink::silent();
 
     let program = subject("messages").arg("3").dsn(sink.dsn());
+    let program = program.env("BUGSAGE_SPOOL_DIR", "off");
     let ended = program.timeout(TIMEOUT).run().well();
 
     let account = ended.account("account");

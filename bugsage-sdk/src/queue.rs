@@ -9,7 +9,7 @@
 //! A slot's state is a word of the mapping, changed after the record is whole; length and checksum
 //! stand beside it. So a record survives the process from the moment in which it is published.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use crate::record::RECORD_BYTES;
@@ -35,8 +35,6 @@ const BATCH: usize = 3;
 pub(crate) struct Queue {
     words: &'static [AtomicU64],
     buffers: Box<[Mutex<&'static mut [u8]>]>,
-    /// Where the next search begins, so that threads do not meet at the first slot.
-    hint: AtomicUsize,
     sequence: AtomicU64,
 }
 
@@ -50,7 +48,6 @@ impl Queue {
                 .chunks_exact_mut(RECORD_BYTES)
                 .map(Mutex::new)
                 .collect(),
-            hint: AtomicUsize::new(0),
             sequence: AtomicU64::new(0),
         }
     }
@@ -59,11 +56,10 @@ impl Queue {
         &self.words[slot * SLOT_WORDS + word]
     }
 
-    /// Takes a free slot; `None` where there is none.
+    /// Takes the first free slot, whose pages were touched before if any were; `None` where there
+    /// is none.
     pub(crate) fn claim(&self) -> Option<Claim<'_>> {
-        let start = self.hint.fetch_add(1, Ordering::Relaxed);
-        (0..SLOTS).find_map(|step| {
-            let slot = start.wrapping_add(step) % SLOTS;
+        (0..SLOTS).find_map(|slot| {
             let state = self.word(slot, STATE);
             if state.load(Ordering::Relaxed) != FREE {
                 return None;

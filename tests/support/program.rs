@@ -11,20 +11,29 @@ use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 use super::account::Account;
+use super::collector::Folder;
 
 /// Output that is kept of one stream; more is read and thrown away.
 const OUTPUT_BYTES_MAX: usize = 4 << 20;
 
 /// A scenario of the app that the tests look at from outside.
 pub(crate) fn subject(scenario: &str) -> Program {
-    Program::new(env!("CARGO_BIN_EXE_subject")).arg(scenario)
+    let spool = Folder::new();
+    Program::new(env!("CARGO_BIN_EXE_subject"))
+        .arg(scenario)
+        .spool(spool.path())
+        .keeping(spool)
 }
 
 /// The same app, built with `panic = "abort"`. The build shares lock file and downloads with the
 /// one that made this test, needs no network, and does nothing where it was done before.
 pub(crate) fn aborting_subject(scenario: &str) -> Program {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    Program::new(BUILT.get_or_init(build_aborting_subject)).arg(scenario)
+    let spool = Folder::new();
+    Program::new(BUILT.get_or_init(build_aborting_subject))
+        .arg(scenario)
+        .spool(spool.path())
+        .keeping(spool)
 }
 
 fn build_aborting_subject() -> PathBuf {
@@ -61,6 +70,8 @@ fn build_aborting_subject() -> PathBuf {
 /// A program that is about to start.
 pub(crate) struct Program {
     command: Command,
+    /// Goes with the program.
+    folder: Option<Folder>,
 }
 
 impl Program {
@@ -79,7 +90,42 @@ impl Program {
                 command.env_remove(&name);
             }
         }
-        Self { command }
+        Self {
+            command,
+            folder: None,
+        }
+    }
+
+    /// Where a subject's reports lie until they are delivered. Unset it is a folder of its own.
+    pub(crate) fn spool(self, folder: &Path) -> Self {
+        self.env("BUGSAGE_SPOOL_DIR", folder)
+    }
+
+    fn keeping(mut self, folder: Folder) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
+    /// The same program with a limit on the size of files, in units of 512 bytes.
+    pub(crate) fn with_file_limit(mut self, blocks: u32) -> Self {
+        let mut limited = Command::new("sh");
+        let script = format!("ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        limited.arg("-c").arg(script);
+        limited.arg(self.command.get_program());
+        limited.args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        limited
+            .current_dir(env!("CARGO_TARGET_TMPDIR"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        self.command = limited;
+        self
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -112,6 +158,7 @@ impl Program {
             stdout,
             stderr,
             started,
+            _folder: self.folder,
         }
     }
 
@@ -127,9 +174,16 @@ pub(crate) struct Running {
     stdout: Output,
     stderr: Output,
     started: Instant,
+    _folder: Option<Folder>,
 }
 
 impl Running {
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         let status = self.child.try_wait();
         status.expect("it is our child").is_none()
@@ -191,6 +245,14 @@ impl Ended {
     #[track_caller]
     pub(crate) fn with_code(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "{self:#?}");
+        self
+    }
+
+    /// Checks that it ended by `kill -9`.
+    #[track_caller]
+    pub(crate) fn by_kill(self) -> Self {
+        const SIGKILL: i32 = 9;
+        assert_eq!(self.status.signal(), Some(SIGKILL), "{self:#?}");
         self
     }
 

@@ -8,6 +8,7 @@ mod errors;
 mod context;
 mod layers;
 mod delivery;
+mod spool;
 #[cfg(feature = "aws-lc")]
 mod tls;
 
@@ -56,6 +57,11 @@ fn main() {
         "forget_guard" => delivery::forget_guard(),
         "two_guards" => delivery::two_guards(),
         "two_lives" => delivery::two_lives(),
+        "die" => spool::die(&argument()),
+        "linger" => spool::linger(),
+        "secret_and_die" => spool::secret_and_die(),
+        "drop_recovered" => spool::drop_recovered(),
+        "last_run" => spool::last_run(),
         #[cfg(feature = "aws-lc")]
         "tls" => tls::beside(&argument()),
         _ => panic!("there is no scenario {scenario:?}"),

@@ -26,6 +26,11 @@ pub(crate) fn in_thread() {
     finish(guard);
 }
 
+/// Panics where everybody panics.
+pub(crate) fn in_pick() {
+    pick(&[1, 2, 3], 7);
+}
+
 #[inline(never)]
 fn pick(values: &[u32], at: usize) -> u32 {
     values[at] // here: pick

@@ -89,6 +89,7 @@ pub(super) async fn run(
         .env("BUGSAGE_DSN", dsn)
         .env("BUGSAGE_RELEASE", &release.name)
         .env("BUGSAGE_ENVIRONMENT", "demo")
+        .env("BUGSAGE_SPOOL_DIR", workshop.join("spool"))
         .env_remove("RUST_BACKTRACE")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
