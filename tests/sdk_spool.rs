@@ -387,10 +387,10 @@ fn a_folder_that_cannot_be_trusted_is_not_used_and_costs_one_warning() {
 fn a_disk_without_room_costs_one_warning_and_no_signal() {
     let sink = Sink::open();
 
-    let program = subject("messages").arg("300").with_file_limit(2_000);
+    let program = subject("messages").arg("100").with_file_limit(2_000);
     let ended = program.dsn(sink.dsn()).run().well();
 
-    assert_eq!(ended.account("account").delivered, 300);
+    assert_eq!(ended.account("account").delivered, 100);
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     assert!(ended.stderr.contains("there is no spool"), "{ended:?}");
 }
