@@ -98,6 +98,6 @@ fn a_server_that_nobody_vouches_for_gets_nothing() {
         .run()
         .well();
 
-    assert_eq!(ended.account("account").dropped_for("shutdown"), 1);
+    assert_eq!(ended.account("account").spooled, 1);
     assert!(server.sink.received().is_empty());
 }

@@ -17,6 +17,7 @@
 
 mod pending;
 mod symbolicate;
+mod finish;
 mod origin;
 mod outbox;
 mod recover;
@@ -39,9 +40,8 @@ use std::time::{Duration, Instant};
 use bugsage_core::batch::Sealed;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::dsn::Dsn;
-use bugsage_core::event::{Event, Pairs};
+use bugsage_core::event::Event;
 use bugsage_core::id::BatchId;
-use bugsage_core::scrub;
 
 use crate::capture::modules;
 use crate::client::{self, Client, Stop};
@@ -51,13 +51,13 @@ use crate::spool::about::About;
 use crate::spool::folder::{self, RunFolder};
 use crate::spool::{self, Opened, Settings};
 
+use finish::Finish;
 use http::{Answer, Http, Trouble};
 use origin::{Origin, Outcome};
 use outbox::Outbox;
 use pending::{Due, Pending, Reports};
-use recover::Dead;
 use retry::Retry;
-use symbolicate::{Spot, Symbolicator};
+use symbolicate::Spot;
 
 /// A filter of the app's own.
 pub(crate) type BeforeSend = Box<dyn Fn(Event) -> Option<Event> + Send + Sync>;
@@ -115,13 +115,6 @@ struct Shipper {
     has_warned: bool,
 }
 
-/// Makes events ready: resolved, cleaned, seen by the app's filter.
-struct Finish {
-    client: &'static Client,
-    symbolicator: Symbolicator,
-    before_send: Option<BeforeSend>,
-}
-
 impl Shipper {
     fn new(client: &'static Client, shipment: Shipment) -> Self {
         let Shipment {
@@ -142,11 +135,7 @@ impl Shipper {
             client,
             http: Http::new(&dsn),
             dsn,
-            finish: Finish {
-                client,
-                symbolicator: Symbolicator::default(),
-                before_send,
-            },
+            finish: Finish::new(client, before_send),
             own: Rc::new(own),
             pending: Pending::default(),
             dead: opened.dead.into(),
@@ -207,8 +196,8 @@ impl Shipper {
     fn read(&mut self) {
         let run = &self.own.about.run;
         while !self.pending.is_full() {
-            let now = Instant::now();
-            let add = |slot, record: &[u8]| self.pending.add(slot, record, run, now);
+            // Each with a time of its own: it is what they are sealed in order by.
+            let add = |slot, record: &[u8]| self.pending.add(slot, record, run, Instant::now());
             if self.client.queue.drain(add) == 0 {
                 return;
             }
@@ -258,45 +247,6 @@ impl Shipper {
         };
         // Where that fails there are the modules of the start.
         let _ = folder.write(folder::ABOUT, &about.to_bytes());
-    }
-
-    /// Takes in what a run that is over has left.
-    fn recover(&mut self, folder: RunFolder) {
-        let Some(mut dead) = Dead::open(folder) else {
-            return;
-        };
-        let origin = dead.origin.clone();
-        // First what is sealed: it can be sent this very moment.
-        dead.parcels
-            .drain(..)
-            .for_each(|parcel| self.outbox.push(parcel));
-        self.send(Instant::now());
-        let mut pending = dead.records();
-        let here = if pending.is_empty() {
-            Vec::new()
-        } else {
-            modules::loaded(usize::MAX)
-        };
-        let (about, finish) = (&origin.about, &mut self.finish);
-        let oldest = self.outbox.oldest(client::now());
-        let mut prepare = |due: Due, reports: Reports| {
-            if due.at() < oldest {
-                return Err(Reason::SpoolExpired);
-            }
-            let progress = || finish.client.progress();
-            // Whoever died over this before may have had no time for symbols.
-            let give_up = || dead.attempt > 1 || progress().is_past_symbols(Instant::now());
-            let spot = |address| recover::spot(address, &about.modules, &here);
-            finish.event(due, reports, &about.contexts, spot, &give_up)
-        };
-        let new_id = || new_id(self.client);
-        let outbox = &mut self.outbox;
-        recover::pack_all(&origin, &mut pending, outbox, &new_id, &mut prepare);
-    }
-
-    fn end_dead(&mut self, origin: &Rc<Origin>) {
-        let new_id = || new_id(self.client);
-        recover::end(origin, &mut self.outbox, &new_id);
     }
 
     /// Drops what is more than the spool may hold.
@@ -420,29 +370,4 @@ impl Shipper {
 fn new_id(client: &Client) -> (BatchId, Timestamp) {
     let now = client::now();
     (BatchId::new(now, client.random()), now)
-}
-
-impl Finish {
-    fn event(
-        &mut self,
-        due: Due,
-        reports: Reports,
-        contexts: &Pairs,
-        spot: impl Fn(u64) -> Spot,
-        give_up: &dyn Fn() -> bool,
-    ) -> Result<Event, Reason> {
-        let make = || {
-            let mut event = due.into_event(reports, &mut self.symbolicator, spot, give_up);
-            event.contexts.clone_from(contexts);
-            scrub::event(&mut event);
-            event
-        };
-        let event = catch_unwind(AssertUnwindSafe(make)).map_err(|_| Reason::Unreadable)?;
-        let Some(before_send) = &self.before_send else {
-            return Ok(event);
-        };
-        let kept = catch_unwind(AssertUnwindSafe(|| before_send(event)));
-        kept.map_err(|_| Reason::BeforeSendPanicked)?
-            .ok_or(Reason::BeforeSend)
-    }
 }

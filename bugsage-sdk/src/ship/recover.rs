@@ -14,7 +14,8 @@ use bugsage_core::id::BatchId;
 use bugsage_core::limits;
 use bugsage_core::stacktrace::{Frame, Module};
 
-use crate::capture::modules::LoadedModule;
+use crate::capture::modules::{self, LoadedModule};
+use crate::client;
 use crate::ledger::{Reason, Tally};
 use crate::queue;
 use crate::spool::about::About;
@@ -28,6 +29,7 @@ use super::origin::{Origin, Parcel, Prepare, read_sealed};
 use super::outbox::Outbox;
 use super::pending::{Due, Pending, Reports};
 use super::symbolicate::Spot;
+use super::{Shipper, new_id};
 
 /// How often somebody may begin with a run's records. A process that always dies over them, in a
 /// filter of the app's own for one, must come to other things some day.
@@ -105,6 +107,47 @@ impl Dead {
             }
         }
         pending
+    }
+}
+
+impl Shipper {
+    /// Takes in what a run that is over has left.
+    pub(super) fn recover(&mut self, folder: RunFolder) {
+        let Some(mut dead) = Dead::open(folder) else {
+            return;
+        };
+        let origin = dead.origin.clone();
+        // First what is sealed: it can be sent this very moment.
+        dead.parcels
+            .drain(..)
+            .for_each(|parcel| self.outbox.push(parcel));
+        self.send(Instant::now());
+        let mut pending = dead.records();
+        let here = if pending.is_empty() {
+            Vec::new()
+        } else {
+            modules::loaded(usize::MAX)
+        };
+        let (about, finish) = (&origin.about, &mut self.finish);
+        let oldest = self.outbox.oldest(client::now());
+        let mut prepare = |due: Due, reports: Reports| {
+            if due.at() < oldest {
+                return Err(Reason::SpoolExpired);
+            }
+            let progress = || finish.client.progress();
+            // Whoever died over this before may have had no time for symbols.
+            let give_up = || dead.attempt > 1 || progress().is_past_symbols(Instant::now());
+            let spot = |address| spot(address, &about.modules, &here);
+            finish.event(due, reports, &about.contexts, spot, &give_up)
+        };
+        let new_id = || new_id(self.client);
+        let outbox = &mut self.outbox;
+        pack_all(&origin, &mut pending, outbox, &new_id, &mut prepare);
+    }
+
+    pub(super) fn end_dead(&mut self, origin: &Rc<Origin>) {
+        let new_id = || new_id(self.client);
+        end(origin, &mut self.outbox, &new_id);
     }
 }
 

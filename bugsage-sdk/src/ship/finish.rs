@@ -1,0 +1,54 @@
+//! The last steps before a report is packed: symbols, secrets, the app's own filter.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bugsage_core::event::{Event, Pairs};
+use bugsage_core::scrub;
+
+use crate::client::Client;
+use crate::ledger::Reason;
+
+use super::BeforeSend;
+use super::pending::{Due, Reports};
+use super::symbolicate::{Spot, Symbolicator};
+
+/// Makes events ready: resolved, cleaned, seen by the app's filter.
+pub(super) struct Finish {
+    pub(super) client: &'static Client,
+    pub(super) symbolicator: Symbolicator,
+    before_send: Option<BeforeSend>,
+}
+
+impl Finish {
+    pub(super) fn new(client: &'static Client, before_send: Option<BeforeSend>) -> Self {
+        Self {
+            client,
+            symbolicator: Symbolicator::default(),
+            before_send,
+        }
+    }
+
+    /// An event as it is shipped, or why it is not. `give_up` says when there is no time for symbols.
+    pub(super) fn event(
+        &mut self,
+        due: Due,
+        reports: Reports,
+        contexts: &Pairs,
+        spot: impl Fn(u64) -> Spot,
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Event, Reason> {
+        let make = || {
+            let mut event = due.into_event(reports, &mut self.symbolicator, spot, give_up);
+            event.contexts.clone_from(contexts);
+            scrub::event(&mut event);
+            event
+        };
+        let event = catch_unwind(AssertUnwindSafe(make)).map_err(|_| Reason::Unreadable)?;
+        let Some(before_send) = &self.before_send else {
+            return Ok(event);
+        };
+        let kept = catch_unwind(AssertUnwindSafe(|| before_send(event)));
+        kept.map_err(|_| Reason::BeforeSendPanicked)?
+            .ok_or(Reason::BeforeSend)
+    }
+}
