@@ -79,9 +79,13 @@ pub const SPOOL_BYTES_DEFAULT: u64 = 64 << 20;
 /// a week has come again, or nobody runs that release any more.
 pub const SPOOL_DAYS_DEFAULT: u64 = 7;
 
-/// Runs in one spool folder. Each has 8 MiB while it lives or was killed; a loop that kills faster
-/// than anybody recovers stops at half a gigabyte, and goes on in memory.
-pub const SPOOL_RUNS_MAX: usize = 64;
+/// Runs in one spool folder. One that was killed has 8 MiB until the next start trims it to what was
+/// used, tens of KiB; a loop that kills thousands before anybody delivers goes on in memory.
+pub const SPOOL_RUNS_MAX: usize = 4_096;
+
+/// Runs of the past that one process takes care of at a time. Each holds two file descriptors, of
+/// which the app may have a thousand.
+pub const SPOOL_TAKEN_MAX: usize = 32;
 
 /// Files that are looked at in one folder: of runs, or of one run. Somebody may have put in others.
 pub const SPOOL_FILES_MAX: usize = 16_384;

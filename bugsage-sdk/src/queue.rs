@@ -171,6 +171,14 @@ pub(crate) struct Left {
     pub(crate) crc: u32,
 }
 
+/// How many slots a dead run has used, from the first on.
+pub(crate) fn used(words: &Words) -> usize {
+    let is_used = |slot: &u16| words.load(at(*slot, LENGTH_AND_CRC)) != 0;
+    (0..SLOTS as u16)
+        .rfind(is_used)
+        .map_or(0, |last| usize::from(last) + 1)
+}
+
 /// The records that a dead run left and that are in no batch up to `batch`, in their order.
 pub(crate) fn left(words: &Words, batch: u64) -> Vec<Left> {
     let slots = 0..SLOTS as u16;

@@ -42,8 +42,9 @@ use bugsage_core::clock::Timestamp;
 use bugsage_core::dsn::Dsn;
 use bugsage_core::event::Event;
 use bugsage_core::id::BatchId;
+use bugsage_core::limits;
 
-use crate::capture::modules;
+use crate::capture::modules::{self, LoadedModule};
 use crate::client::{self, Client, Stop};
 use crate::context;
 use crate::ledger::Reason;
@@ -64,6 +65,10 @@ pub(crate) type BeforeSend = Box<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 
 /// The longest sleep, so that a lost wake-up costs a minute and not the report.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// How often in a row more runs that are over are looked for: often enough for all that a folder may
+/// have, and not for ever where some cannot be worked with.
+const LOOKS_MAX: usize = limits::SPOOL_RUNS_MAX / (limits::SPOOL_TAKEN_MAX / 2);
 
 /// What the thread is given at its start.
 pub(crate) struct Shipment {
@@ -105,6 +110,10 @@ struct Shipper {
     /// Where more of them may appear, and when that was last looked at.
     home: Option<PathBuf>,
     looked_at: Instant,
+    /// How often to look again at once, since there were more than could be taken at a time.
+    looks_left: usize,
+    /// What is loaded here, as it was a minute ago at most.
+    modules: Vec<LoadedModule>,
     outbox: Outbox,
     /// What is on its way to the collector.
     sending: Option<(Arc<Sealed>, Sending)>,
@@ -138,9 +147,11 @@ impl Shipper {
             finish: Finish::new(client, before_send),
             own: Rc::new(own),
             pending: Pending::default(),
-            dead: opened.dead.into(),
+            dead: VecDeque::new(),
+            looks_left: opened.home.as_ref().map_or(0, |_| LOOKS_MAX),
             home: opened.home,
             looked_at: Instant::now(),
+            modules: Vec::new(),
             outbox: Outbox::new(settings.bytes_max, settings.age_max),
             sending: None,
             retry: Retry::default(),
@@ -228,21 +239,34 @@ impl Shipper {
     /// Looks for runs that were killed meanwhile, from time to time.
     fn look_for_dead(&mut self) {
         let Some(home) = &self.home else { return };
-        if self.looked_at.elapsed() >= SLEEP_MAX && self.dead.is_empty() {
+        let room = limits::SPOOL_TAKEN_MAX.saturating_sub(self.outbox.dead_runs());
+        // Not for each single one that is done with: it means to read the whole folder.
+        if !self.dead.is_empty() || room < limits::SPOOL_TAKEN_MAX / 2 {
+            return;
+        }
+        if self.looks_left > 0 {
+            self.dead = spool::take_over(home, room).into();
+            let is_all = self.dead.len() < room;
+            self.looks_left = if is_all { 0 } else { self.looks_left - 1 };
+        } else if self.looked_at.elapsed() >= SLEEP_MAX {
             self.looked_at = Instant::now();
-            self.dead = spool::take_over(home).into();
+            self.looks_left = LOOKS_MAX;
             self.note_modules();
         }
     }
 
     /// Notes for the next start where every module lies; at the start there was no time for it.
-    fn note_modules(&self) {
+    fn note_modules(&mut self) {
+        if self.home.is_none() {
+            return;
+        }
+        self.modules = modules::loaded(usize::MAX);
         let Some(folder) = &self.own.folder else {
             return;
         };
-        let loaded = modules::loaded(usize::MAX).into_iter();
+        let loaded = self.modules.iter();
         let about = About {
-            modules: loaded.map(|loaded| loaded.module).collect(),
+            modules: loaded.map(|loaded| loaded.module.clone()).collect(),
             ..self.own.about.clone()
         };
         // Where that fails there are the modules of the start.
@@ -290,7 +314,8 @@ impl Shipper {
             .pending
             .next_due()
             .filter(|_| self.outbox.has_room() && !is_flushing);
-        let dead_at = (!self.dead.is_empty()).then_some(now);
+        let has_dead = !self.dead.is_empty() || (self.looks_left > 0 && self.outbox.is_empty());
+        let dead_at = has_dead.then_some(now);
         let next = [retry_at, due_at, dead_at].into_iter().flatten().min();
         let sleep = next
             .map_or(SLEEP_MAX, |at| at.saturating_duration_since(now))
@@ -361,6 +386,7 @@ impl Shipper {
         self.client.queue.is_empty()
             && self.pending.is_empty()
             && self.dead.is_empty()
+            && self.looks_left == 0
             && self.outbox.is_empty()
             && self.sending.is_none()
     }

@@ -46,6 +46,13 @@ impl Outbox {
         origins.any(|other| Rc::ptr_eq(other, origin))
     }
 
+    /// How many runs that are over have batches here. Those of one stand together.
+    pub(super) fn dead_runs(&self) -> usize {
+        let mut runs: Vec<_> = self.parcels.iter().map(|p| Rc::as_ptr(&p.origin)).collect();
+        runs.dedup();
+        runs.len().saturating_sub(1)
+    }
+
     /// What was made before this time is too old.
     pub(super) fn oldest(&self, now: Timestamp) -> Timestamp {
         Timestamp(now.0.saturating_sub(self.age_max.as_micros() as u64))

@@ -14,7 +14,7 @@ use bugsage_core::id::BatchId;
 use bugsage_core::limits;
 use bugsage_core::stacktrace::{Frame, Module};
 
-use crate::capture::modules::{self, LoadedModule};
+use crate::capture::modules::LoadedModule;
 use crate::client;
 use crate::ledger::{Reason, Tally};
 use crate::queue;
@@ -123,12 +123,7 @@ impl Shipper {
             .for_each(|parcel| self.outbox.push(parcel));
         self.send(Instant::now());
         let mut pending = dead.records();
-        let here = if pending.is_empty() {
-            Vec::new()
-        } else {
-            modules::loaded(usize::MAX)
-        };
-        let (about, finish) = (&origin.about, &mut self.finish);
+        let (about, here, finish) = (&origin.about, &self.modules, &mut self.finish);
         let oldest = self.outbox.oldest(client::now());
         let mut prepare = |due: Due, reports: Reports| {
             if due.at() < oldest {
@@ -137,7 +132,7 @@ impl Shipper {
             let progress = || finish.client.progress();
             // Whoever died over this before may have had no time for symbols.
             let give_up = || dead.attempt > 1 || progress().is_past_symbols(Instant::now());
-            let spot = |address| spot(address, &about.modules, &here);
+            let spot = |address| spot(address, &about.modules, here);
             finish.event(due, reports, &about.contexts, spot, &give_up)
         };
         let new_id = || new_id(self.client);

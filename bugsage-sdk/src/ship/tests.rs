@@ -154,7 +154,7 @@ impl Life {
             ledger,
             pending: Pending::default(),
             outbox: Outbox::new(settings.bytes_max, settings.age_max),
-            dead: opened.dead,
+            dead: spool::take_over(&opened.home.expect("there is a spool"), usize::MAX),
         }
     }
 

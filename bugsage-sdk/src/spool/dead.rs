@@ -7,7 +7,14 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::layout::{FILE_BYTES, WORDS, WORDS_BYTES};
+use super::sys;
 use crate::record::RECORD_BYTES;
+
+/// A run that used more slots than these is left as it is: it was busy, and looking through all of
+/// it takes longer than a start may.
+const TRIMMED_SLOTS_MAX: usize = 32;
+
+const PAGE_BYTES: usize = 4_096;
 
 /// The words of a dead run: a copy, and the file that every change is written to.
 pub(crate) struct FileWords {
@@ -22,8 +29,8 @@ impl FileWords {
     pub(crate) fn read(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let length = metadata.len();
-        // Cut to its words once all records were taken over.
-        let is_whole = length == FILE_BYTES as u64 || length == WORDS_BYTES as u64;
+        // Trimmed by the start after it, and cut to its words once all records were taken over.
+        let is_whole = (WORDS_BYTES as u64..=FILE_BYTES as u64).contains(&length);
         if !metadata.is_file() || !is_whole {
             return Err(io::ErrorKind::InvalidData.into());
         }
@@ -64,6 +71,29 @@ impl FileWords {
         let at = WORDS_BYTES + usize::from(slot) * RECORD_BYTES;
         read_at(&self.file, &mut record, at as u64)?;
         Ok(record)
+    }
+
+    /// Gives back what was never used, which is nearly all: slots are taken from the first one on.
+    pub(crate) fn trim(&self, slots_used: usize) {
+        let length = WORDS_BYTES + slots_used * RECORD_BYTES;
+        if slots_used > TRIMMED_SLOTS_MAX || self.file.set_len(length as u64).is_err() {
+            return;
+        }
+        let mut bytes = vec![0; length];
+        if read_at(&self.file, &mut bytes, 0).is_err() {
+            return;
+        }
+        let mut at = 0;
+        while at < length {
+            let is_unused = |page: &[u8]| page.iter().all(|byte| *byte == 0);
+            let pages = bytes[at..].chunks(PAGE_BYTES);
+            let unused = pages.take_while(|page| is_unused(page)).count() * PAGE_BYTES;
+            if unused > 0 {
+                // Holes are read as the zeros that stood there. Where that fails it stays large.
+                let _ = sys::give_back(&self.file, at as u64, unused as u64);
+            }
+            at += unused + PAGE_BYTES;
+        }
     }
 
     /// Gives the records' bytes back, once all of them are safe elsewhere.

@@ -116,7 +116,10 @@ impl RunFolder {
     /// removed.
     pub(crate) fn batches(&self) -> Vec<(u64, SystemTime)> {
         let mut batches = Vec::new();
-        for (name, metadata) in entries(&self.path) {
+        for (name, entry) in entries(&self.path) {
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
             if name.starts_with(UNFINISHED) {
                 let _ = fs::remove_file(self.path.join(&name));
             }
@@ -144,10 +147,13 @@ fn batch_name(number: u64) -> String {
 /// The names in a spool that may be runs, the oldest first: their ids begin with the time.
 pub(crate) fn runs(spool: &Path) -> Vec<String> {
     let mut runs: Vec<String> = Vec::new();
-    for (name, metadata) in entries(spool) {
+    for (name, entry) in entries(spool) {
         if name.parse::<RunId>().is_ok() {
             runs.push(name);
-        } else if name.starts_with(UNFINISHED) && is_older_than_an_hour(&metadata) {
+            continue;
+        }
+        let metadata = entry.metadata().ok().filter(is_older_than_an_hour);
+        if let Some(metadata) = metadata.filter(|_| name.starts_with(UNFINISHED)) {
             // Its maker died, or it would have been renamed long ago.
             let path = spool.join(name);
             if metadata.is_file() {
@@ -166,13 +172,10 @@ fn is_older_than_an_hour(metadata: &fs::Metadata) -> bool {
     age.is_some_and(|age| age.as_secs() > 3_600)
 }
 
-fn entries(path: &Path) -> Vec<(String, fs::Metadata)> {
+fn entries(path: &Path) -> Vec<(String, fs::DirEntry)> {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     let entries = entries.take(limits::SPOOL_FILES_MAX);
-    let named = entries.filter_map(|entry| {
-        let name = entry.file_name().into_string().ok()?;
-        Some((name, entry.metadata().ok()?))
-    });
+    let named = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry)));
     named.collect()
 }
 

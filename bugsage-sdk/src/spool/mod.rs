@@ -57,6 +57,11 @@ use about::About;
 use folder::RunFolder;
 use layout::{ENDED_AT, Header, Memory, Words};
 
+use crate::queue;
+
+/// How many runs a start looks at; each start has trimmed what was there before it.
+const LOOKED_AT_MAX: usize = 8;
+
 /// How a run ended, as far as its traces tell.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,8 +140,6 @@ pub(crate) struct Opened {
     pub(crate) own: Option<RunFolder>,
     /// Where all runs of this DSN lie.
     pub(crate) home: Option<PathBuf>,
-    /// Runs that are over, the oldest first.
-    pub(crate) dead: Vec<RunFolder>,
     pub(crate) last: Option<LastRun>,
 }
 
@@ -146,7 +149,6 @@ pub(crate) fn open(settings: &Settings, dsn: &Dsn, about: &About) -> (Opened, Op
         memory: None,
         own: None,
         home: None,
-        dead: Vec::new(),
         last: None,
     };
     let failure = if settings.is_on {
@@ -183,10 +185,16 @@ fn open_files(
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => sys::is_ours(&home)?,
     }
-    opened.dead = take_over(&home);
-    opened.last = last_run(&home, &opened.dead, &about.executable);
+    let runs = folder::runs(&home);
+    let newest = runs.iter().rev().take(LOOKED_AT_MAX);
+    let dead: Vec<RunFolder> = newest
+        .filter_map(|name| RunFolder::take_over(&home, name))
+        .collect();
+    opened.last = last_run(&home, &dead, &about.executable);
+    dead.iter().for_each(trim);
+    drop(dead);
     opened.home = Some(home.clone());
-    if folder::runs(&home).len() >= limits::SPOOL_RUNS_MAX {
+    if runs.len() >= limits::SPOOL_RUNS_MAX {
         return Err(io::Error::other("too many runs in it were not recovered"));
     }
     let fill = |folder: &RunFolder, records: &File| {
@@ -207,12 +215,29 @@ fn open_files(
     Ok(())
 }
 
-/// Locks all runs in a folder that are over, the oldest first.
-pub(crate) fn take_over(home: &Path) -> Vec<RunFolder> {
+/// Gives back what a run that was killed has set aside and not used, so that a thousand of them fit
+/// where there would be room for eight.
+fn trim(folder: &RunFolder) {
+    let words = folder.records().and_then(dead::FileWords::read);
+    let Ok(words) = words.map(Words::Dead) else {
+        return;
+    };
+    if Header::read(&words).is_none() {
+        return;
+    }
+    let slots_used = queue::used(&words);
+    if let Words::Dead(file) = words {
+        file.trim(slots_used);
+    }
+}
+
+/// Locks runs in a folder that are over, the oldest first, and at most so many.
+pub(crate) fn take_over(home: &Path, taken_max: usize) -> Vec<RunFolder> {
     let runs = folder::runs(home);
-    let runs = runs.iter().take(limits::SPOOL_RUNS_MAX);
-    runs.filter_map(|name| RunFolder::take_over(home, name))
-        .collect()
+    let taken = runs
+        .iter()
+        .filter_map(|name| RunFolder::take_over(home, name));
+    taken.take(taken_max).collect()
 }
 
 fn default_folder() -> Option<PathBuf> {
@@ -259,9 +284,9 @@ pub(crate) fn leave_mark(home: &Path, about: &About, ended: Ended) {
     let _ = folder::write_whole(home, &mark(&about.executable), &bytes);
 }
 
-/// The newest of the runs that are over and that were of this program.
+/// The newest of the runs that are over and that were of this program; `dead` has the newest first.
 fn last_run(home: &Path, dead: &[RunFolder], executable: &str) -> Option<LastRun> {
-    let left = dead.iter().rev().find_map(|folder| {
+    let left = dead.iter().find_map(|folder| {
         let about = folder
             .read(folder::ABOUT, limits::SPOOL_ABOUT_BYTES_MAX)
             .ok();

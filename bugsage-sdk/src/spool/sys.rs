@@ -60,6 +60,11 @@ mod linux {
         Ok(())
     }
 
+    pub(crate) fn give_back(file: &File, at: u64, size_bytes: u64) -> io::Result<()> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(rustix::fs::fallocate(file, flags, at, size_bytes)?)
+    }
+
     pub(crate) fn map(file: &File) -> io::Result<Memory> {
         let kind = rustix::fs::fstatfs(file)?.f_type as u64;
         if !IN_PLACE.contains(&kind) {
@@ -117,12 +122,18 @@ mod elsewhere {
         Ok(())
     }
 
+    pub(crate) fn give_back(_: &File, _: u64, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub(crate) fn map(_: &File) -> io::Result<Memory> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{is_ours, make_folder, make_folders, map, may_grow_to, private};
+pub(crate) use elsewhere::{
+    give_back, is_ours, make_folder, make_folders, map, may_grow_to, private,
+};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{is_ours, make_folder, make_folders, map, may_grow_to, private};
+pub(crate) use linux::{give_back, is_ours, make_folder, make_folders, map, may_grow_to, private};
