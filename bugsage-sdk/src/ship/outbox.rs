@@ -118,7 +118,8 @@ impl Outbox {
         let mut bytes: u64 = in_files.map(|parcel| parcel.size_bytes).sum();
         while let Some(parcel) = self.parcels.get(at) {
             let age = Duration::from_micros(now.0.saturating_sub(parcel.sealed_at.0));
-            let reason = if !parcel.is_in_file() {
+            // News of losses is small, and nobody would tell it again.
+            let reason = if !parcel.is_in_file() || parcel.reports == 0 {
                 None
             } else if age > self.age_max {
                 Some(Reason::SpoolExpired)
