@@ -1,10 +1,11 @@
 //! What does a panic cost its thread, and how long does the guard take to go?
 //!
 //! Control: the same panics over a silent hook before the SDK is there. The network is a black
-//! hole: it takes connections and never answers.
+//! hole: it takes connections and never answers. The spool is on, as it is by default.
 
 use std::hint::black_box;
 use std::panic::catch_unwind;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bugsage_benches::{Figures, Sink, black_hole, median};
@@ -42,9 +43,10 @@ fn panics_us(numbers: impl Iterator<Item = u64>) -> f64 {
     median(times.collect())
 }
 
-fn drop_ms(dsn: &str, timeout: Duration) -> f64 {
+fn drop_ms(dsn: &str, spool: &Path, timeout: Duration) -> f64 {
     let guard = bugsage_sdk::builder()
         .dsn(dsn)
+        .spool_dir(spool)
         .shutdown_timeout(timeout)
         .init();
     drop(catch_unwind(|| deep(1, 1)));
@@ -64,8 +66,11 @@ fn main() -> anyhow::Result<()> {
         "the control: a caught panic, 25 frames",
     );
 
+    // Each black hole has a port of its own, so nothing is shipped here that was left before.
+    let spool = std::env::temp_dir().join(format!("bugsage-bench-hook-{}", std::process::id()));
     let guard = bugsage_sdk::builder()
         .dsn(black_hole()?)
+        .spool_dir(&spool)
         .shutdown_timeout(Duration::from_millis(100))
         .init();
     let first = panic_us(u64::MAX);
@@ -89,7 +94,7 @@ fn main() -> anyhow::Result<()> {
     drop(guard);
 
     let timeout = Duration::from_millis(500);
-    let over = |dsn: &str| median((0..7).map(|_| drop_ms(dsn, timeout)).collect()) - 500.0;
+    let over = |dsn: &str| median((0..7).map(|_| drop_ms(dsn, &spool, timeout)).collect()) - 500.0;
     figures.add(
         "drop_black_hole_over_timeout_ms",
         over(&black_hole()?),
@@ -102,7 +107,10 @@ fn main() -> anyhow::Result<()> {
     );
 
     let sink = Sink::start()?;
-    let guard = bugsage_sdk::builder().dsn(sink.dsn()).init();
+    let guard = bugsage_sdk::builder()
+        .dsn(sink.dsn())
+        .spool_dir(&spool)
+        .init();
     let begun = Instant::now();
     (0..REPEATS).for_each(|_| drop(catch_unwind(|| deep(20, 7))));
     let each = begun.elapsed().as_nanos() as f64 / 1e3 / REPEATS as f64;
@@ -117,5 +125,6 @@ fn main() -> anyhow::Result<()> {
     figures.add("wire_bytes", bytes as f64, "all bodies of these together");
     figures.add("wire_batches", batches as f64, "how many bodies that were");
     figures.print();
+    std::fs::remove_dir_all(&spool)?;
     Ok(())
 }
