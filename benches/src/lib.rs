@@ -90,8 +90,13 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Listens on a free port until the process ends.
+    /// Listens on a free port until the process ends, and answers at once.
     pub fn start() -> std::io::Result<Self> {
+        Self::behind(Duration::ZERO)
+    }
+
+    /// Listens on a free port until the process ends, and answers after a round trip of that time.
+    pub fn behind(round_trip: Duration) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let sink = Self {
             address: listener.local_addr()?,
@@ -102,7 +107,7 @@ impl Sink {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (bytes, batches) = (bytes.clone(), batches.clone());
-                std::thread::spawn(move || drop(answer(&stream, &bytes, &batches)));
+                std::thread::spawn(move || drop(answer(&stream, round_trip, &bytes, &batches)));
             }
         });
         Ok(sink)
@@ -122,7 +127,14 @@ impl Sink {
     }
 }
 
-fn answer(stream: &TcpStream, bytes: &AtomicU64, batches: &AtomicU64) -> std::io::Result<()> {
+fn answer(
+    stream: &TcpStream,
+    round_trip: Duration,
+    bytes: &AtomicU64,
+    batches: &AtomicU64,
+) -> std::io::Result<()> {
+    // Header and body of an answer leave together.
+    stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     let mut writer = stream;
     loop {
@@ -142,12 +154,11 @@ fn answer(stream: &TcpStream, bytes: &AtomicU64, batches: &AtomicU64) -> std::io
         std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink())?;
         bytes.fetch_add(length, Ordering::SeqCst);
         batches.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(round_trip);
         let body = r#"{"accepted":1,"duplicate":0,"rejected":[]}"#;
-        write!(
-            writer,
-            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )?;
+        let length = body.len();
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+        writer.write_all(answer.as_bytes())?;
     }
 }
 

@@ -1,19 +1,24 @@
-//! The records between capturing threads and the shipping thread: fixed slots in memory that was
-//! set aside at the start, mapped from a file where there is a spool.
+//! The records between capturing threads and the shipping thread: slots in memory that was set
+//! aside at the start, mapped from a file where there is a spool.
 //!
-//! A capturing thread takes a free slot by `try_lock`, so it never waits: a slot that somebody
-//! holds is passed by. The shipping thread does the same from the other side, and keeps a slot
-//! until the batch that holds its report is safe. Where no slot is free the report is dropped and
-//! counted.
+//! A record takes as many slots as it needs, up to [`PARTS_MAX`]; the first, its head, names the
+//! others. A capturing thread takes free slots by `try_lock`, so it never waits: a slot that somebody
+//! holds is passed by. The shipping thread does the same from the other side, and keeps the slots
+//! until the batch that holds their report is safe. Where no slot is free the report is dropped and
+//! counted; where one becomes none while it is written, its end is left out.
 //!
-//! A slot's state is a word of the mapping, changed after the record is whole; length and checksum
-//! stand beside it. So a record survives the process from the moment in which it is published.
+//! A head's state is a word of the mapping, changed after the record is whole; length, checksum and
+//! the other slots stand beside it. So a record survives the process from the moment in which it is
+//! published.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use crate::record::RECORD_BYTES;
-use crate::spool::layout::{SLOT_WORDS, SLOTS, SLOTS_AT, Words};
+use crate::record::{RECORD_BYTES, REST_BYTES, Space};
+use crate::spool::layout::{FREE_AT, SLOT_BYTES, SLOT_WORDS, SLOTS, SLOTS_AT, Words};
+
+/// The most slots of one record.
+const PARTS_MAX: usize = RECORD_BYTES / SLOT_BYTES;
 
 /// Nobody uses the slot.
 const FREE: u64 = 0;
@@ -23,6 +28,8 @@ const WRITING: u64 = 1;
 const READY: u64 = 2;
 /// The shipping thread has read the record and keeps it until its batch is safe.
 const HELD: u64 = 3;
+/// Belongs to the record of another slot.
+const PART: u64 = 4;
 
 // The words of a slot.
 const STATE: usize = 0;
@@ -31,11 +38,20 @@ const SEQUENCE: usize = 1;
 const LENGTH_AND_CRC: usize = 2;
 /// The number of the batch that the report goes into; zero where none was chosen yet.
 const BATCH: usize = 3;
+/// The other slots of the record, 16 bits each: their numbers plus one.
+const OTHERS: usize = 4;
+
+const _: () = assert!(
+    OTHERS + (PARTS_MAX - 1).div_ceil(4) <= SLOT_WORDS,
+    "a head has room to name all its parts"
+);
 
 pub(crate) struct Queue {
     words: &'static [AtomicU64],
-    buffers: Box<[Mutex<&'static mut [u8]>]>,
+    slots: Box<[Mutex<&'static mut [u8]>]>,
     sequence: AtomicU64,
+    /// How many slots, from the first on, were ever used.
+    used: AtomicUsize,
 }
 
 impl Queue {
@@ -43,129 +59,224 @@ impl Queue {
         // Here and not in the first panic: it looks at the processor once.
         crc32c::crc32c(&[0; 1_024]);
         Self {
-            words: &words[SLOTS_AT..SLOTS_AT + SLOTS * SLOT_WORDS],
-            buffers: records
-                .chunks_exact_mut(RECORD_BYTES)
+            words,
+            slots: records
+                .chunks_exact_mut(SLOT_BYTES)
                 .map(Mutex::new)
                 .collect(),
             sequence: AtomicU64::new(0),
+            used: AtomicUsize::new(0),
         }
     }
 
-    fn word(&self, slot: usize, word: usize) -> &AtomicU64 {
-        &self.words[slot * SLOT_WORDS + word]
+    fn word(&self, slot: u16, word: usize) -> &AtomicU64 {
+        &self.words[at(slot, word)]
     }
 
-    /// Takes the first free slot, whose pages were touched before if any were; `None` where there
-    /// is none.
+    /// Begins a record; `None` where no slot is free.
     pub(crate) fn claim(&self) -> Option<Claim<'_>> {
-        (0..SLOTS).find_map(|slot| {
-            let state = self.word(slot, STATE);
+        let mut claim = Claim {
+            queue: self,
+            parts: [const { None }; PARTS_MAX],
+            count: 0,
+            written: 0,
+            is_published: false,
+        };
+        claim.add_part(WRITING).then_some(claim)
+    }
+
+    /// Takes a free slot, the first where possible: its pages were touched before.
+    fn take(&self, as_what: u64) -> Option<Part<'_>> {
+        let hint = &self.words[FREE_AT];
+        let start = hint.load(Ordering::Relaxed) as usize;
+        let taken = (0..SLOTS).find_map(|step| {
+            let slot = start.wrapping_add(step) % SLOTS;
+            let state = self.word(slot as u16, STATE);
             if state.load(Ordering::Relaxed) != FREE {
                 return None;
             }
-            let buffer = try_lock(&self.buffers[slot])?;
+            let bytes = try_lock(&self.slots[slot])?;
             // Somebody may have filled it before the lock was ours; and a forked child, which
             // reports through its parent, has locks of its own.
             let claimed =
-                state.compare_exchange(FREE, WRITING, Ordering::AcqRel, Ordering::Relaxed);
-            claimed.ok().map(|_| Claim {
-                queue: self,
-                slot,
-                buffer,
-                is_published: false,
+                state.compare_exchange(FREE, as_what, Ordering::AcqRel, Ordering::Relaxed);
+            claimed.ok().map(|_| Part {
+                slot: slot as u16,
+                bytes,
             })
-        })
+        })?;
+        let next = usize::from(taken.slot) + 1;
+        hint.store(next as u64, Ordering::Relaxed);
+        self.used.fetch_max(next, Ordering::Relaxed);
+        Some(taken)
     }
 
-    /// Reads all waiting records in the order in which they were published. Their slots stay taken
-    /// until [`release`].
+    fn slots_in_state(&self, is_meant: impl Fn(u64) -> bool) -> impl Iterator<Item = u16> {
+        let used = self.used.load(Ordering::Relaxed) as u16;
+        (0..used).filter(move |slot| is_meant(self.word(*slot, STATE).load(Ordering::Acquire)))
+    }
+
+    /// Reads all waiting records in the order in which they were published, each by the slot that is
+    /// its head. Their slots stay taken until [`release`].
     pub(crate) fn drain(&self, mut read: impl FnMut(u16, &[u8])) -> usize {
-        let is_ready = |slot: &usize| self.word(*slot, STATE).load(Ordering::Acquire) == READY;
-        let mut waiting: Vec<usize> = (0..SLOTS).filter(is_ready).collect();
+        let mut waiting: Vec<u16> = self.slots_in_state(|state| state == READY).collect();
         waiting.sort_by_key(|slot| self.word(*slot, SEQUENCE).load(Ordering::Relaxed));
-        let mut drained = 0;
-        for slot in waiting {
-            // Nobody else locks a slot that is ready for longer than it takes to see that.
-            if let Some(buffer) = try_lock(&self.buffers[slot]) {
-                let (length, _) = parts(self.word(slot, LENGTH_AND_CRC).load(Ordering::Relaxed));
-                read(slot as u16, buffer.get(..length).unwrap_or(&[]));
-                self.word(slot, STATE).store(HELD, Ordering::Release);
-                drained += 1;
+        let mut record = Vec::new();
+        for head in &waiting {
+            let load = |word| self.word(*head, word).load(Ordering::Relaxed);
+            let (length, _) = lengths(load(LENGTH_AND_CRC));
+            record.clear();
+            for slot in parts(*head, load) {
+                // Nobody else locks a slot that is taken for longer than it takes to see that.
+                let bytes = lock(&self.slots[usize::from(slot)]);
+                let missing = length.saturating_sub(record.len());
+                record.extend_from_slice(&bytes[..missing.min(SLOT_BYTES)]);
             }
+            record.resize(record.len() + REST_BYTES, 0);
+            read(*head, &record);
+            self.word(*head, STATE).store(HELD, Ordering::Release);
         }
-        drained
+        waiting.len()
     }
 
-    /// Whether a record waits.
+    /// Whether no record waits.
     pub(crate) fn is_empty(&self) -> bool {
-        !(0..SLOTS).any(|slot| self.word(slot, STATE).load(Ordering::Acquire) == READY)
+        self.slots_in_state(|state| state == READY).next().is_none()
     }
 
     /// Whether so many slots are taken that the rest could soon be.
     pub(crate) fn is_tight(&self) -> bool {
-        let is_taken = |slot: &usize| self.word(*slot, STATE).load(Ordering::Relaxed) != FREE;
-        (0..SLOTS).filter(is_taken).count() > SLOTS / 2
+        self.slots_in_state(|state| state != FREE).count() > SLOTS / 4 * 3
     }
 }
 
-/// A slot that this thread may write into. Dropped unpublished, it is free again.
+/// A slot with its bytes.
+struct Part<'a> {
+    slot: u16,
+    bytes: MutexGuard<'a, &'static mut [u8]>,
+}
+
+/// A record that this thread writes. Dropped unpublished, its slots are free again.
 pub(crate) struct Claim<'a> {
     queue: &'a Queue,
-    slot: usize,
-    buffer: MutexGuard<'a, &'static mut [u8]>,
+    parts: [Option<Part<'a>>; PARTS_MAX],
+    count: usize,
+    written: usize,
     is_published: bool,
 }
 
 impl Claim<'_> {
-    pub(crate) fn buffer(&mut self) -> &mut [u8] {
-        &mut self.buffer
+    fn add_part(&mut self, as_what: u64) -> bool {
+        let Some(place) = self.parts.get_mut(self.count) else {
+            return false;
+        };
+        *place = self.queue.take(as_what);
+        let is_added = place.is_some();
+        self.count += usize::from(is_added);
+        is_added
     }
 
-    /// Hands the first `length` bytes over to the shipping thread, of this process or of the next.
-    pub(crate) fn publish(mut self, length: usize) {
-        let crc = crc32c::crc32c(self.buffer.get(..length).unwrap_or(&[]));
-        let sequence = self.queue.sequence.fetch_add(1, Ordering::Relaxed);
-        let set = |word, value| {
-            self.queue
-                .word(self.slot, word)
-                .store(value, Ordering::Relaxed)
+    /// Hands the record over to the shipping thread, of this process or of the next.
+    pub(crate) fn publish(mut self) {
+        let Some(Some(head)) = self.parts.first() else {
+            return;
         };
-        set(SEQUENCE, sequence);
-        set(LENGTH_AND_CRC, (length as u64) << 32 | u64::from(crc));
-        set(BATCH, 0);
-        let state = self.queue.word(self.slot, STATE);
-        state.store(READY, Ordering::Release);
+        let (mut crc, mut missing) = (0, self.written);
+        let mut others = [0_u64; SLOT_WORDS - OTHERS];
+        for (index, part) in self.parts.iter().flatten().enumerate() {
+            let bytes = part.bytes.get(..missing.min(SLOT_BYTES)).unwrap_or(&[]);
+            crc = crc32c::crc32c_append(crc, bytes);
+            missing -= bytes.len();
+            if let Some(index) = index.checked_sub(1) {
+                others[index / 4] |= (u64::from(part.slot) + 1) << (index % 4 * 16);
+            }
+        }
+        let sequence = self.queue.sequence.fetch_add(1, Ordering::Relaxed);
+        let word = |word| self.queue.word(head.slot, word);
+        word(SEQUENCE).store(sequence, Ordering::Relaxed);
+        let length_and_crc = (self.written as u64) << 32 | u64::from(crc);
+        word(LENGTH_AND_CRC).store(length_and_crc, Ordering::Relaxed);
+        word(BATCH).store(0, Ordering::Relaxed);
+        for (index, slots) in others.into_iter().enumerate() {
+            word(OTHERS + index).store(slots, Ordering::Relaxed);
+        }
+        word(STATE).store(READY, Ordering::Release);
         self.is_published = true;
+    }
+}
+
+impl Space for Claim<'_> {
+    fn room(&self) -> usize {
+        RECORD_BYTES - self.written
+    }
+
+    fn grow(&mut self, bytes: usize) -> usize {
+        let wanted = (self.written + bytes).min(RECORD_BYTES);
+        while self.count * SLOT_BYTES < wanted && self.add_part(PART) {}
+        bytes.min(self.count * SLOT_BYTES - self.written)
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.set(self.written, bytes);
+        self.written += bytes.len();
+    }
+
+    fn written(&self) -> usize {
+        self.written
+    }
+
+    fn set(&mut self, mut at: usize, mut bytes: &[u8]) {
+        while let Some(Some(part)) = self.parts.get_mut(at / SLOT_BYTES)
+            && !bytes.is_empty()
+        {
+            let (now, later) = bytes.split_at(bytes.len().min(SLOT_BYTES - at % SLOT_BYTES));
+            part.bytes[at % SLOT_BYTES..][..now.len()].copy_from_slice(now);
+            at += now.len();
+            bytes = later;
+        }
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        if !self.is_published {
-            let state = self.queue.word(self.slot, STATE);
+        if self.is_published {
+            return;
+        }
+        for part in self.parts.iter().flatten() {
+            let state = self.queue.word(part.slot, STATE);
             state.store(FREE, Ordering::Release);
         }
     }
 }
 
 /// Notes which batch the reports of slots go into. It counts once the books have that batch.
-pub(crate) fn assign(words: &Words, slots: &[u16], batch: u64) {
-    for slot in slots {
-        words.store(at(*slot, BATCH), batch);
+pub(crate) fn assign(words: &Words, heads: &[u16], batch: u64) {
+    for head in heads {
+        words.store(at(*head, BATCH), batch);
     }
 }
 
-/// Frees slots whose reports are safe elsewhere, or counted.
-pub(crate) fn release(words: &Words, slots: &[u16]) {
-    for slot in slots {
-        words.store(at(*slot, STATE), FREE);
+/// Frees the slots of records whose reports are safe elsewhere, or counted.
+pub(crate) fn release(words: &Words, heads: &[u16]) {
+    let mut first = words.load(FREE_AT);
+    for head in heads {
+        first = first.min(u64::from(*head));
+        let others = parts(*head, |word| words.load(at(*head, word))).skip(1);
+        for slot in others {
+            first = first.min(u64::from(slot));
+            words.store(at(slot, STATE), FREE);
+        }
+        // Last: killed before, recovery passes by the record as one whose batch counts.
+        words.store(at(*head, STATE), FREE);
     }
+    words.store(FREE_AT, first);
 }
 
 /// A published record of a dead run.
 pub(crate) struct Left {
-    pub(crate) slot: u16,
+    pub(crate) head: u16,
+    /// Where it lies, the head first.
+    pub(crate) slots: Vec<u16>,
     pub(crate) sequence: u64,
     pub(crate) length: usize,
     pub(crate) crc: u32,
@@ -173,7 +284,7 @@ pub(crate) struct Left {
 
 /// How many slots a dead run has used, from the first on.
 pub(crate) fn used(words: &Words) -> usize {
-    let is_used = |slot: &u16| words.load(at(*slot, LENGTH_AND_CRC)) != 0;
+    let is_used = |slot: &u16| words.load(at(*slot, STATE)) != FREE;
     (0..SLOTS as u16)
         .rfind(is_used)
         .map_or(0, |last| usize::from(last) + 1)
@@ -188,11 +299,13 @@ pub(crate) fn left(words: &Words, batch: u64) -> Vec<Left> {
         matches!(state, READY | HELD) && (chosen == 0 || chosen > batch)
     });
     let mut left: Vec<Left> = published
-        .map(|slot| {
-            let (length, crc) = parts(words.load(at(slot, LENGTH_AND_CRC)));
+        .map(|head| {
+            let load = |word| words.load(at(head, word));
+            let (length, crc) = lengths(load(LENGTH_AND_CRC));
             Left {
-                slot,
-                sequence: words.load(at(slot, SEQUENCE)),
+                head,
+                slots: parts(head, load).collect(),
+                sequence: load(SEQUENCE),
                 length,
                 crc,
             }
@@ -202,12 +315,27 @@ pub(crate) fn left(words: &Words, batch: u64) -> Vec<Left> {
     left
 }
 
+/// The slots of a record, the head first. Of a damaged file they may be any, but slots they are.
+fn parts(head: u16, load: impl Fn(usize) -> u64) -> impl Iterator<Item = u16> {
+    let others = (0..PARTS_MAX - 1).map(move |index| {
+        let slots = load(OTHERS + index / 4);
+        (slots >> (index % 4 * 16)) as u16
+    });
+    let others = others.map_while(|number| number.checked_sub(1));
+    let others = others.filter(|slot| usize::from(*slot) < SLOTS);
+    std::iter::once(head).chain(others)
+}
+
 fn at(slot: u16, word: usize) -> usize {
     SLOTS_AT + usize::from(slot) * SLOT_WORDS + word
 }
 
-fn parts(length_and_crc: u64) -> (usize, u32) {
+fn lengths(length_and_crc: u64) -> (usize, u32) {
     ((length_and_crc >> 32) as usize, length_and_crc as u32)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
@@ -221,41 +349,60 @@ fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
     use crate::spool::layout::Memory;
+    use proptest::prelude::*;
 
-    fn queue() -> Queue {
+    fn queue() -> (Queue, Words) {
         let memory = Memory::anonymous();
-        Queue::new(memory.words, memory.records)
+        let words = Words::Shared(memory.words);
+        (Queue::new(memory.words, memory.records), words)
+    }
+
+    fn publish(queue: &Queue, record: &[u8]) -> bool {
+        let Some(mut claim) = queue.claim() else {
+            return false;
+        };
+        if claim.grow(record.len()) < record.len() {
+            return false;
+        }
+        claim.put(record);
+        claim.publish();
+        true
+    }
+
+    fn drained(queue: &Queue) -> Vec<(u16, Vec<u8>)> {
+        let mut records = Vec::new();
+        queue.drain(|head, record| {
+            let (record, rest) = record.split_at(record.len() - REST_BYTES);
+            assert!(rest.iter().all(|byte| *byte == 0));
+            records.push((head, record.to_vec()));
+        });
+        records
     }
 
     #[test]
     fn records_come_out_in_the_order_they_were_published() {
-        let queue = queue();
-        for byte in 1..=3 {
-            let mut claim = queue.claim().expect("a slot is free");
-            claim.buffer()[0] = byte;
-            claim.publish(1);
-        }
+        let (queue, _) = queue();
+        (1..=3).for_each(|byte| assert!(publish(&queue, &[byte])));
 
-        let mut seen = Vec::new();
-        queue.drain(|_, record| seen.push(record.to_vec()));
+        let records = drained(&queue);
 
-        assert_eq!(seen, [[1], [2], [3]]);
+        let records: Vec<Vec<u8>> = records.into_iter().map(|(_, record)| record).collect();
+        assert_eq!(records, [[1], [2], [3]]);
         assert!(queue.is_empty());
     }
 
     #[test]
     fn a_full_queue_refuses_until_slots_are_released() {
-        let memory = Memory::anonymous();
-        let words = Words::Shared(memory.words);
-        let queue = Queue::new(memory.words, memory.records);
-        for _ in 0..SLOTS {
-            queue.claim().expect("a slot is free").publish(0);
-        }
+        let (queue, words) = queue();
+        (0..SLOTS).for_each(|_| assert!(publish(&queue, &[])));
 
         assert!(queue.claim().is_none());
-        assert_eq!(queue.drain(|_, _| {}), SLOTS);
+        assert!(queue.is_tight());
+        assert_eq!(drained(&queue).len(), SLOTS);
         assert!(queue.claim().is_none(), "what was read is not safe yet");
         release(&words, &[3]);
         assert!(queue.claim().is_some());
@@ -263,31 +410,87 @@ mod tests {
 
     #[test]
     fn a_claim_that_is_not_published_leaves_nothing() {
-        let queue = queue();
+        let (queue, _) = queue();
+        let mut claim = queue.claim().expect("a slot is free");
+        assert_eq!(claim.grow(RECORD_BYTES), RECORD_BYTES);
 
-        drop(queue.claim());
+        drop(claim);
 
         assert!(queue.is_empty());
+        assert_eq!(queue.slots_in_state(|state| state != FREE).count(), 0);
+    }
+
+    #[test]
+    fn a_record_that_finds_no_more_slots_ends_where_they_end() {
+        let (queue, words) = queue();
+        (0..SLOTS - 2).for_each(|_| assert!(publish(&queue, &[])));
+        let mut claim = queue.claim().expect("a slot is free");
+
+        assert_eq!(claim.grow(RECORD_BYTES), 2 * SLOT_BYTES);
+        claim.put(&[7; 2 * SLOT_BYTES]);
+        assert_eq!(claim.grow(1), 0);
+        claim.publish();
+
+        let records = drained(&queue);
+        let (head, record) = records.last().expect("was published");
+        assert_eq!(record, &[7; 2 * SLOT_BYTES]);
+        release(&words, &[*head]);
+        assert_eq!(queue.slots_in_state(|state| state == FREE).count(), 2);
     }
 
     #[test]
     fn what_was_published_is_left_to_the_next_run_until_its_batch_counts() {
-        let memory = Memory::anonymous();
-        let words = Words::Shared(memory.words);
-        let queue = Queue::new(memory.words, memory.records);
-        for _ in 0..3 {
-            queue.claim().expect("a slot is free").publish(5);
-        }
+        let (queue, words) = queue();
+        (0..3).for_each(|_| assert!(publish(&queue, &[5; 5])));
         let unpublished = queue.claim().expect("a slot is free");
-        let slots = |batch| -> Vec<u16> { left(&words, batch).iter().map(|r| r.slot).collect() };
+        let heads = |batch| -> Vec<u16> { left(&words, batch).iter().map(|r| r.head).collect() };
 
-        assert_eq!(slots(0), [0, 1, 2], "the one that is being written is not");
-        queue.drain(|_, _| {});
+        assert_eq!(heads(0), [0, 1, 2], "the one that is being written is not");
+        drained(&queue);
         assign(&words, &[0, 2], 1);
-        assert_eq!(slots(0), [0, 1, 2], "the batch does not count yet");
-        assert_eq!(slots(1), [1]);
+        assert_eq!(heads(0), [0, 1, 2], "the batch does not count yet");
+        assert_eq!(heads(1), [1]);
         release(&words, &[0, 2]);
-        assert_eq!(slots(1), [1]);
+        assert_eq!(heads(1), [1]);
         drop(unpublished);
+    }
+
+    #[test]
+    fn a_damaged_head_names_slots_and_nothing_else() {
+        let (queue, words) = queue();
+        assert!(publish(&queue, &[1; 9_000]));
+        words.store(at(0, OTHERS), u64::MAX);
+
+        let left = left(&words, 0);
+
+        assert_eq!(left[0].slots, [0]);
+        assert_eq!(drained(&queue)[0].1.len(), SLOT_BYTES);
+    }
+
+    proptest! {
+        /// The model: records that were published and not released, in their order.
+        #[test]
+        fn every_record_comes_out_whole_and_every_slot_comes_back(
+            steps in prop::collection::vec((0..5_u8, 0..=RECORD_BYTES), 1..120),
+        ) {
+            let (queue, words) = queue();
+            let (mut waiting, mut held) = (VecDeque::new(), Vec::new());
+            for (number, (step, length)) in steps.into_iter().enumerate() {
+                let record = vec![number as u8; length];
+                match step {
+                    0..=2 => if publish(&queue, &record) { waiting.push_back(record) },
+                    3 => for (head, record) in drained(&queue) {
+                        let left = left(&words, 0).into_iter().find(|left| left.head == head);
+                        prop_assert_eq!(left.map(|left| left.crc), Some(crc32c::crc32c(&record)));
+                        prop_assert_eq!(Some(record), waiting.pop_front());
+                        held.push(head);
+                    },
+                    _ => release(&words, &std::mem::take(&mut held)),
+                }
+            }
+            held.extend(drained(&queue).into_iter().map(|(head, _)| head));
+            release(&words, &held);
+            prop_assert_eq!(queue.slots_in_state(|state| state != FREE).count(), 0);
+        }
     }
 }

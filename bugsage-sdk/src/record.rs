@@ -10,26 +10,83 @@ use bugsage_core::limits::CUT;
 /// 8 KiB, and spans and breadcrumbs in what is left.
 pub(crate) const RECORD_BYTES: usize = 32 << 10;
 
-/// Writes the parts of a record one after the other. Once something did not fit, it leaves out
-/// what comes later, but each single write is either whole or cut at a character.
-pub(crate) struct Writer<'a> {
-    buffer: &'a mut [u8],
+/// Zeros that are read behind every record: what did not fit is read as nothing.
+pub(crate) const REST_BYTES: usize = 64;
+
+/// Where a record is written.
+pub(crate) trait Space {
+    /// How many bytes more there can be at most.
+    fn room(&self) -> usize;
+
+    /// Sees to it that so many bytes more can be written, and tells how many can: fewer where there
+    /// is no more memory.
+    fn grow(&mut self, bytes: usize) -> usize;
+
+    /// Writes bytes for which there is room.
+    fn put(&mut self, bytes: &[u8]);
+
+    /// How many bytes were written.
+    fn written(&self) -> usize;
+
+    /// Writes over bytes that were written before.
+    fn set(&mut self, at: usize, bytes: &[u8]);
+}
+
+/// One buffer.
+pub(crate) struct Buffer<'a> {
+    bytes: &'a mut [u8],
     at: usize,
 }
 
-impl<'a> Writer<'a> {
-    pub(crate) fn new(buffer: &'a mut [u8]) -> Self {
-        Self { buffer, at: 0 }
+impl<'a> Buffer<'a> {
+    pub(crate) fn new(bytes: &'a mut [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+}
+
+impl Space for Buffer<'_> {
+    fn room(&self) -> usize {
+        self.bytes.len() - self.at
     }
 
-    /// How many bytes are left.
-    pub(crate) fn room(&self) -> usize {
-        self.buffer.len() - self.at
+    fn grow(&mut self, bytes: usize) -> usize {
+        bytes.min(self.room())
     }
 
-    /// How many bytes were written.
-    pub(crate) fn written(&self) -> usize {
+    fn put(&mut self, bytes: &[u8]) {
+        self.set(self.at, bytes);
+        self.at += bytes.len();
+    }
+
+    fn written(&self) -> usize {
         self.at
+    }
+
+    fn set(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(place) = self.bytes.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    }
+}
+
+/// Writes the parts of a record one after the other. Once something did not fit it leaves out all
+/// that comes later; a text is cut at a character.
+pub(crate) struct Writer<'a, S> {
+    space: &'a mut S,
+    is_full: bool,
+}
+
+impl<'a, S: Space> Writer<'a, S> {
+    pub(crate) fn new(space: &'a mut S) -> Self {
+        Self {
+            space,
+            is_full: false,
+        }
+    }
+
+    /// How many bytes may come at most.
+    pub(crate) fn room(&self) -> usize {
+        if self.is_full { 0 } else { self.space.room() }
     }
 
     pub(crate) fn u8(&mut self, value: u8) {
@@ -47,11 +104,9 @@ impl<'a> Writer<'a> {
     /// A text of at most `bytes_max` bytes and of at most 64 KiB; a longer one says that it was
     /// cut.
     pub(crate) fn text(&mut self, text: &str, bytes_max: usize) {
-        let room = self
-            .room()
-            .saturating_sub(2)
-            .min(bytes_max)
-            .min(usize::from(u16::MAX));
+        let bytes_max = bytes_max.min(usize::from(u16::MAX));
+        let wanted = text.len().min(bytes_max) + 2;
+        let room = self.space.grow(wanted).saturating_sub(2).min(bytes_max);
         let (end, mark) = if text.len() <= room {
             (text.len(), "")
         } else if room < CUT.len() {
@@ -65,23 +120,23 @@ impl<'a> Writer<'a> {
     }
 
     /// Leaves room for a count that is known only later.
-    pub(crate) fn reserve_count(&mut self) -> usize {
-        let at = self.at;
+    pub(crate) fn reserve_count(&mut self) -> Option<usize> {
+        let at = self.space.written();
         self.u16(0);
-        at
+        (!self.is_full).then_some(at)
     }
 
     /// Fills in a count that [`reserve_count`](Self::reserve_count) left open.
-    pub(crate) fn set_count(&mut self, at: usize, count: u16) {
-        if let Some(place) = self.buffer.get_mut(at..at + 2) {
-            place.copy_from_slice(&count.to_le_bytes());
+    pub(crate) fn set_count(&mut self, at: Option<usize>, count: u16) {
+        if let Some(at) = at {
+            self.space.set(at, &count.to_le_bytes());
         }
     }
 
     fn put(&mut self, bytes: &[u8]) {
-        if let Some(place) = self.buffer.get_mut(self.at..self.at + bytes.len()) {
-            place.copy_from_slice(bytes);
-            self.at += bytes.len();
+        self.is_full |= self.space.grow(bytes.len()) < bytes.len();
+        if !self.is_full {
+            self.space.put(bytes);
         }
     }
 }
@@ -160,7 +215,8 @@ mod tests {
     #[test]
     fn what_was_written_is_read_again() {
         let mut buffer = [0; 64];
-        let mut writer = Writer::new(&mut buffer);
+        let mut space = Buffer::new(&mut buffer);
+        let mut writer = Writer::new(&mut space);
         writer.u8(7);
         let count = writer.reserve_count();
         writer.u64(9);
@@ -177,11 +233,17 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_cut_at_a_character() {
         let mut buffer = [0; 8];
-        let mut writer = Writer::new(&mut buffer);
+        let mut space = Buffer::new(&mut buffer);
+        let mut writer = Writer::new(&mut space);
         writer.text("éé€", 100);
         writer.u64(1);
+        writer.u8(7);
 
         assert_eq!(Reader::new(&buffer).text(), Some("é…"));
+        assert_eq!(
+            buffer[7], 0,
+            "what comes after the first that did not fit is left out"
+        );
     }
 
     proptest! {

@@ -21,6 +21,7 @@ use bugsage_core::limits;
 use crate::client::{self, Client};
 use crate::context;
 use crate::fold::Ticket;
+use crate::queue::Claim;
 use crate::record::{self, Writer};
 
 /// What a capturing thread knows about a report, all of it borrowed.
@@ -55,8 +56,8 @@ pub(crate) fn capture(sighting: &Sighting<'_>) -> Option<EventId> {
     };
     let id = client.new_id(at);
     let ticket = client.folds.take(key, split(id), at.0);
-    let length = write(
-        claim.buffer(),
+    write(
+        &mut claim,
         sighting,
         current.as_ref(),
         &Facts {
@@ -66,7 +67,7 @@ pub(crate) fn capture(sighting: &Sighting<'_>) -> Option<EventId> {
             at,
         },
     );
-    claim.publish(length);
+    claim.publish();
     if let Some(ticket) = ticket {
         client.folds.open(ticket);
     }
@@ -121,19 +122,15 @@ struct Facts {
     at: Timestamp,
 }
 
-/// Zeros at the end of every record: what did not fit is read as nothing.
-const REST_BYTES: usize = 64;
-
-/// Writes the record that [`crate::ship`] reads, and tells its length; the order of the parts is
-/// the order of their worth, since what does not fit is left out at the end.
+/// Writes the record that [`crate::ship`] reads. The order of the parts is the order of their
+/// worth, since what does not fit is left out at the end.
 fn write(
-    buffer: &mut [u8],
+    claim: &mut Claim<'_>,
     sighting: &Sighting<'_>,
     current: Option<&std::sync::Arc<context::OpenSpan>>,
     facts: &Facts,
-) -> usize {
-    let room = buffer.len() - REST_BYTES;
-    let mut out = Writer::new(&mut buffer[..room]);
+) {
+    let mut out = Writer::new(claim);
     out.u8(record::kind_number(sighting.kind));
     out.u8(record::level_number(sighting.level));
     out.u64(facts.key);
@@ -172,12 +169,12 @@ fn write(
     write_scopes(&mut out, current);
     write_spans(&mut out, current);
     write_breadcrumbs(&mut out, current);
-    let written = out.written();
-    buffer[written..written + REST_BYTES].fill(0);
-    written + REST_BYTES
 }
 
-fn write_scopes(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::OpenSpan>>) {
+fn write_scopes(
+    out: &mut Writer<'_, Claim<'_>>,
+    current: Option<&std::sync::Arc<context::OpenSpan>>,
+) {
     let count_at = out.reserve_count();
     let mut count = 0;
     // On the stack: the hook allocates nothing.
@@ -204,7 +201,10 @@ fn write_scopes(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::O
     out.text(user, limits::NAME_BYTES_MAX);
 }
 
-fn write_spans(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::OpenSpan>>) {
+fn write_spans(
+    out: &mut Writer<'_, Claim<'_>>,
+    current: Option<&std::sync::Arc<context::OpenSpan>>,
+) {
     let spans = context::open_spans(current).take(context::SPANS_TOLD);
     list(out, spans, |out, span| {
         if out.room() < 512 {
@@ -231,7 +231,10 @@ fn write_spans(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::Op
     });
 }
 
-fn write_breadcrumbs(out: &mut Writer<'_>, current: Option<&std::sync::Arc<context::OpenSpan>>) {
+fn write_breadcrumbs(
+    out: &mut Writer<'_, Claim<'_>>,
+    current: Option<&std::sync::Arc<context::OpenSpan>>,
+) {
     let count_at = out.reserve_count();
     let mut count = 0;
     context::read_breadcrumbs(current, |crumb| {
@@ -251,9 +254,9 @@ fn write_breadcrumbs(out: &mut Writer<'_>, current: Option<&std::sync::Arc<conte
 
 /// Writes items with their number before them, until one says that it did not fit.
 fn list<T>(
-    out: &mut Writer<'_>,
+    out: &mut Writer<'_, Claim<'_>>,
     items: impl Iterator<Item = T>,
-    mut item: impl FnMut(&mut Writer<'_>, T) -> bool,
+    mut item: impl FnMut(&mut Writer<'_, Claim<'_>>, T) -> bool,
 ) {
     let count_at = out.reserve_count();
     let mut count = 0;

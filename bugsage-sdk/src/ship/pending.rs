@@ -11,7 +11,7 @@ use bugsage_core::limits;
 
 use crate::fold::{self, Ticket};
 use crate::record::{self, Reader};
-use crate::spool::layout::Words;
+use crate::spool::layout::{SLOTS, Words};
 
 use super::symbolicate::{Spot, Symbolicator};
 
@@ -24,8 +24,8 @@ pub(super) const HOLD_MAX: Duration = Duration::from_secs(10);
 /// A kind that was quiet this long is new again.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Kinds that may wait at once.
-const PENDING_MAX: usize = 1_024;
+/// Kinds that may wait at once: as many as have room for their records.
+const PENDING_MAX: usize = SLOTS;
 
 /// Kinds that were sent before, remembered for how long to hold them.
 const KNOWN_MAX: usize = 4_096;
@@ -309,7 +309,8 @@ mod tests {
 
     fn record_of(key: u64) -> Vec<u8> {
         let mut buffer = vec![0; 512];
-        let mut out = record::Writer::new(&mut buffer);
+        let mut space = record::Buffer::new(&mut buffer);
+        let mut out = record::Writer::new(&mut space);
         out.u8(0);
         out.u8(5);
         out.u64(key);

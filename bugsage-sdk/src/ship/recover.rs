@@ -18,6 +18,7 @@ use crate::capture::modules::LoadedModule;
 use crate::client;
 use crate::ledger::{Reason, Tally};
 use crate::queue;
+use crate::record::REST_BYTES;
 use crate::spool::about::About;
 use crate::spool::books::Books;
 use crate::spool::dead::FileWords;
@@ -97,13 +98,14 @@ impl Dead {
             return pending;
         }
         for left in queue::left(&books.words, books.settled().batch) {
-            let record = file.record(left.slot, left.length);
+            let record = file.record(&left.slots, left.length);
             // A damaged one is counted when the books are squared.
-            if let Ok(record) = record
+            if let Ok(mut record) = record
                 && record.len() == left.length
                 && crc32c::crc32c(&record) == left.crc
             {
-                pending.add(left.slot, &record, &self.origin.about.run, Instant::now());
+                record.resize(left.length + REST_BYTES, 0);
+                pending.add(left.head, &record, &self.origin.about.run, Instant::now());
             }
         }
         pending

@@ -170,7 +170,7 @@ impl Life {
         };
         let id = [0, number()];
         let ticket = self.folds.take(key, id, 5);
-        let mut out = Writer::new(claim.buffer());
+        let mut out = Writer::new(&mut claim);
         out.u8(0);
         out.u8(5);
         out.u64(key);
@@ -187,8 +187,7 @@ impl Life {
         (0..3).for_each(|_| out.u16(0));
         out.text("", 100);
         (0..2).for_each(|_| out.u16(0));
-        let length = out.written();
-        claim.publish(length);
+        claim.publish();
         if let Some(ticket) = ticket {
             self.folds.open(ticket);
         }

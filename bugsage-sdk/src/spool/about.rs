@@ -8,7 +8,7 @@ use bugsage_core::id::RunId;
 use bugsage_core::limits;
 use bugsage_core::stacktrace::Module;
 
-use crate::record::{Reader, Writer};
+use crate::record::{Buffer, Reader, Space, Writer};
 
 /// What is known about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,8 @@ impl About {
     /// Behind a checksum; modules for which there is no room are left out.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut buffer = vec![0; limits::SPOOL_ABOUT_BYTES_MAX - 4];
-        let mut out = Writer::new(&mut buffer);
+        let mut space = Buffer::new(&mut buffer);
+        let mut out = Writer::new(&mut space);
         let id = u128::from_be_bytes(self.run.id.to_bytes());
         out.u64((id >> 64) as u64);
         out.u64(id as u64);
@@ -70,7 +71,7 @@ impl About {
             count += 1;
         }
         out.set_count(count_at, count);
-        let length = out.written();
+        let length = space.written();
         buffer.truncate(length);
         let mut bytes = crc32c::crc32c(&buffer).to_le_bytes().to_vec();
         bytes.extend_from_slice(&buffer);

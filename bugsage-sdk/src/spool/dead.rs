@@ -6,13 +6,12 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::layout::{FILE_BYTES, WORDS, WORDS_BYTES};
+use super::layout::{FILE_BYTES, SLOT_BYTES, WORDS, WORDS_BYTES};
 use super::sys;
-use crate::record::RECORD_BYTES;
 
 /// A run that used more slots than these is left as it is: it was busy, and looking through all of
 /// it takes longer than a start may.
-const TRIMMED_SLOTS_MAX: usize = 32;
+const TRIMMED_SLOTS_MAX: usize = 256;
 
 const PAGE_BYTES: usize = 4_096;
 
@@ -65,17 +64,19 @@ impl FileWords {
         self.has_failed.load(Ordering::Relaxed)
     }
 
-    /// The first bytes of a slot's record.
-    pub(crate) fn record(&self, slot: u16, length: usize) -> io::Result<Vec<u8>> {
-        let mut record = vec![0; length.min(RECORD_BYTES)];
-        let at = WORDS_BYTES + usize::from(slot) * RECORD_BYTES;
-        read_at(&self.file, &mut record, at as u64)?;
+    /// The first `length` bytes of the record that lies in slots.
+    pub(crate) fn record(&self, slots: &[u16], length: usize) -> io::Result<Vec<u8>> {
+        let mut record = vec![0; length.min(slots.len() * SLOT_BYTES)];
+        for (part, slot) in record.chunks_mut(SLOT_BYTES).zip(slots) {
+            let at = WORDS_BYTES + usize::from(*slot) * SLOT_BYTES;
+            read_at(&self.file, part, at as u64)?;
+        }
         Ok(record)
     }
 
     /// Gives back what was never used, which is nearly all: slots are taken from the first one on.
     pub(crate) fn trim(&self, slots_used: usize) {
-        let length = WORDS_BYTES + slots_used * RECORD_BYTES;
+        let length = WORDS_BYTES + slots_used * SLOT_BYTES;
         if slots_used > TRIMMED_SLOTS_MAX || self.file.set_len(length as u64).is_err() {
             return;
         }

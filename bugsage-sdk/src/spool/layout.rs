@@ -1,8 +1,8 @@
 //! Where everything stands in a run's file of records.
 //!
 //! ```text
-//! words   header · counters · two panes of the books · 256 × slot · 512 × fold
-//! records 256 × 32 KiB
+//! words   header · counters · two panes of the books · 2,048 × slot · 512 × fold
+//! records 2,048 × 4 KiB
 //! ```
 //!
 //! Words are `u64`s of this machine at fixed places, so that capturing threads change them by single
@@ -15,7 +15,6 @@ use bugsage_core::clock::Timestamp;
 use bugsage_core::id::RunId;
 
 use super::dead::FileWords;
-use crate::record::RECORD_BYTES;
 
 /// `BUGSPOL` and the version of the layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"BUGSPOL\x01");
@@ -34,14 +33,20 @@ pub(crate) const PRODUCED_AT: usize = 8;
 pub(crate) const QUEUE_FULL_AT: usize = 9;
 /// How often somebody began to recover the file.
 pub(crate) const ATTEMPTS_AT: usize = 10;
+/// Where to look first for a free slot: a hint for this process, and nothing to the next.
+pub(crate) const FREE_AT: usize = 11;
 
 pub(crate) const PANES_AT: usize = 16;
 pub(crate) const PANE_WORDS: usize = 32;
 
-/// How many reports of different kinds may wait at once. Times [`RECORD_BYTES`] this is 8 MiB.
-pub(crate) const SLOTS: usize = 256;
+/// Room for a part of a record: most reports need one, those with many breadcrumbs some more.
+pub(crate) const SLOT_BYTES: usize = 4 << 10;
+
+/// Parts of the records that may wait at once, 8 MiB: a tenth of a second of 20,000 different
+/// reports a second, or 256 of the largest.
+pub(crate) const SLOTS: usize = 2_048;
 pub(crate) const SLOTS_AT: usize = PANES_AT + 2 * PANE_WORDS;
-pub(crate) const SLOT_WORDS: usize = 4;
+pub(crate) const SLOT_WORDS: usize = 6;
 
 /// Reports of so many kinds at once are folded before they are written; more are still folded by
 /// the shipping thread, at the price of a record each.
@@ -52,7 +57,7 @@ pub(crate) const FOLD_WORDS: usize = 5 + bugsage_core::limits::DELTAS_MAX;
 pub(crate) const WORDS: usize = FOLDS_AT + FOLDS * FOLD_WORDS;
 /// Whole pages, so that records begin at one.
 pub(crate) const WORDS_BYTES: usize = (WORDS * 8).next_multiple_of(4_096);
-pub(crate) const FILE_BYTES: usize = WORDS_BYTES + SLOTS * RECORD_BYTES;
+pub(crate) const FILE_BYTES: usize = WORDS_BYTES + SLOTS * SLOT_BYTES;
 
 /// The words of a run: shared with capturing threads, or those of a dead run.
 pub(crate) enum Words {
@@ -149,7 +154,7 @@ impl Memory {
         Self {
             words: words.leak(),
             // One zeroed allocation of this size comes from the system untouched.
-            records: vec![0; SLOTS * RECORD_BYTES].leak(),
+            records: vec![0; SLOTS * SLOT_BYTES].leak(),
             is_file: false,
         }
     }
