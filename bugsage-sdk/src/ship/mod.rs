@@ -215,9 +215,14 @@ impl Shipper {
         }
     }
 
+    /// Whether what is due may be sealed; `everything` is where somebody waits, or room is needed.
+    fn may_seal(&self, everything: bool) -> bool {
+        self.outbox.has_room() && (everything || !self.outbox.is_behind())
+    }
+
     /// Seals what is due; during a flush everything is.
     fn seal(&mut self, everything: bool) {
-        while self.outbox.has_room() {
+        while self.may_seal(everything) {
             let (own, finish) = (&self.own, &mut self.finish);
             let mut prepare = |due: Due, reports: Reports| {
                 let progress = || finish.client.progress();
@@ -313,7 +318,7 @@ impl Shipper {
         let due_at = self
             .pending
             .next_due()
-            .filter(|_| self.outbox.has_room() && !is_flushing);
+            .filter(|_| self.may_seal(false) && !is_flushing);
         let has_dead = !self.dead.is_empty() || (self.looks_left > 0 && self.outbox.is_empty());
         let dead_at = has_dead.then_some(now);
         let next = [retry_at, due_at, dead_at].into_iter().flatten().min();

@@ -15,6 +15,9 @@ use super::origin::{Origin, Outcome, Parcel};
 /// Batches that may wait in memory. Each has at most 768 KiB before compression.
 const SEALED_MAX: usize = 16;
 
+/// Batches that are sealed ahead of the one that is on its way, so that the next can follow at once.
+const AHEAD_MAX: usize = 1;
+
 pub(super) struct Outbox {
     parcels: VecDeque<Parcel>,
     /// How many bytes may wait in files.
@@ -39,6 +42,12 @@ impl Outbox {
     pub(super) fn has_room(&self) -> bool {
         let in_memory = self.parcels.iter().filter(|parcel| !parcel.is_in_file());
         in_memory.count() < SEALED_MAX
+    }
+
+    /// Whether the network is behind. What is due then waits where it is, and travels in fewer and
+    /// larger batches.
+    pub(super) fn is_behind(&self) -> bool {
+        self.parcels.len() > AHEAD_MAX
     }
 
     pub(super) fn has_any_of(&self, origin: &Rc<Origin>) -> bool {
