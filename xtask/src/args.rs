@@ -8,7 +8,7 @@ usage: cargo xtask COMMAND
 
   ci                     the whole gate, the same on a laptop and on a server
   tidy                   the house rules that no other tool checks
-  bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, hook, delivery, fix;
+  bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, hook, wire, delivery, fix;
                          --json prints one document, an object by name
   help                   this text";
 
@@ -96,7 +96,7 @@ mod tests {
             ("ci --fast", "unexpected argument `--fast`"),
             (
                 "bench speed",
-                "unknown bench `speed`, there are codec, fingerprint, ingest, hook, delivery, fix",
+                "unknown bench `speed`, there are codec, fingerprint, ingest, hook, wire, delivery, fix",
             ),
             ("bench hook codec", "unexpected argument `codec`"),
             ("bench --json --json", "unexpected argument `--json`"),

@@ -8,7 +8,15 @@ use std::path::Path;
 use crate::program::Program;
 
 /// The bench programs, each a binary of `bugsage-benches` that answers one question.
-pub(crate) const NAMES: &[&str] = &["codec", "fingerprint", "ingest", "hook", "delivery", "fix"];
+pub(crate) const NAMES: &[&str] = &[
+    "codec",
+    "fingerprint",
+    "ingest",
+    "hook",
+    "wire",
+    "delivery",
+    "fix",
+];
 
 /// Runs the benches `names` one after the other.
 pub(crate) fn run(root: &Path, names: &[&str], json: bool) -> Result<(), String> {
