@@ -1,12 +1,9 @@
 //! Time as everybody here counts it: microseconds since the epoch, and a clock that tests can hold.
 
-use serde::{Deserialize, Serialize};
-
 /// A point in time: microseconds since 1970-01-01 UTC.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "model", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "model", serde(transparent))]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {

@@ -70,6 +70,9 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [EventKind; 3] = [EventKind::Panic, EventKind::Error, EventKind::Log];
+
     /// The kind's name in JSON and SQL.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
@@ -11,8 +10,9 @@ use crate::clock::Timestamp;
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "model", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "model", serde(transparent))]
         pub struct $name(Uuid);
 
         impl $name {
@@ -72,9 +72,16 @@ uuid_id!(
 );
 
 /// The text is not a UUID, with or without hyphens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a UUID")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidId;
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a UUID")
+    }
+}
+
+impl std::error::Error for InvalidId {}
 
 #[cfg(test)]
 mod tests {

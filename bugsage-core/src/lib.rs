@@ -4,13 +4,25 @@
 //! [`fingerprint`]. Everything here is a pure function of its input: no I/O, no clock, no async, no
 //! thread. Every size that an outsider can choose has its bound in [`limits`].
 
+#[cfg(feature = "model")]
 pub mod limits;
 pub mod clock;
 pub mod id;
+#[cfg(feature = "model")]
 pub mod event;
+#[cfg(feature = "model")]
 pub mod stacktrace;
+#[cfg(feature = "model")]
 pub mod panic_class;
+#[cfg(feature = "model")]
 pub mod dsn;
+#[cfg(feature = "model")]
+pub mod pauses;
+#[cfg(feature = "model")]
 pub mod scrub;
+#[cfg(feature = "model")]
+pub mod checksum;
+#[cfg(feature = "model")]
 pub mod batch;
+#[cfg(feature = "model")]
 pub mod fingerprint;

@@ -6,11 +6,14 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bugsage_core::clock::Timestamp;
+use bugsage_core::event::EventKind;
 use bugsage_core::id::EventId;
+use bugsage_core::pauses::Pauses;
 use tokio::sync::Notify;
 
 use crate::fold::FoldTable;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Reason};
+use crate::limiter::{Limit, Limiter};
 use crate::queue::Queue;
 use crate::spool::layout::Memory;
 use crate::spool::{Ended, LastRun};
@@ -19,6 +22,9 @@ use crate::spool::{Ended, LastRun};
 /// be inside one at any time, so each initialization costs its memory for good.
 static ACTIVE: AtomicPtr<Client> = AtomicPtr::new(std::ptr::null_mut());
 
+/// Whether the app has paused capturing, which it may do before anything else.
+static PAUSED: AtomicBool = AtomicBool::new(false);
+
 pub(crate) struct Client {
     pub(crate) ledger: Ledger,
     pub(crate) folds: FoldTable,
@@ -26,6 +32,9 @@ pub(crate) struct Client {
     pub(crate) hash_keys: RandomState,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) last_run: Option<LastRun>,
+    pub(crate) limiter: Option<Limiter>,
+    /// Until when reports of each kind are not wanted, in microseconds since the epoch.
+    unwanted_until: [AtomicU64; EventKind::ALL.len()],
     ids: AtomicU64,
     /// Whether the shipping thread has been told of new work already.
     awake: AtomicBool,
@@ -71,6 +80,7 @@ impl Client {
         memory: Memory,
         last_run: Option<LastRun>,
         hash_keys: RandomState,
+        limit: Option<Limit>,
     ) -> Self {
         Self {
             ledger: Ledger::new(memory.words, memory.is_file),
@@ -79,6 +89,8 @@ impl Client {
             hash_keys,
             shutdown_timeout,
             last_run,
+            limiter: limit.map(Limiter::new),
+            unwanted_until: Default::default(),
             // Zero names the run.
             ids: AtomicU64::new(1),
             awake: AtomicBool::new(false),
@@ -95,6 +107,23 @@ impl Client {
 
     pub(crate) fn new_id(&self, at: Timestamp) -> EventId {
         EventId::new(at, self.random())
+    }
+
+    /// Why a report of a kind is not taken down now, if it is not.
+    pub(crate) fn is_closed_to(&self, kind: EventKind, at: Timestamp) -> Option<Reason> {
+        if PAUSED.load(Ordering::Relaxed) {
+            return Some(Reason::Paused);
+        }
+        let until = self.unwanted_until[kind as usize].load(Ordering::Relaxed);
+        (at.0 < until).then_some(Reason::Unwanted)
+    }
+
+    /// Takes in which kinds the collector does not want for how long.
+    pub(crate) fn heard(&self, pauses: &Pauses, now: Timestamp) {
+        for (kind, pause) in pauses.iter() {
+            let until = now.0.saturating_add(pause.as_micros() as u64);
+            self.unwanted_until[kind as usize].store(until, Ordering::Relaxed);
+        }
     }
 
     /// Tells the shipping thread that there is work, unless it knows.
@@ -154,6 +183,11 @@ pub(crate) fn random(keys: &RandomState, number: u64) -> [u8; 10] {
     random[..8].copy_from_slice(&halves[0].to_le_bytes());
     random[8..].copy_from_slice(&halves[1].to_le_bytes()[..2]);
     random
+}
+
+/// Ends or resumes capturing by whatever client.
+pub(crate) fn pause(is_paused: bool) {
+    PAUSED.store(is_paused, Ordering::Relaxed);
 }
 
 /// The client that captures now.

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::client::{self, Client, Stop};
-use crate::ledger::{Reason, Report};
+use crate::ledger::Reason;
+use crate::report::Report;
 use crate::spool::Ended;
 
 /// Keeps the SDK active. Bind it for the whole of `main`: `let _guard = bugsage_sdk::init();`.

@@ -4,13 +4,15 @@
 //! words of the spool; the rest is settled in its books by the one shipping thread, and told for
 //! the last time by whoever shuts down.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::report::Report;
 use crate::spool::Ended;
 use crate::spool::books::Books;
-use crate::spool::layout::{ENDED_AT, PRODUCED_AT, QUEUE_FULL_AT, Words};
+use crate::spool::layout::{
+    ENDED_AT, PAUSED_AT, PRODUCED_AT, QUEUE_FULL_AT, RATE_LIMITED_AT, UNWANTED_AT, Words,
+};
 
 /// Why reports were lost. The words are part of the batch format and of [`Report`], the order is
 /// part of the spool's: new ones come last.
@@ -36,13 +38,19 @@ pub(crate) enum Reason {
     SpoolExpired,
     /// The process died while it took them down, or the spool's files were damaged.
     SpoolCorrupt,
+    /// A place in the code had made more different reports than the app allows.
+    RateLimited,
+    /// The collector does not want reports of their kind for now.
+    Unwanted,
+    /// The app had paused capturing.
+    Paused,
 }
 
 /// How many reasons there are.
 pub(crate) const REASONS: usize = Reason::ALL.len();
 
 impl Reason {
-    pub(crate) const ALL: [Reason; 10] = [
+    pub(crate) const ALL: [Reason; 13] = [
         Reason::QueueFull,
         Reason::BeforeSend,
         Reason::BeforeSendPanicked,
@@ -53,6 +61,17 @@ impl Reason {
         Reason::SpoolFull,
         Reason::SpoolExpired,
         Reason::SpoolCorrupt,
+        Reason::RateLimited,
+        Reason::Unwanted,
+        Reason::Paused,
+    ];
+
+    /// Those that capturing threads count, each in a word of its own.
+    pub(crate) const AT_CAPTURE: [(Reason, usize); 4] = [
+        (Reason::QueueFull, QUEUE_FULL_AT),
+        (Reason::RateLimited, RATE_LIMITED_AT),
+        (Reason::Unwanted, UNWANTED_AT),
+        (Reason::Paused, PAUSED_AT),
     ];
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -67,6 +86,9 @@ impl Reason {
             Reason::SpoolFull => "spool_full",
             Reason::SpoolExpired => "spool_expired",
             Reason::SpoolCorrupt => "spool_corrupt",
+            Reason::RateLimited => "rate_limited",
+            Reason::Unwanted => "unwanted",
+            Reason::Paused => "paused",
         }
     }
 }
@@ -103,37 +125,10 @@ impl Tally {
     }
 }
 
-/// What became of everything that this run captured.
-///
-/// `produced = delivered + spooled + pending + dropped_total()`, exactly. After
-/// [`Guard::shutdown`](crate::Guard::shutdown) nothing is pending.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Reports captured so far, repeats counted.
-    pub produced: u64,
-    /// Reports that the collector acknowledged.
-    pub delivered: u64,
-    /// Reports that lie in the spool, on their way or for the next start: they survive the process.
-    pub spooled: u64,
-    /// Reports on their way that would die with the process: there is no spool.
-    pub pending: u64,
-    /// Reports that are lost, by reason: `queue_full`, `before_send`,
-    /// `before_send_panicked`, `refused`, `rejected`, `unreadable`, `shutdown`, `spool_full`,
-    /// `spool_expired`, `spool_corrupt`.
-    pub dropped: BTreeMap<String, u64>,
-}
-
-impl Report {
-    /// All reports that are lost, whatever the reason.
-    pub fn dropped_total(&self) -> u64 {
-        self.dropped.values().sum()
-    }
-}
-
 /// The account of this run.
 pub(crate) struct Ledger {
     produced: &'static AtomicU64,
-    queue_full: &'static AtomicU64,
+    at_capture: [&'static AtomicU64; Reason::AT_CAPTURE.len()],
     pub(crate) books: Arc<Books>,
     is_file: bool,
     /// The last report, once it was given: nothing changes it any more.
@@ -144,7 +139,7 @@ impl Ledger {
     pub(crate) fn new(words: &'static [AtomicU64], is_file: bool) -> Self {
         Self {
             produced: &words[PRODUCED_AT],
-            queue_full: &words[QUEUE_FULL_AT],
+            at_capture: Reason::AT_CAPTURE.map(|(_, at)| &words[at]),
             books: Arc::new(Books::open(Words::Shared(words))),
             is_file,
             closed: Mutex::new(None),
@@ -156,9 +151,15 @@ impl Ledger {
         self.produced.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a report that found no slot. Called by capturing threads; one atomic addition.
-    pub(crate) fn queue_full(&self) {
-        self.queue_full.fetch_add(1, Ordering::Relaxed);
+    /// Counts a report that is lost where it is made. Called by capturing threads; one atomic addition.
+    pub(crate) fn lost_at_capture(&self, reason: Reason) {
+        let counts = Reason::AT_CAPTURE.iter().zip(self.at_capture);
+        let count = counts
+            .into_iter()
+            .find(|((counted, _), _)| *counted == reason);
+        if let Some((_, count)) = count {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Notes for the next start how this run ended.
@@ -266,7 +267,7 @@ mod tests {
                         ledger.books.commit(|settled| settled.dropped.add(Reason::Refused, 1));
                         open -= 1;
                     }
-                    _ if open > 0 => { ledger.queue_full(); open -= 1; }
+                    _ if open > 0 => { ledger.lost_at_capture(Reason::QueueFull); open -= 1; }
                     _ => {}
                 }
                 let report = ledger.report();

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bugsage_core::dsn::{Dsn, InvalidDsn};
+#[cfg(not(feature = "http"))]
+use bugsage_core::dsn::Dsn;
+use bugsage_core::dsn::InvalidDsn;
 use bugsage_core::event::{Event, Run};
 use bugsage_core::id::RunId;
 use bugsage_core::limits;
@@ -15,9 +17,13 @@ use bugsage_core::limits;
 use crate::capture;
 use crate::client::{self, Client};
 use crate::guard::Guard;
+use crate::limiter::Limit;
+use crate::ship::carrier::Destination;
+use crate::ship::lines::Lines;
 use crate::ship::{self, BeforeSend, Shipment};
 use crate::spool::about::About;
 use crate::spool::{self, Settings};
+use crate::transport::Transport;
 
 /// How long dropping the guard may take where nothing else is set.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,6 +45,10 @@ pub struct Builder {
     before_send: Option<BeforeSend>,
     shutdown_timeout: Option<Duration>,
     spool: Settings,
+    transport: Option<Box<dyn Transport>>,
+    limit: Option<Limit>,
+    #[cfg(feature = "http")]
+    roots: Vec<Vec<u8>>,
 }
 
 /// Why the SDK is not active. The app goes on all the same.
@@ -51,6 +61,9 @@ pub enum InitError {
     /// The DSN cannot be read: copy it again from the collector.
     #[error("{0}; copy it from `bugsage project list`")]
     InvalidDsn(#[from] InvalidDsn),
+    /// The DSN names a collector, and the SDK was built without the feature `http`.
+    #[error("this SDK was built without the feature `http`: add it, or bring a transport")]
+    NoTransport,
     /// Another guard is alive: keep one for the whole of `main`.
     #[error("the SDK is active already: keep the first guard and drop this one")]
     AlreadyActive,
@@ -60,7 +73,8 @@ pub enum InitError {
 }
 
 impl Builder {
-    /// Where events go: `http://<ingest key>@host:port/<project id>`.
+    /// Where events go: `http://<ingest key>@host:port/<project id>`. For development also `stdout:`
+    /// and `file:///absolute/path`, which write each event as a line of JSON and use no spool.
     pub fn dsn(mut self, dsn: impl Into<String>) -> Self {
         self.dsn = Some(dsn.into());
         self
@@ -89,6 +103,32 @@ impl Builder {
         before_send: impl Fn(Event) -> Option<Event> + Send + Sync + 'static,
     ) -> Self {
         self.before_send = Some(Box::new(before_send));
+        self
+    }
+
+    /// Sends batches by a way of the app's own instead of HTTP. The DSN, where one is set, then only
+    /// tells spools apart.
+    pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Some(Box::new(transport));
+        self
+    }
+
+    /// Trusts servers that these certificates vouch for, beside those that the system trusts. The
+    /// text is PEM; what is none in it is passed by. May be called more than once.
+    #[cfg(feature = "http")]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(pem.into());
+        self
+    }
+
+    /// Takes down at most so many different reports of one place in the code in each `period`, and
+    /// counts the others as `rate_limited`. Reports of a place have its line and stack in common, not
+    /// their words; equal reports are folded and never limited. Unlimited where nothing is set.
+    pub fn rate_limit(mut self, reports_max: u16, period: Duration) -> Self {
+        self.limit = Some(Limit {
+            reports_max,
+            period,
+        });
         self
     }
 
@@ -145,11 +185,26 @@ impl Builder {
     /// Where the DSN is missing or malformed, where a guard is alive already, or where no thread
     /// can be started.
     pub fn try_init(self) -> Result<Guard, InitError> {
-        let dsn = self
-            .dsn
-            .or_else(|| variable("BUGSAGE_DSN"))
-            .ok_or(InitError::MissingDsn)?;
-        let dsn: Dsn = dsn.parse()?;
+        let mut settings = spool_settings(self.spool);
+        let dsn = self.dsn.or_else(|| variable("BUGSAGE_DSN"));
+        let destination = match (self.transport, dsn) {
+            (Some(transport), dsn) => {
+                Destination::Other(transport, dsn.unwrap_or_else(|| "a transport".to_owned()))
+            }
+            (None, None) => return Err(InitError::MissingDsn),
+            (None, Some(dsn)) => match Lines::of(&dsn) {
+                Some(lines) => {
+                    // Nothing keeps them from going out at once.
+                    settings.is_on = false;
+                    Destination::Other(Box::new(lines), dsn)
+                }
+                None => collector(
+                    &dsn,
+                    #[cfg(feature = "http")]
+                    self.roots,
+                )?,
+            },
+        };
         if client::active().is_some() {
             return Err(InitError::AlreadyActive);
         }
@@ -175,8 +230,7 @@ impl Builder {
                 .map(|loaded| loaded.module)
                 .collect(),
         };
-        let settings = spool_settings(self.spool);
-        let (mut opened, failure) = spool::open(&settings, &dsn, &about);
+        let (mut opened, failure) = spool::open(&settings, &destination, &about);
         if let Some(error) = failure {
             // Not `eprintln!`, which panics where standard error is closed.
             let _ = writeln!(
@@ -189,6 +243,7 @@ impl Builder {
             opened.take_memory(),
             opened.last.take(),
             hash_keys,
+            self.limit,
         )));
         if !client::activate(client) {
             // Two threads at once: what this one has set aside stays unused.
@@ -198,7 +253,7 @@ impl Builder {
             return Err(InitError::AlreadyActive);
         }
         let shipment = Shipment {
-            dsn,
+            destination,
             about,
             before_send: self.before_send,
             opened,
@@ -211,6 +266,17 @@ impl Builder {
         capture::panic::install();
         Ok(Guard::new(client))
     }
+}
+
+#[cfg(feature = "http")]
+fn collector(dsn: &str, roots: Vec<Vec<u8>>) -> Result<Destination, InitError> {
+    Ok(Destination::Collector(dsn.parse()?, roots))
+}
+
+#[cfg(not(feature = "http"))]
+fn collector(dsn: &str) -> Result<Destination, InitError> {
+    dsn.parse::<Dsn>()?;
+    Err(InitError::NoTransport)
 }
 
 /// What is set, and where it is not, what the environment says.

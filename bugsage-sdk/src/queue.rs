@@ -14,6 +14,8 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
+use bugsage_core::checksum::crc32c_of;
+
 use crate::record::{RECORD_BYTES, REST_BYTES, Space};
 use crate::spool::layout::{FREE_AT, SLOT_BYTES, SLOT_WORDS, SLOTS, SLOTS_AT, Words};
 
@@ -56,8 +58,6 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new(words: &'static [AtomicU64], records: &'static mut [u8]) -> Self {
-        // Here and not in the first panic: it looks at the processor once.
-        crc32c::crc32c(&[0; 1_024]);
         Self {
             words,
             slots: records
@@ -181,15 +181,16 @@ impl Claim<'_> {
         let Some(Some(head)) = self.parts.first() else {
             return;
         };
-        let (mut crc, mut missing) = (0, self.written);
-        let mut others = [0_u64; SLOT_WORDS - OTHERS];
-        for (index, part) in self.parts.iter().flatten().enumerate() {
-            let bytes = part.bytes.get(..missing.min(SLOT_BYTES)).unwrap_or(&[]);
-            crc = crc32c::crc32c_append(crc, bytes);
+        let parts = || self.parts.iter().flatten();
+        let mut missing = self.written;
+        let crc = crc32c_of(parts().map(|part| {
+            let bytes = &part.bytes[..missing.min(SLOT_BYTES)];
             missing -= bytes.len();
-            if let Some(index) = index.checked_sub(1) {
-                others[index / 4] |= (u64::from(part.slot) + 1) << (index % 4 * 16);
-            }
+            bytes
+        }));
+        let mut others = [0_u64; SLOT_WORDS - OTHERS];
+        for (index, part) in parts().skip(1).enumerate() {
+            others[index / 4] |= (u64::from(part.slot) + 1) << (index % 4 * 16);
         }
         let sequence = self.queue.sequence.fetch_add(1, Ordering::Relaxed);
         let word = |word| self.queue.word(head.slot, word);
@@ -353,6 +354,7 @@ mod tests {
 
     use super::*;
     use crate::spool::layout::Memory;
+    use bugsage_core::checksum::crc32c;
     use proptest::prelude::*;
 
     fn queue() -> (Queue, Words) {
@@ -481,7 +483,7 @@ mod tests {
                     0..=2 => if publish(&queue, &record) { waiting.push_back(record) },
                     3 => for (head, record) in drained(&queue) {
                         let left = left(&words, 0).into_iter().find(|left| left.head == head);
-                        prop_assert_eq!(left.map(|left| left.crc), Some(crc32c::crc32c(&record)));
+                        prop_assert_eq!(left.map(|left| left.crc), Some(crc32c(&record)));
                         prop_assert_eq!(Some(record), waiting.pop_front());
                         held.push(head);
                     },

@@ -178,17 +178,11 @@ impl<'a> Reader<'a> {
 }
 
 pub(crate) fn kind_number(kind: EventKind) -> u8 {
-    match kind {
-        EventKind::Panic => 0,
-        EventKind::Error => 1,
-        EventKind::Log => 2,
-    }
+    kind as u8
 }
 
 pub(crate) fn kind_of(number: u8) -> Option<EventKind> {
-    [EventKind::Panic, EventKind::Error, EventKind::Log]
-        .get(usize::from(number))
-        .copied()
+    EventKind::ALL.get(usize::from(number)).copied()
 }
 
 pub(crate) fn level_number(level: Level) -> u8 {

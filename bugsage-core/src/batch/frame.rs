@@ -2,6 +2,7 @@
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
+use crate::checksum::crc32c_of;
 use crate::id::BatchId;
 use crate::limits;
 
@@ -101,7 +102,7 @@ pub(super) fn seal(id: BatchId, content: &[u8]) -> Vec<u8> {
 }
 
 fn checksum(header: &[u8], deflated: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(header), deflated)
+    crc32c_of([header, deflated])
 }
 
 /// Writes one item behind the others.

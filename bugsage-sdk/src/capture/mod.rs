@@ -21,6 +21,7 @@ use bugsage_core::limits;
 use crate::client::{self, Client};
 use crate::context;
 use crate::fold::Ticket;
+use crate::ledger::Reason;
 use crate::queue::Claim;
 use crate::record::{self, Writer};
 
@@ -45,13 +46,23 @@ pub(crate) fn capture(sighting: &Sighting<'_>) -> Option<EventId> {
     let client = client::active()?;
     let at = client::now();
     client.ledger.produced();
+    if let Some(reason) = client.is_closed_to(sighting.kind, at) {
+        client.ledger.lost_at_capture(reason);
+        return None;
+    }
     let current = context::current();
     let key = key(client, sighting, current.as_ref());
     if let Some(id) = client.folds.repeat(key, at.0) {
         return Some(EventId::from_bytes(join(id)));
     }
+    if let Some(limiter) = &client.limiter
+        && !limiter.allows(place(client, sighting), at)
+    {
+        client.ledger.lost_at_capture(Reason::RateLimited);
+        return None;
+    }
     let Some(mut claim) = client.queue.claim() else {
-        client.ledger.queue_full();
+        client.ledger.lost_at_capture(Reason::QueueFull);
         return None;
     };
     let id = client.new_id(at);
@@ -83,18 +94,9 @@ fn key(
 ) -> u64 {
     // Keyed by the process: nobody can choose messages that meet.
     let mut hasher = client.hash_keys.build_hasher();
-    hasher.write_u8(record::kind_number(sighting.kind));
+    hash_place(&mut hasher, sighting);
     hasher.write_u8(record::level_number(sighting.level));
     hasher.write(sighting.message.as_bytes());
-    if let Some((file, line, column)) = sighting.location {
-        hasher.write(file.as_bytes());
-        hasher.write_u32(line);
-        hasher.write_u32(column);
-    }
-    sighting
-        .addresses
-        .iter()
-        .for_each(|address| hasher.write_usize(*address));
     for (type_name, message) in sighting.errors {
         hasher.write(type_name.as_bytes());
         hasher.write(message.as_bytes());
@@ -112,6 +114,26 @@ fn key(
         |user| hasher.borrow_mut().write(user.as_bytes()),
     );
     hasher.into_inner().finish()
+}
+
+/// Where a report was made, and by which way: of reports of one place only the words differ.
+fn place(client: &Client, sighting: &Sighting<'_>) -> u64 {
+    let mut hasher = client.hash_keys.build_hasher();
+    hash_place(&mut hasher, sighting);
+    hasher.finish()
+}
+
+fn hash_place(hasher: &mut impl Hasher, sighting: &Sighting<'_>) {
+    hasher.write_u8(record::kind_number(sighting.kind));
+    if let Some((file, line, column)) = sighting.location {
+        hasher.write(file.as_bytes());
+        hasher.write_u32(line);
+        hasher.write_u32(column);
+    }
+    sighting
+        .addresses
+        .iter()
+        .for_each(|address| hasher.write_usize(*address));
 }
 
 /// What the capture itself adds to a record.

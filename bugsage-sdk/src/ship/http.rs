@@ -6,9 +6,15 @@ use std::time::Duration;
 
 use bugsage_core::batch::Sealed;
 use bugsage_core::dsn::Dsn;
+use bugsage_core::pauses::{self, Pauses};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use rustls::crypto::CryptoProvider;
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls_platform_verifier::Verifier;
+
+use super::carrier::{Heard, Trouble};
+use crate::transport::Answer;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,54 +26,25 @@ const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How much of an answer is read: a list of rejected items at most.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 
-/// What became of a batch.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// Acknowledged; single items may have been turned away.
-    Taken { rejected_items: Vec<u32> },
-    /// Turned away for good.
-    Refused,
-    /// Nobody took it. `after` is how long the collector asked us to wait.
-    Later {
-        after: Option<Duration>,
-        trouble: Option<Trouble>,
-    },
-}
+/// Nobody answers at the address.
+const UNREACHABLE: Trouble = Trouble {
+    advice: "no collector answers there; is it running, and is the address right?",
+    patience: Duration::ZERO,
+};
 
-/// What a person has to mend before anything arrives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// Nobody answers at the address.
-    Unreachable,
-    /// The collector does not know the key.
-    Key,
-    /// The collector is older than this SDK.
-    Format,
-}
+/// The collector does not know the key.
+const UNKNOWN_KEY: Trouble = Trouble {
+    advice: "the collector does not know the key: copy the DSN from `bugsage project list`",
+    patience: Duration::from_secs(60),
+};
 
-impl Trouble {
-    /// How long to leave the collector alone: a person has to act before it helps to try again.
-    pub(super) fn patience(self) -> Duration {
-        match self {
-            Trouble::Unreachable => Duration::ZERO,
-            Trouble::Key | Trouble::Format => Duration::from_secs(60),
-        }
-    }
+/// The collector is older than this SDK.
+const UNKNOWN_FORMAT: Trouble = Trouble {
+    advice: "the collector is older than this SDK: update it",
+    patience: Duration::from_secs(60),
+};
 
-    /// What to do about it, in words.
-    pub(super) fn advice(self) -> &'static str {
-        match self {
-            Trouble::Unreachable => {
-                "no collector answers there; is it running, and is the address right?"
-            }
-            Trouble::Key => {
-                "the collector does not know the key: copy the DSN from `bugsage project list`"
-            }
-            Trouble::Format => "the collector is older than this SDK: update it",
-        }
-    }
-}
-
+/// The connection to a collector.
 pub(super) struct Http {
     /// `None` where no client could be made, so that every try fails and is tried again.
     client: Option<reqwest::Client>,
@@ -76,19 +53,20 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(dsn: &Dsn) -> Self {
+    /// With `roots`, servers are also trusted that these certificates vouch for, as PEM.
+    pub(super) fn new(dsn: &Dsn, roots: &[Vec<u8>]) -> Self {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", dsn.key()))
             .unwrap_or(HeaderValue::from_static(""));
         authorization.set_sensitive(true);
         Self {
-            client: client(),
+            client: client(roots),
             url: dsn.batches_url(),
             authorization,
         }
     }
 
     /// Sends the bytes as they were sealed.
-    pub(super) fn post(&self, sealed: Arc<Sealed>) -> impl Future<Output = Answer> + 'static {
+    pub(super) fn post(&self, sealed: Arc<Sealed>) -> impl Future<Output = Heard> + 'static {
         let request = self.client.as_ref().map(|client| {
             client
                 .post(&self.url)
@@ -98,34 +76,36 @@ impl Http {
         });
         async move {
             let Some(request) = request else {
-                return Answer::Later {
-                    after: None,
-                    trouble: None,
-                };
+                return Answer::Later { after: None }.into();
             };
             match request.send().await {
                 Ok(response) => read(response).await,
-                Err(error) => {
-                    let trouble = error.is_connect().then_some(Trouble::Unreachable);
-                    Answer::Later {
-                        after: None,
-                        trouble,
-                    }
-                }
+                Err(error) => Heard {
+                    trouble: error.is_connect().then_some(UNREACHABLE),
+                    ..Answer::Later { after: None }.into()
+                },
             }
         }
     }
 }
 
 /// A client that leaves the app's own TLS alone: the provider is passed, never installed.
-fn client() -> Option<reqwest::Client> {
+fn client(roots: &[Vec<u8>]) -> Option<reqwest::Client> {
     let provider = provider()?;
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
+    let certificates = roots
+        .iter()
+        .flat_map(|pem| CertificateDer::pem_slice_iter(pem));
+    let certificates = certificates.flatten();
+    let verifier = Verifier::new_with_extra_roots(certificates, provider.clone()).ok()?;
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .ok()?
-        .with_platform_verifier()
-        .ok()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
+    if cfg!(feature = "http2") {
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(CONNECT_TIMEOUT)
@@ -148,42 +128,45 @@ fn provider() -> Option<Arc<CryptoProvider>> {
     provider
 }
 
-async fn read(mut response: reqwest::Response) -> Answer {
+async fn read(mut response: reqwest::Response) -> Heard {
     let status = response.status().as_u16();
-    let after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok());
-    let after = after
-        .and_then(|seconds| seconds.trim().parse().ok())
-        .map(Duration::from_secs);
-    match status {
-        200..=299 => {
-            let mut body = Vec::new();
-            // The status has said what counts; a body that breaks off only tells less.
-            while let Ok(Some(chunk)) = response.chunk().await
-                && body.len() + chunk.len() <= ANSWER_BYTES_MAX
-            {
-                body.extend_from_slice(&chunk);
-            }
-            Answer::Taken {
-                rejected_items: rejected_items(&String::from_utf8_lossy(&body)),
-            }
-        }
+    let text = |name| {
+        let value = response.headers().get(name);
+        value.and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let after = text(RETRY_AFTER.as_str()).and_then(|seconds| seconds.trim().parse().ok());
+    let after = after.map(Duration::from_secs);
+    let pauses = text(pauses::HEADER).map(Pauses::parse).unwrap_or_default();
+    let answer = match status {
+        200..=299 => Answer::Taken,
         400 | 413 => Answer::Refused,
-        401 | 403 | 415 => Answer::Later {
-            after,
-            trouble: Some(if status == 415 {
-                Trouble::Format
-            } else {
-                Trouble::Key
-            }),
+        _ => Answer::Later { after },
+    };
+    let rejected_items = match answer {
+        Answer::Taken => rejected_items(&body(&mut response).await),
+        _ => Vec::new(),
+    };
+    Heard {
+        answer,
+        rejected_items,
+        trouble: match status {
+            401 | 403 => Some(UNKNOWN_KEY),
+            415 => Some(UNKNOWN_FORMAT),
+            _ => None,
         },
-        _ => Answer::Later {
-            after,
-            trouble: None,
-        },
+        pauses,
     }
+}
+
+/// What the body says. The status has said what counts; one that breaks off only tells less.
+async fn body(response: &mut reqwest::Response) -> String {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await
+        && body.len() + chunk.len() <= ANSWER_BYTES_MAX
+    {
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 /// The numbers behind `"index":` in `{"accepted":..,"duplicate":..,"rejected":[{"index":..,..}]}`.
@@ -218,6 +201,6 @@ mod tests {
 
     #[test]
     fn a_client_can_be_made_without_an_installed_provider() {
-        assert!(client().is_some());
+        assert!(client(&[]).is_some());
     }
 }

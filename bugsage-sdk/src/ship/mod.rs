@@ -21,17 +21,18 @@ mod finish;
 mod origin;
 mod outbox;
 mod recover;
+pub(crate) mod carrier;
+#[cfg(feature = "http")]
 mod http;
+pub(crate) mod lines;
 mod retry;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -39,7 +40,6 @@ use std::time::{Duration, Instant};
 
 use bugsage_core::batch::Sealed;
 use bugsage_core::clock::Timestamp;
-use bugsage_core::dsn::Dsn;
 use bugsage_core::event::Event;
 use bugsage_core::id::BatchId;
 use bugsage_core::limits;
@@ -51,9 +51,10 @@ use crate::ledger::Reason;
 use crate::spool::about::About;
 use crate::spool::folder::{self, RunFolder};
 use crate::spool::{self, Opened, Settings};
+use crate::transport::Answer;
 
+use carrier::{Carrier, Destination, Heard, Post, Trouble};
 use finish::Finish;
-use http::{Answer, Http, Trouble};
 use origin::{Origin, Outcome};
 use outbox::Outbox;
 use pending::{Due, Pending, Reports};
@@ -72,7 +73,7 @@ const LOOKS_MAX: usize = limits::SPOOL_RUNS_MAX / (limits::SPOOL_TAKEN_MAX / 2);
 
 /// What the thread is given at its start.
 pub(crate) struct Shipment {
-    pub(crate) dsn: Dsn,
+    pub(crate) destination: Destination,
     pub(crate) about: About,
     pub(crate) before_send: Option<BeforeSend>,
     pub(crate) opened: Opened,
@@ -95,13 +96,12 @@ pub(crate) fn start(client: &'static Client, shipment: Shipment) -> io::Result<(
     Ok(())
 }
 
-type Sending = Pin<Box<dyn Future<Output = Answer>>>;
-
 struct Shipper {
     client: &'static Client,
-    dsn: Dsn,
+    /// Where batches go, in words that may be printed.
+    destination: String,
     finish: Finish,
-    http: Http,
+    carrier: Carrier,
     /// This run.
     own: Rc<Origin>,
     pending: Pending,
@@ -116,7 +116,7 @@ struct Shipper {
     modules: Vec<LoadedModule>,
     outbox: Outbox,
     /// What is on its way to the collector.
-    sending: Option<(Arc<Sealed>, Sending)>,
+    sending: Option<(Arc<Sealed>, Post)>,
     retry: Retry,
     /// The flush that is under way: everything that was captured before it goes out at once.
     flushing: u64,
@@ -127,7 +127,7 @@ struct Shipper {
 impl Shipper {
     fn new(client: &'static Client, shipment: Shipment) -> Self {
         let Shipment {
-            dsn,
+            destination,
             about,
             before_send,
             opened,
@@ -142,8 +142,8 @@ impl Shipper {
         };
         Self {
             client,
-            http: Http::new(&dsn),
-            dsn,
+            destination: format!("{destination:?}"),
+            carrier: Carrier::new(destination),
             finish: Finish::new(client, before_send),
             own: Rc::new(own),
             pending: Pending::default(),
@@ -197,8 +197,8 @@ impl Shipper {
             if progress.stop == Stop::AfterFlush && is_done {
                 return;
             }
-            if let Some(answer) = self.wait(is_flushing).await {
-                self.settle(answer);
+            if let Some((sealed, heard)) = self.wait(is_flushing).await {
+                self.settle(&sealed, &heard);
             }
         }
     }
@@ -303,8 +303,8 @@ impl Shipper {
         }
         let (sealed, damaged) = self.outbox.first();
         if let Some(sealed) = sealed {
-            let sending: Sending = Box::pin(self.http.post(sealed.clone()));
-            self.sending = Some((sealed, sending));
+            let post = self.carrier.post(sealed.clone());
+            self.sending = Some((sealed, post));
         }
         for origin in damaged {
             self.end_dead(&origin);
@@ -312,7 +312,7 @@ impl Shipper {
     }
 
     /// Waits for work, for an answer, or for the next thing that is due.
-    async fn wait(&mut self, is_flushing: bool) -> Option<(Arc<Sealed>, Answer)> {
+    async fn wait(&mut self, is_flushing: bool) -> Option<(Arc<Sealed>, Heard)> {
         let now = Instant::now();
         let retry_at = self.retry.next_try().filter(|_| !self.outbox.is_empty());
         let due_at = self
@@ -328,10 +328,10 @@ impl Shipper {
         let mut sleep = std::pin::pin!(tokio::time::sleep(sleep));
         let mut work = std::pin::pin!(self.client.work.notified());
         std::future::poll_fn(|cx| {
-            if let Some((sealed, sending)) = &mut self.sending
-                && let Poll::Ready(answer) = sending.as_mut().poll(cx)
+            if let Some((sealed, post)) = &mut self.sending
+                && let Poll::Ready(heard) = post.as_mut().poll(cx)
             {
-                let answered = (sealed.clone(), answer);
+                let answered = (sealed.clone(), heard);
                 self.sending = None;
                 return Poll::Ready(Some(answered));
             }
@@ -344,10 +344,12 @@ impl Shipper {
     }
 
     /// Does what the answer says: the batch is done with, or waits with its bytes unchanged.
-    fn settle(&mut self, (sealed, answer): (Arc<Sealed>, Answer)) {
-        let outcome = match answer {
-            Answer::Taken { rejected_items } => {
-                let rejected = rejected_items
+    fn settle(&mut self, sealed: &Sealed, heard: &Heard) {
+        self.client.heard(&heard.pauses, client::now());
+        let outcome = match heard.answer {
+            Answer::Taken => {
+                let rejected = heard
+                    .rejected_items
                     .iter()
                     .map(|item| sealed.reports_of_item(*item));
                 let rejected = rejected.sum::<u64>().min(sealed.reports);
@@ -357,10 +359,12 @@ impl Shipper {
                 }
             }
             Answer::Refused => Outcome::dropped(Reason::Refused, sealed.reports),
-            Answer::Later { after, trouble } => {
-                self.warn(trouble);
+            Answer::Later { after } => {
+                self.warn(heard.trouble);
                 let jitter = self.client.random()[0];
-                let patience = trouble.map_or(Duration::ZERO, Trouble::patience);
+                let patience = heard
+                    .trouble
+                    .map_or(Duration::ZERO, |trouble| trouble.patience);
                 self.retry.failed(Instant::now(), after, patience, jitter);
                 return;
             }
@@ -379,11 +383,11 @@ impl Shipper {
         };
         self.has_warned = true;
         // Not `eprintln!`, which panics where standard error is closed.
-        let dsn = &self.dsn;
+        let destination = &self.destination;
         let _ = writeln!(
             io::stderr(),
-            "bugsage: nothing arrives at {dsn:?}: {}",
-            trouble.advice()
+            "bugsage: nothing arrives at {destination}: {}",
+            trouble.advice
         );
     }
 

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use bugsage_core::batch;
 use bugsage_core::clock::Timestamp;
-use bugsage_core::dsn::Dsn;
 use bugsage_core::event::{Event, Run};
 use bugsage_core::id::{BatchId, RunId};
 use proptest::prelude::*;
@@ -20,6 +19,8 @@ use crate::fold::FoldTable;
 use crate::ledger::{Ledger, Reason};
 use crate::queue::Queue;
 use crate::record::Writer;
+use crate::ship::carrier::Destination;
+use crate::ship::lines::Lines;
 use crate::spool::about::About;
 use crate::spool::{self, Settings, fault};
 
@@ -135,8 +136,8 @@ impl Life {
             folder: Some(folder.to_owned()),
             ..settings.clone()
         };
-        let dsn: Dsn = "http://key@127.0.0.1:1/1".parse().expect("is a DSN");
-        let (mut opened, failure) = spool::open(&settings, &dsn, &about);
+        let destination = Destination::Other(Box::new(Lines::Stdout), "nowhere".to_owned());
+        let (mut opened, failure) = spool::open(&settings, &destination, &about);
         assert!(failure.is_none(), "{failure:?}");
         let memory = opened.take_memory();
         let ledger = Ledger::new(memory.words, memory.is_file);
@@ -165,7 +166,7 @@ impl Life {
             return;
         }
         let Some(mut claim) = self.queue.claim() else {
-            self.ledger.queue_full();
+            self.ledger.lost_at_capture(Reason::QueueFull);
             return;
         };
         let id = [0, number()];

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bugsage_core::checksum::crc32c;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Pairs, Run};
 use bugsage_core::id::RunId;
@@ -73,14 +74,14 @@ impl About {
         out.set_count(count_at, count);
         let length = space.written();
         buffer.truncate(length);
-        let mut bytes = crc32c::crc32c(&buffer).to_le_bytes().to_vec();
+        let mut bytes = crc32c(&buffer).to_le_bytes().to_vec();
         bytes.extend_from_slice(&buffer);
         bytes
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (crc, body) = bytes.split_first_chunk::<4>()?;
-        if u32::from_le_bytes(*crc) != crc32c::crc32c(body) {
+        if u32::from_le_bytes(*crc) != crc32c(body) {
             return None;
         }
         let mut from = Reader::new(body);
@@ -159,7 +160,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_facts_or_none(mut bytes in prop::collection::vec(any::<u8>(), 4..200)) {
-            let crc = crc32c::crc32c(&bytes[4..]).to_le_bytes();
+            let crc = crc32c(&bytes[4..]).to_le_bytes();
             bytes[..4].copy_from_slice(&crc);
             let _ = About::from_bytes(&bytes);
         }

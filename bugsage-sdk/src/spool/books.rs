@@ -11,7 +11,7 @@ use bugsage_core::event::Losses;
 use bugsage_core::id::RunId;
 
 use super::fault;
-use super::layout::{EPOCH_AT, Header, PANE_WORDS, PANES_AT, PRODUCED_AT, QUEUE_FULL_AT, Words};
+use super::layout::{EPOCH_AT, Header, PANE_WORDS, PANES_AT, PRODUCED_AT, Words};
 use crate::ledger::{REASONS, Reason, Tally};
 
 /// What is known for good.
@@ -114,7 +114,9 @@ impl Books {
     /// What was lost, with what capturing threads counted and what is about to be.
     pub(crate) fn lost(&self, more: &Tally) -> Tally {
         let mut lost = self.settled().dropped;
-        lost.add(Reason::QueueFull, self.words.load(QUEUE_FULL_AT));
+        for (reason, at) in Reason::AT_CAPTURE {
+            lost.add(reason, self.words.load(at));
+        }
         lost.add_all(more);
         lost
     }

@@ -11,6 +11,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bugsage_core::checksum::crc32c;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::id::RunId;
 
@@ -31,6 +32,9 @@ pub(crate) const ENDED_AT: usize = 7;
 // A line of the cache of their own: every capture adds to these.
 pub(crate) const PRODUCED_AT: usize = 8;
 pub(crate) const QUEUE_FULL_AT: usize = 9;
+pub(crate) const RATE_LIMITED_AT: usize = 12;
+pub(crate) const UNWANTED_AT: usize = 13;
+pub(crate) const PAUSED_AT: usize = 14;
 /// How often somebody began to recover the file.
 pub(crate) const ATTEMPTS_AT: usize = 10;
 /// Where to look first for a free slot: a hint for this process, and nothing to the next.
@@ -132,10 +136,10 @@ impl Header {
     }
 
     fn check(words: &Words) -> u64 {
-        let checked = (RUN_AT..CHECK_AT).fold(0, |crc, at| {
-            crc32c::crc32c_append(crc, &words.load(at).to_le_bytes())
-        });
-        checked.into()
+        let checked: Vec<[u8; 8]> = (RUN_AT..CHECK_AT)
+            .map(|at| words.load(at).to_le_bytes())
+            .collect();
+        crc32c(checked.as_flattened()).into()
     }
 }
 

@@ -48,7 +48,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::dsn::Dsn;
 use bugsage_core::event::{Run, Text};
 use bugsage_core::id::RunId;
 use bugsage_core::limits;
@@ -58,6 +57,7 @@ use folder::RunFolder;
 use layout::{ENDED_AT, Header, Memory, Words};
 
 use crate::queue;
+use crate::ship::carrier::Destination;
 
 /// How many runs a start looks at; each start has trimmed what was there before it.
 const LOOKED_AT_MAX: usize = 8;
@@ -144,7 +144,14 @@ pub(crate) struct Opened {
 }
 
 /// Opens the spool. Where that cannot be there is memory, and the reason why.
-pub(crate) fn open(settings: &Settings, dsn: &Dsn, about: &About) -> (Opened, Option<io::Error>) {
+///
+/// What one app leaves must not be sent by another to its own project, so each destination has a
+/// folder of its own.
+pub(crate) fn open(
+    settings: &Settings,
+    destination: &Destination,
+    about: &About,
+) -> (Opened, Option<io::Error>) {
     let mut opened = Opened {
         memory: None,
         own: None,
@@ -152,7 +159,7 @@ pub(crate) fn open(settings: &Settings, dsn: &Dsn, about: &About) -> (Opened, Op
         last: None,
     };
     let failure = if settings.is_on {
-        open_files(settings, dsn, about, &mut opened).err()
+        open_files(settings, destination, about, &mut opened).err()
     } else {
         None
     };
@@ -168,7 +175,7 @@ impl Opened {
 
 fn open_files(
     settings: &Settings,
-    dsn: &Dsn,
+    destination: &Destination,
     about: &About,
     opened: &mut Opened,
 ) -> io::Result<()> {
@@ -180,7 +187,7 @@ fn open_files(
         sys::make_folders(&spool)?;
     }
     sys::is_ours(&spool)?;
-    let home = spool.join(destination(dsn));
+    let home = spool.join(hashed(destination.identity().as_bytes()));
     match sys::make_folder(&home) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => sys::is_ours(&home)?,
@@ -247,13 +254,6 @@ fn default_folder() -> Option<PathBuf> {
     };
     let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
     Some(state.join("bugsage").join("spool"))
-}
-
-/// A name for where events of a DSN go, which does not tell the key. What one app leaves must not
-/// be sent by another to its own project.
-fn destination(dsn: &Dsn) -> String {
-    let destination = format!("{} {} {}", dsn.batches_url(), dsn.project(), dsn.key());
-    hashed(destination.as_bytes())
 }
 
 /// FNV-1a, twice: the same in every build, and nobody gains by a collision.

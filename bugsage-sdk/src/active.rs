@@ -1,0 +1,65 @@
+//! The surface of an SDK that captures.
+
+pub use bugsage_core::{event, stacktrace};
+
+pub use crate::capture::error::{capture_error, capture_message};
+pub use crate::context::{set_tag, set_user};
+pub use crate::guard::Guard;
+pub use crate::integrations::tracing::{Layer, layer};
+pub use crate::options::{Builder, InitError};
+pub use crate::spool::{Ended, LastRun};
+
+use crate::client;
+
+/// Starts capturing with the settings of the environment: `BUGSAGE_DSN`, `BUGSAGE_RELEASE`,
+/// `BUGSAGE_ENVIRONMENT` and `BUGSAGE_SPOOL_DIR`.
+///
+/// A missing or malformed DSN leaves one line on standard error, and the app runs on without
+/// BugSage.
+pub fn init() -> Guard {
+    builder().init()
+}
+
+/// Starts with no settings; what stays unset is taken from the environment.
+pub fn builder() -> Builder {
+    Builder::default()
+}
+
+/// How the run of this program before this one ended, as far as its traces in the spool tell.
+///
+/// `None` where there is none, where no spool is in use, or where nothing is captured now. Where many
+/// processes of one program share a spool, it is the one that was started last of those that are
+/// over.
+///
+/// ```
+/// use bugsage_sdk::Ended;
+///
+/// # let _guard = bugsage_sdk::builder().dsn("http://key@127.0.0.1:1/1").without_spool().init();
+/// if let Some(last) = bugsage_sdk::last_run() && last.ended != Ended::Clean {
+///     eprintln!("the last run ended badly: {:?}", last.ended);
+/// }
+/// ```
+pub fn last_run() -> Option<LastRun> {
+    client::active()?.last_run.clone()
+}
+
+/// Takes down no more reports until [`resume`], in the whole process, whether the SDK was started or
+/// not: for an app whose user has not agreed yet, or for a part that fails on purpose.
+///
+/// What is reported meanwhile is gone, and counted as `paused`. What was captured before is still
+/// delivered. Costs one store.
+///
+/// ```
+/// bugsage_sdk::pause();
+/// let outcome = std::panic::catch_unwind(|| panic!("nobody is told"));
+/// bugsage_sdk::resume();
+/// # assert!(outcome.is_err());
+/// ```
+pub fn pause() {
+    client::pause(true);
+}
+
+/// Ends a [`pause`].
+pub fn resume() {
+    client::pause(false);
+}

@@ -1,0 +1,122 @@
+//! The surface of an SDK without the feature `capture`: everything is there and does nothing.
+//!
+//! Libraries depend on this one. The app that they end up in turns `capture` on, and cargo gives
+//! them all the same SDK.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::id::EventId;
+use crate::report::Report;
+
+/// Does nothing: the SDK was built without the feature `capture`.
+pub fn init() -> Guard {
+    builder().init()
+}
+
+/// Starts with no settings. Nothing comes of them: the SDK was built without the feature `capture`.
+pub fn builder() -> Builder {
+    Builder::default()
+}
+
+/// Settings without effect. Made by [`builder`].
+#[derive(Debug, Default)]
+#[non_exhaustive]
+#[must_use = "a builder does nothing before init()"]
+pub struct Builder {}
+
+impl Builder {
+    /// Has no effect.
+    pub fn dsn(self, _: impl Into<String>) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn release(self, _: impl Into<String>) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn environment(self, _: impl Into<String>) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn shutdown_timeout(self, _: Duration) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn spool_dir(self, _: impl Into<PathBuf>) -> Self {
+        self
+    }
+
+    /// Says once on standard error that nothing is reported: an app that sets the SDK up wants to
+    /// know.
+    pub fn init(self) -> Guard {
+        // Not `eprintln!`, which panics where standard error is closed.
+        let _ = writeln!(
+            io::stderr(),
+            "bugsage: nothing is reported: the SDK was built without the feature `capture`"
+        );
+        Guard {}
+    }
+}
+
+/// Guards nothing.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Guard {}
+
+impl Guard {
+    /// False.
+    pub fn is_active(&self) -> bool {
+        false
+    }
+
+    /// Returns at once: nothing was captured.
+    pub fn flush(&self, _: Duration) -> Report {
+        Report::default()
+    }
+
+    /// Returns at once: nothing was captured.
+    pub fn shutdown(self, _: Duration) -> Report {
+        Report::default()
+    }
+}
+
+/// A `tracing` layer that does nothing. Made by [`layer`].
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Layer;
+
+/// Makes the layer.
+pub fn layer() -> Layer {
+    Layer
+}
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Layer {}
+
+/// Reports nothing, and returns all zeros.
+pub fn capture_error<E: Error + ?Sized + 'static>(_: &E) -> EventId {
+    EventId::from_bytes([0; 16])
+}
+
+/// Reports nothing, and returns all zeros.
+pub fn capture_message(_: tracing::Level, _: &str) -> EventId {
+    EventId::from_bytes([0; 16])
+}
+
+/// Does nothing.
+pub fn set_tag(_: impl AsRef<str>, _: impl AsRef<str>) {}
+
+/// Does nothing.
+pub fn set_user(_: impl AsRef<str>) {}
+
+/// Does nothing.
+pub fn pause() {}
+
+/// Does nothing.
+pub fn resume() {}
