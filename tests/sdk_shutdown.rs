@@ -62,6 +62,38 @@ fn a_guard_is_dropped_in_time_where_the_server_never_answers() {
 }
 
 #[test]
+fn a_guard_is_dropped_in_time_where_tls_is_never_agreed_on() {
+    let dsn = Sink::deaf().dsn().replace("http://", "https://");
+
+    drop_is_bounded(&dsn);
+}
+
+#[test]
+fn a_guard_is_dropped_in_time_where_the_queue_is_full() {
+    let sink = Sink::silent();
+
+    let program = subject("drop_full").dsn(sink.dsn()).timeout(TIMEOUT);
+    let ended = program.env("BUGSAGE_SPOOL_DIR", "off").run().well();
+
+    let took = ended.told_time("drop");
+    assert!(took < TIMEOUT + MARGIN, "it took {took:?}");
+    let flushed = ended.account("flushed");
+    assert!(flushed.dropped_for("queue_full") > 0, "{flushed:?}");
+}
+
+#[test]
+fn a_guard_is_dropped_in_time_where_the_disk_is_full() {
+    let sink = Sink::silent();
+
+    let program = subject("drop_guard").dsn(sink.dsn()).timeout(TIMEOUT);
+    let ended = program.with_file_limit(64).run().well();
+
+    let took = ended.told_time("drop");
+    assert!(took < TIMEOUT + MARGIN, "it took {took:?}");
+    assert!(ended.stderr.contains("no spool"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_guard_is_dropped_in_time_where_the_answer_drips() {
     drop_is_bounded(&Sink::dripping().dsn());
 }

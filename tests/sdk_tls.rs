@@ -87,6 +87,40 @@ fn an_app_may_choose_another_provider_later() {
 }
 
 #[test]
+fn an_app_may_vouch_for_a_server_itself() {
+    let server = TlsSink::open("own-root");
+
+    let program = subject("own_root").arg(&server.trusted);
+    program.dsn(server.sink.dsn()).run().well();
+
+    assert_eq!(&*server.sink.only_event().message, "over TLS");
+}
+
+#[test]
+fn no_variable_of_the_environment_turns_the_checks_off() {
+    let server = TlsSink::open("unchecked");
+
+    let mut program = subject("messages").arg("1").dsn(server.sink.dsn());
+    // Those that clients in the field listen to.
+    for (variable, value) in [
+        ("SSL_VERIFY", "false"),
+        ("SSL_VERIFY", "0"),
+        ("NODE_TLS_REJECT_UNAUTHORIZED", "0"),
+        ("PYTHONHTTPSVERIFY", "0"),
+        ("GIT_SSL_NO_VERIFY", "1"),
+        ("CURL_INSECURE", "1"),
+        ("BUGSAGE_INSECURE", "1"),
+    ] {
+        program = program.env(variable, value);
+    }
+    let program = program.timeout(std::time::Duration::from_secs(2));
+    let ended = program.run().well();
+
+    assert_eq!(ended.account("account").spooled, 1);
+    assert!(server.sink.received().is_empty());
+}
+
+#[test]
 fn a_server_that_nobody_vouches_for_gets_nothing() {
     let server = TlsSink::open("untrusted");
     let other = TlsSink::open("trusted-instead");

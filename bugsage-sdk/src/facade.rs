@@ -120,3 +120,24 @@ pub fn pause() {}
 
 /// Does nothing.
 pub fn resume() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    #[test]
+    fn a_library_reports_to_nobody() {
+        let guard = builder().dsn("http://key@127.0.0.1:1/1").init();
+        let _subscribed =
+            tracing::subscriber::set_default(tracing_subscriber::registry().with(layer()));
+        set_tag("region", "eu");
+        set_user("ada");
+        tracing::error!("nobody is told");
+        let id = capture_message(tracing::Level::ERROR, "nobody is told");
+
+        assert_eq!(id, capture_error(&std::fmt::Error));
+        assert!(!guard.is_active());
+        assert_eq!(guard.shutdown(Duration::ZERO), Report::default());
+    }
+}

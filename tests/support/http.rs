@@ -64,19 +64,26 @@ fn read_line(from: &mut impl BufRead) -> Option<String> {
 /// An answer that is about to be written.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) retry_after_s: Option<u64>,
+    pub(crate) header: Option<(&'static str, String)>,
     pub(crate) body: String,
 }
 
 impl Answer {
+    /// Whether the connection ends with it.
+    pub(crate) fn is_last(&self) -> bool {
+        self.header
+            .as_ref()
+            .is_some_and(|(name, _)| *name == "connection")
+    }
+
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut head = format!(
             "HTTP/1.1 {} Answer\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
             self.status,
             self.body.len()
         );
-        if let Some(seconds) = self.retry_after_s {
-            head.push_str(&format!("retry-after: {seconds}\r\n"));
+        if let Some((name, value)) = &self.header {
+            head.push_str(&format!("{name}: {value}\r\n"));
         }
         format!("{head}\r\n{}", self.body).into_bytes()
     }

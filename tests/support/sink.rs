@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -39,8 +39,12 @@ pub(crate) enum Reply {
     Taken,
     /// Acknowledges it, and turns its first event away.
     TakenButTheFirst,
+    /// Acknowledges it, and names kinds that are not wanted for some seconds.
+    TakenUnwanting(&'static str),
     /// Answers with a status.
     Status(u16),
+    /// Answers with a status and ends the connection.
+    StatusAndClose(u16),
     /// Answers with a status and asks for a pause in seconds.
     StatusAndPause(u16, u64),
 }
@@ -158,6 +162,16 @@ impl Sink {
         format!("{}://{KEY}@{}/1", self.scheme, self.address)
     }
 
+    /// Where it listens, as a URL.
+    pub(crate) fn address(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// How many connections were made to it.
+    pub(crate) fn connections_made(&self) -> usize {
+        self.shared.connections_made.load(Ordering::Acquire)
+    }
+
     /// Everything that came, in its order.
     pub(crate) fn received(&self) -> MutexGuard<'_, Vec<Received>> {
         let received = self.shared.received.lock();
@@ -261,6 +275,7 @@ struct Shared {
     replies: Mutex<VecDeque<Reply>>,
     received: Mutex<Vec<Received>>,
     connections: Mutex<Connections>,
+    connections_made: AtomicUsize,
     is_over: AtomicBool,
 }
 
@@ -272,6 +287,7 @@ impl Shared {
             replies: Mutex::new(replies),
             received: Mutex::default(),
             connections: Mutex::default(),
+            connections_made: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
         }
     }
@@ -292,6 +308,7 @@ impl Shared {
             if self.is_over() {
                 return;
             }
+            self.connections_made.fetch_add(1, Ordering::AcqRel);
             if connections.len() >= CONNECTIONS_MAX {
                 continue;
             }
@@ -329,7 +346,8 @@ impl Shared {
                 (Some(answer), Manner::Drips) => self.drip(answer, stream.get_mut()),
                 (Some(answer), _) => answer.write(stream.get_mut()),
             };
-            if written.is_err() {
+            let is_last = answer.is_some_and(|answer| answer.is_last());
+            if written.is_err() || is_last {
                 return;
             }
         }
@@ -347,9 +365,9 @@ impl Shared {
 
     fn answer(&self, request: &Request) -> Answer {
         let mut replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
-        let refusal = |status, retry_after_s| Answer {
+        let refusal = |status| Answer {
             status,
-            retry_after_s,
+            header: None,
             body: r#"{"error":{"code":"planned","message":"as planned"}}"#.to_owned(),
         };
         match replies.pop_front().unwrap_or(Reply::Taken) {
@@ -358,8 +376,19 @@ impl Shared {
                 let batch = batch::decode(&request.body).expect("the SDK sends whole batches");
                 taken(&[batch.events.first().expect("has an event").0])
             }
-            Reply::Status(status) => refusal(status, None),
-            Reply::StatusAndPause(status, seconds) => refusal(status, Some(seconds)),
+            Reply::TakenUnwanting(kinds) => Answer {
+                header: Some(("bugsage-pause", kinds.to_owned())),
+                ..taken(&[])
+            },
+            Reply::Status(status) => refusal(status),
+            Reply::StatusAndClose(status) => Answer {
+                header: Some(("connection", "close".to_owned())),
+                ..refusal(status)
+            },
+            Reply::StatusAndPause(status, seconds) => Answer {
+                header: Some(("retry-after", seconds.to_string())),
+                ..refusal(status)
+            },
         }
     }
 
@@ -386,7 +415,7 @@ fn taken(rejected: &[u32]) -> Answer {
         .collect();
     Answer {
         status: 200,
-        retry_after_s: None,
+        header: None,
         body: format!(
             r#"{{"accepted":1,"duplicate":0,"rejected":[{}]}}"#,
             rejected.join(",")

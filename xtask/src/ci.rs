@@ -112,6 +112,16 @@ fn steps(root: &Path) -> Vec<Step> {
                 "check --package bugsage-sdk --no-default-features --features aws-lc --locked",
             ),
         ),
+        run(
+            "sdk without HTTP",
+            strict(Program::cargo(
+                "clippy --package bugsage-sdk --no-default-features --features capture --locked",
+            )),
+        ),
+        run(
+            "sdk of libraries",
+            Program::cargo("test --package bugsage-sdk --no-default-features --locked"),
+        ),
         // The tests look at an app that aborts where it panics, and find it built.
         run(
             "aborting app",

@@ -22,7 +22,11 @@ pub(crate) fn messages(count: &str) {
 }
 
 fn capture(count: u32) {
-    for number in 0..count {
+    capture_from(0, count);
+}
+
+fn capture_from(first: u32, count: u32) {
+    for number in first..first + count {
         bugsage_sdk::capture_message(Level::ERROR, &format!("message {number}"));
     }
 }
@@ -30,6 +34,18 @@ fn capture(count: u32) {
 pub(crate) fn drop_guard() {
     let guard = start();
     capture(3);
+    tell_time("drop", || drop(guard));
+}
+
+/// More than can wait anywhere.
+pub(crate) fn drop_full() {
+    let guard = start();
+    let mut number = 0;
+    while guard.flush(Duration::ZERO).dropped.is_empty() && number < 2_000_000 {
+        capture_from(number, 10_000);
+        number += 10_000;
+    }
+    tell_account("flushed", &guard.flush(Duration::ZERO));
     tell_time("drop", || drop(guard));
 }
 

@@ -8,6 +8,7 @@ mod errors;
 mod context;
 mod layers;
 mod delivery;
+mod control;
 mod spool;
 #[cfg(feature = "aws-lc")]
 mod tls;
@@ -51,12 +52,19 @@ fn main() {
         "secrets" => context::secrets(),
         "nothing" => delivery::nothing(),
         "messages" => delivery::messages(&argument()),
+        "drop_full" => delivery::drop_full(),
         "drop_guard" => delivery::drop_guard(),
         "flush_then_shutdown" => delivery::flush_then_shutdown(&argument()),
         "before_send" => delivery::before_send(),
         "forget_guard" => delivery::forget_guard(),
         "two_guards" => delivery::two_guards(),
         "two_lives" => delivery::two_lives(),
+        "limited" => control::limited(),
+        "paused" => control::paused(),
+        "unwanted" => control::unwanted(),
+        "own_transport" => control::own_transport(),
+        "own_root" => control::own_root(&argument()),
+        "twice" => control::twice(),
         "die" => spool::die(&argument()),
         "linger" => spool::linger(),
         "secret_and_die" => spool::secret_and_die(),
