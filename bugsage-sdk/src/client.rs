@@ -190,6 +190,11 @@ pub(crate) fn pause(is_paused: bool) {
     PAUSED.store(is_paused, Ordering::Relaxed);
 }
 
+/// Whom this thread reports to: a test's recorder, else the client that captures now.
+pub(crate) fn listening() -> Option<&'static Client> {
+    crate::test::recording().or_else(active)
+}
+
 /// The client that captures now.
 pub(crate) fn active() -> Option<&'static Client> {
     let client = ACTIVE.load(Ordering::Acquire);

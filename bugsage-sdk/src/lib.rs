@@ -30,6 +30,8 @@ mod options;
 #[cfg(feature = "capture")]
 mod guard;
 #[cfg(feature = "capture")]
+pub mod test;
+#[cfg(feature = "capture")]
 mod active;
 #[cfg(not(feature = "capture"))]
 mod facade;

@@ -43,7 +43,7 @@ pub(crate) fn capture(sighting: &Sighting<'_>) -> Option<EventId> {
     if context::thread_is_ours() {
         return None;
     }
-    let client = client::active()?;
+    let client = client::listening()?;
     let at = client::now();
     client.ledger.produced();
     if let Some(reason) = client.is_closed_to(sighting.kind, at) {

@@ -18,6 +18,7 @@
 mod pending;
 mod symbolicate;
 mod finish;
+pub(crate) mod collect;
 mod origin;
 mod outbox;
 mod recover;
