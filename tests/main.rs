@@ -13,6 +13,7 @@ mod sdk_wire; // what goes over the wire, and how little
 mod sdk_delivery; // nothing is lost or sent twice without being counted
 mod sdk_control; // how much is reported, whoever says so
 mod sdk_transport; // by which way
+mod sdk_fork; // from a process that was copied
 mod sdk_spool; // what was captured outlives the process
 mod sdk_shutdown; // the guard's time is bounded, whatever the network does
 #[cfg(feature = "aws-lc")]

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bugsage_core::clock::Timestamp;
@@ -11,9 +11,11 @@ use bugsage_core::id::EventId;
 use bugsage_core::pauses::Pauses;
 use tokio::sync::Notify;
 
+use crate::birthmark::Birthmark;
 use crate::fold::FoldTable;
+use crate::launch::{Setup, launch};
 use crate::ledger::{Ledger, Reason};
-use crate::limiter::{Limit, Limiter};
+use crate::limiter::Limiter;
 use crate::queue::Queue;
 use crate::spool::layout::Memory;
 use crate::spool::{Ended, LastRun};
@@ -30,6 +32,9 @@ pub(crate) struct Client {
     pub(crate) folds: FoldTable,
     pub(crate) queue: Queue,
     pub(crate) hash_keys: RandomState,
+    /// What a child that is made by `fork` starts with.
+    setup: Option<Arc<Setup>>,
+    birthmark: Birthmark,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) last_run: Option<LastRun>,
     pub(crate) limiter: Option<Limiter>,
@@ -76,20 +81,32 @@ pub(crate) enum Stop {
 
 impl Client {
     pub(crate) fn new(
-        shutdown_timeout: Duration,
+        setup: Arc<Setup>,
         memory: Memory,
         last_run: Option<LastRun>,
         hash_keys: RandomState,
-        limit: Option<Limit>,
     ) -> Self {
+        Self {
+            shutdown_timeout: setup.shutdown_timeout,
+            last_run,
+            limiter: setup.limit.map(Limiter::new),
+            setup: Some(setup),
+            ..Self::recording(memory, hash_keys)
+        }
+    }
+
+    /// A client that nobody ships for.
+    pub(crate) fn recording(memory: Memory, hash_keys: RandomState) -> Self {
         Self {
             ledger: Ledger::new(memory.words, memory.is_file),
             folds: FoldTable::new(memory.words),
             queue: Queue::new(memory.words, memory.records),
             hash_keys,
-            shutdown_timeout,
-            last_run,
-            limiter: limit.map(Limiter::new),
+            setup: None,
+            birthmark: Birthmark::new(),
+            shutdown_timeout: Duration::ZERO,
+            last_run: None,
+            limiter: None,
             unwanted_until: Default::default(),
             // Zero names the run.
             ids: AtomicU64::new(1),
@@ -176,13 +193,29 @@ impl Client {
     }
 }
 
-/// Ten bytes for a number: keyed hashes, with keys from the system.
+/// Ten bytes for a number: keyed hashes, with keys from the system. Children of one process may have
+/// the same keys, so the process counts too.
 pub(crate) fn random(keys: &RandomState, number: u64) -> [u8; 10] {
-    let halves = [keys.hash_one((number, 0_u8)), keys.hash_one((number, 1_u8))];
+    let process = std::process::id();
+    let halves = [0_u8, 1].map(|half| keys.hash_one((number, process, half)));
     let mut random = [0; 10];
     random[..8].copy_from_slice(&halves[0].to_le_bytes());
     random[8..].copy_from_slice(&halves[1].to_le_bytes()[..2]);
     random
+}
+
+impl Client {
+    /// The client of this process: this one, or in a child the one that was started there, if any
+    /// was.
+    pub(crate) fn of_this_process(&'static self) -> Option<&'static Self> {
+        if self.birthmark.is_here() {
+            return Some(self);
+        }
+        let client = ACTIVE.load(Ordering::Acquire);
+        // SAFETY: as in `active`.
+        let client: Option<&'static Client> = unsafe { client.as_ref() };
+        client.filter(|client| client.birthmark.is_here())
+    }
 }
 
 /// Ends or resumes capturing by whatever client.
@@ -200,24 +233,44 @@ pub(crate) fn active() -> Option<&'static Client> {
     let client = ACTIVE.load(Ordering::Acquire);
     // SAFETY: the pointer is null or comes from `activate`, which was given a reference that
     // lives for ever.
-    unsafe { client.as_ref() }
+    let client: &'static Client = unsafe { client.as_ref() }?;
+    if client.birthmark.is_here() {
+        return Some(client);
+    }
+    // In a child. Whoever is the first starts over; others find nobody for these few milliseconds.
+    let setup = client.setup.clone().filter(|_| client.birthmark.claim())?;
+    match launch(setup, Some(client)) {
+        Ok(own) => Some(own),
+        Err(_) => {
+            deactivate(client);
+            None
+        }
+    }
 }
 
-/// Makes a client the one that captures. False where another one does already.
-pub(crate) fn activate(client: &'static Client) -> bool {
-    let client = std::ptr::from_ref(client).cast_mut();
-    let null = std::ptr::null_mut();
+/// Makes a client the one that captures, in place of `known`. False where another one does.
+pub(crate) fn activate(client: &'static Client, known: Option<&'static Client>) -> bool {
     ACTIVE
-        .compare_exchange(null, client, Ordering::AcqRel, Ordering::Acquire)
+        .compare_exchange(
+            pointer(known),
+            pointer(Some(client)),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        )
         .is_ok()
+}
+
+fn pointer(client: Option<&'static Client>) -> *mut Client {
+    client.map_or(std::ptr::null_mut(), |client| {
+        std::ptr::from_ref(client).cast_mut()
+    })
 }
 
 /// Ends capturing by this client.
 pub(crate) fn deactivate(client: &'static Client) {
-    let client = std::ptr::from_ref(client).cast_mut();
-    let null = std::ptr::null_mut();
+    let (known, nobody) = (pointer(Some(client)), pointer(None));
     // Where another client is active already there is nothing to end.
-    let _ = ACTIVE.compare_exchange(client, null, Ordering::AcqRel, Ordering::Acquire);
+    let _ = ACTIVE.compare_exchange(known, nobody, Ordering::AcqRel, Ordering::Acquire);
 }
 
 /// Waits until what was captured is delivered, for a process that ends when the hook returns.

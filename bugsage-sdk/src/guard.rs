@@ -48,7 +48,7 @@ impl Guard {
     /// Delivers what was captured so far, and waits at most `timeout` for it. What was not delivered
     /// by then is on its way still, `spooled` or, where there is no spool, `pending`.
     pub fn flush(&self, timeout: Duration) -> Report {
-        let Some(client) = self.client else {
+        let Some(client) = self.client.and_then(Client::of_this_process) else {
             return Report::default();
         };
         client.flush(timeout, Stop::No);
@@ -63,7 +63,8 @@ impl Guard {
     }
 
     fn end(&mut self, timeout: Duration) -> Report {
-        let Some(client) = self.client.take() else {
+        // In a child there is nothing to end but what was started there.
+        let Some(client) = self.client.take().and_then(Client::of_this_process) else {
             return Report::default();
         };
         client::deactivate(client);

@@ -26,6 +26,10 @@ mod ship;
 #[cfg(feature = "capture")]
 pub mod transport;
 #[cfg(feature = "capture")]
+mod birthmark;
+#[cfg(feature = "capture")]
+mod launch;
+#[cfg(feature = "capture")]
 mod options;
 #[cfg(feature = "capture")]
 mod guard;

@@ -1,36 +1,29 @@
 //! How the SDK is set up: the environment, or a builder.
 
 use std::env;
-use std::hash::RandomState;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 #[cfg(not(feature = "http"))]
 use bugsage_core::dsn::Dsn;
 use bugsage_core::dsn::InvalidDsn;
-use bugsage_core::event::{Event, Run};
-use bugsage_core::id::RunId;
+use bugsage_core::event::Event;
 use bugsage_core::limits;
 
 use crate::capture;
-use crate::client::{self, Client};
 use crate::guard::Guard;
+use crate::launch::{Setup, launch};
 use crate::limiter::Limit;
+use crate::ship::BeforeSend;
 use crate::ship::carrier::Destination;
 use crate::ship::lines::Lines;
-use crate::ship::{self, BeforeSend, Shipment};
-use crate::spool::about::About;
-use crate::spool::{self, Settings};
+use crate::spool::Settings;
 use crate::transport::Transport;
 
 /// How long dropping the guard may take where nothing else is set.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How many modules' build-ids are read by the thread that starts the SDK: those of the program and
-/// of what it cannot run without. The shipping thread reads the rest.
-const BUILD_IDS_AT_START: usize = 4;
 
 /// Collects the settings of the SDK. Made by [`builder`](crate::builder).
 ///
@@ -102,7 +95,7 @@ impl Builder {
         mut self,
         before_send: impl Fn(Event) -> Option<Event> + Send + Sync + 'static,
     ) -> Self {
-        self.before_send = Some(Box::new(before_send));
+        self.before_send = Some(Arc::new(before_send));
         self
     }
 
@@ -185,18 +178,19 @@ impl Builder {
     /// Where the DSN is missing or malformed, where a guard is alive already, or where no thread
     /// can be started.
     pub fn try_init(self) -> Result<Guard, InitError> {
-        let mut settings = spool_settings(self.spool);
+        let mut spool = spool_settings(self.spool);
         let dsn = self.dsn.or_else(|| variable("BUGSAGE_DSN"));
         let destination = match (self.transport, dsn) {
             (Some(transport), dsn) => {
-                Destination::Other(transport, dsn.unwrap_or_else(|| "a transport".to_owned()))
+                let name = dsn.unwrap_or_default();
+                Destination::Own(name, Arc::new(Mutex::new(Some(transport))))
             }
             (None, None) => return Err(InitError::MissingDsn),
             (None, Some(dsn)) => match Lines::of(&dsn) {
                 Some(lines) => {
                     // Nothing keeps them from going out at once.
-                    settings.is_on = false;
-                    Destination::Other(Box::new(lines), dsn)
+                    spool.is_on = false;
+                    Destination::Lines(lines)
                 }
                 None => collector(
                     &dsn,
@@ -205,64 +199,19 @@ impl Builder {
                 )?,
             },
         };
-        if client::active().is_some() {
-            return Err(InitError::AlreadyActive);
-        }
-        let hash_keys = RandomState::new();
-        let started_at = client::now();
         let name = |name: String| limits::cut(&name, limits::NAME_BYTES_MAX).into();
         let release = self.release.or_else(|| variable("BUGSAGE_RELEASE"));
         let environment = self.environment.or_else(|| variable("BUGSAGE_ENVIRONMENT"));
-        let run = Run {
-            id: RunId::new(started_at, client::random(&hash_keys, 0)),
+        let setup = Setup {
+            destination,
             release: release.map(name),
             environment: environment.map(name),
-            started_at,
-            sdk: concat!("bugsage-sdk@", env!("CARGO_PKG_VERSION")).into(),
-        };
-        let executable = env::current_exe().unwrap_or_default();
-        let about = About {
-            run: Arc::new(run),
-            executable: executable.to_string_lossy().into_owned(),
-            contexts: capture::host::contexts(),
-            modules: capture::modules::loaded(BUILD_IDS_AT_START)
-                .into_iter()
-                .map(|loaded| loaded.module)
-                .collect(),
-        };
-        let (mut opened, failure) = spool::open(&settings, &destination, &about);
-        if let Some(error) = failure {
-            // Not `eprintln!`, which panics where standard error is closed.
-            let _ = writeln!(
-                io::stderr(),
-                "bugsage: there is no spool, so reports die with the process: {error}"
-            );
-        }
-        let client: &'static Client = Box::leak(Box::new(Client::new(
-            self.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT),
-            opened.take_memory(),
-            opened.last.take(),
-            hash_keys,
-            self.limit,
-        )));
-        if !client::activate(client) {
-            // Two threads at once: what this one has set aside stays unused.
-            if let Some(folder) = opened.own {
-                folder.remove();
-            }
-            return Err(InitError::AlreadyActive);
-        }
-        let shipment = Shipment {
-            destination,
-            about,
             before_send: self.before_send,
-            opened,
-            settings,
+            shutdown_timeout: self.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT),
+            spool,
+            limit: self.limit,
         };
-        if let Err(error) = ship::start(client, shipment) {
-            client::deactivate(client);
-            return Err(InitError::Thread(error));
-        }
+        let client = launch(Arc::new(setup), None)?;
         capture::panic::install();
         Ok(Guard::new(client))
     }
@@ -270,7 +219,7 @@ impl Builder {
 
 #[cfg(feature = "http")]
 fn collector(dsn: &str, roots: Vec<Vec<u8>>) -> Result<Destination, InitError> {
-    Ok(Destination::Collector(dsn.parse()?, roots))
+    Ok(Destination::Collector(dsn.parse()?, roots.into()))
 }
 
 #[cfg(not(feature = "http"))]

@@ -15,7 +15,6 @@ use std::cell::Cell;
 use std::hash::RandomState;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, Run};
@@ -98,14 +97,7 @@ impl Recorder {
         let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let client = idle.unwrap_or_else(|| {
             let keys = RandomState::new();
-            let memory = Memory::anonymous();
-            Box::leak(Box::new(Client::new(
-                Duration::ZERO,
-                memory,
-                None,
-                keys,
-                None,
-            )))
+            Box::leak(Box::new(Client::recording(Memory::anonymous(), keys)))
         });
         let run = Run {
             id: RunId::new(client::now(), client.random()),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,14 +17,19 @@ use crate::transport::{Answer, Batch, Sending, Transport};
 
 #[cfg(feature = "http")]
 use super::http::Http;
+use super::lines::Lines;
 
 /// Where batches go.
+#[derive(Clone)]
 pub(crate) enum Destination {
     /// A collector, which is trusted over TLS where the system or one of these PEM texts vouches for it.
     #[cfg(feature = "http")]
-    Collector(Dsn, Vec<Vec<u8>>),
-    /// What the app has brought, or a file; and a name for it.
-    Other(Box<dyn Transport>, String),
+    Collector(Dsn, Arc<[Vec<u8>]>),
+    /// Lines of JSON.
+    Lines(Lines),
+    /// What the app has brought, and a name for it. It can be taken once: a child made by `fork` has
+    /// none.
+    Own(String, Arc<Mutex<Option<Box<dyn Transport>>>>),
 }
 
 impl Destination {
@@ -35,7 +40,8 @@ impl Destination {
             Destination::Collector(dsn, _) => {
                 format!("{} {} {}", dsn.batches_url(), dsn.project(), dsn.key())
             }
-            Destination::Other(_, name) => name.clone(),
+            Destination::Lines(lines) => format!("{lines:?}"),
+            Destination::Own(name, _) => name.clone(),
         }
     }
 }
@@ -45,8 +51,19 @@ impl fmt::Debug for Destination {
         match self {
             #[cfg(feature = "http")]
             Destination::Collector(dsn, _) => dsn.fmt(f),
-            Destination::Other(_, name) => f.write_str(name),
+            Destination::Lines(lines) => lines.fmt(f),
+            Destination::Own(..) => f.write_str("the app's own transport"),
         }
+    }
+}
+
+/// Takes nothing: reports stay in the spool for the next start.
+struct Nobody;
+
+impl Transport for Nobody {
+    fn send(&mut self, _: Batch) -> Sending {
+        let hour = Duration::from_secs(3_600);
+        Box::pin(std::future::ready(Answer::Later { after: Some(hour) }))
     }
 }
 
@@ -100,7 +117,14 @@ impl Carrier {
         match destination {
             #[cfg(feature = "http")]
             Destination::Collector(dsn, roots) => Carrier::Http(Http::new(&dsn, &roots)),
-            Destination::Other(transport, _) => Carrier::Other(transport),
+            Destination::Lines(lines) => Carrier::Other(Box::new(lines)),
+            Destination::Own(_, transport) => {
+                let transport = transport
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                Carrier::Other(transport.unwrap_or_else(|| Box::new(Nobody)))
+            }
         }
     }
 

@@ -63,7 +63,7 @@ use retry::Retry;
 use symbolicate::Spot;
 
 /// A filter of the app's own.
-pub(crate) type BeforeSend = Box<dyn Fn(Event) -> Option<Event> + Send + Sync>;
+pub(crate) type BeforeSend = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 
 /// The longest sleep, so that a lost wake-up costs a minute and not the report.
 const SLEEP_MAX: Duration = Duration::from_secs(60);

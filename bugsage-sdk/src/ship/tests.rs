@@ -136,7 +136,7 @@ impl Life {
             folder: Some(folder.to_owned()),
             ..settings.clone()
         };
-        let destination = Destination::Other(Box::new(Lines::Stdout), "nowhere".to_owned());
+        let destination = Destination::Lines(Lines::Stdout);
         let (mut opened, failure) = spool::open(&settings, &destination, &about);
         assert!(failure.is_none(), "{failure:?}");
         let memory = opened.take_memory();

@@ -9,6 +9,7 @@ mod context;
 mod layers;
 mod delivery;
 mod control;
+mod children;
 mod spool;
 #[cfg(feature = "aws-lc")]
 mod tls;
@@ -65,6 +66,7 @@ fn main() {
         "own_transport" => control::own_transport(),
         "own_root" => control::own_root(&argument()),
         "twice" => control::twice(),
+        "fork" => children::fork(&argument()),
         "die" => spool::die(&argument()),
         "linger" => spool::linger(),
         "secret_and_die" => spool::secret_and_die(),
