@@ -90,7 +90,13 @@ fn every_kind_of_payload_is_reported() {
             .iter()
             .map(|message| &**message)
             .collect::<Vec<_>>(),
-        ["a text", "a text with 17", "Box<dyn Any>"]
+        [
+            "a text",
+            "a text with 17",
+            "Box<dyn Any>: 17 (i32)",
+            "Box<dyn Any>: subject::panics::payloads::OutOfStock",
+            "Box<dyn Any>"
+        ]
     );
 }
 

@@ -12,7 +12,7 @@ use bugsage_core::dsn::InvalidDsn;
 use bugsage_core::event::Event;
 use bugsage_core::limits;
 
-use crate::capture;
+use crate::capture::{self, payload};
 use crate::guard::Guard;
 use crate::launch::{Setup, launch};
 use crate::limiter::Limit;
@@ -122,6 +122,21 @@ impl Builder {
             reports_max,
             period,
         });
+        self
+    }
+
+    /// Tells panics with a payload of this type by the type's name. Text, numbers and some types of
+    /// std are known without it; at most 32 types of an app are. The value itself is never printed:
+    /// that would be code of the app inside the panic hook.
+    ///
+    /// ```
+    /// struct OutOfStock;
+    ///
+    /// let builder = bugsage_sdk::builder().panic_payload::<OutOfStock>();
+    /// # let _ = builder;
+    /// ```
+    pub fn panic_payload<T: 'static>(self) -> Self {
+        payload::name::<T>();
         self
     }
 

@@ -133,6 +133,8 @@ pub(super) const SHAPES: &[(&str, PanicClass)] = {
         ("begin <= end ({start} <= {end}) when slicing `{text:text}", StrRangeReversed),
         ("min > max. min = {min:real}, max = {max:real}", ClampBounds),
         ("min > max, or either was NaN. min = {min:real}, max = {max:real}", ClampBounds),
+        // As the SDK tells of a payload what it can.
+        ("Box<dyn Any>: {payload:text}", NonString),
         ("not yet implemented: {note:text}", Todo),
         ("not implemented: {note:text}", Unimplemented),
         ("internal error: entered unreachable code: {note:text}", Unreachable),

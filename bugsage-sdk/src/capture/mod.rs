@@ -5,6 +5,7 @@
 //! Never: waiting, the network, the symbolizer, a lock that code of the app can hold.
 
 pub(crate) mod panic;
+pub(crate) mod payload;
 pub(crate) mod error;
 pub(crate) mod backtrace;
 pub(crate) mod modules;

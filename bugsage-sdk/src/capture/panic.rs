@@ -6,6 +6,7 @@ use std::sync::Once;
 use bugsage_core::event::{EventKind, Level};
 
 use super::backtrace::Addresses;
+use super::payload::{self, Words};
 use super::{Sighting, capture};
 use crate::client;
 
@@ -32,7 +33,8 @@ pub(crate) fn install() {
 }
 
 fn take_down(info: &PanicHookInfo<'_>) {
-    let message = info.payload_as_str().unwrap_or("Box<dyn Any>");
+    let mut words = Words::new();
+    let message = payload::describe(info.payload(), &mut words);
     let location = info
         .location()
         .map(|at| (at.file(), at.line(), at.column()));

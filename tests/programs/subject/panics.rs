@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use crate::{add_layer, finish, start};
+use crate::{add_layer, builder, finish, start};
 
 /// The whole app panics, with the guard on the stack.
 pub(crate) fn in_main() {
@@ -37,11 +37,16 @@ fn pick(values: &[u32], at: usize) -> u32 {
 }
 
 pub(crate) fn payloads() {
-    let guard = start();
+    struct OutOfStock;
+    struct Unnamed;
+
+    let guard = builder().panic_payload::<OutOfStock>().init();
     let amount = 17;
     let _ = catch_unwind(|| panic!("a text"));
     let _ = catch_unwind(|| panic!("a text with {amount}"));
     let _ = catch_unwind(|| panic::panic_any(amount));
+    let _ = catch_unwind(|| panic::panic_any(OutOfStock));
+    let _ = catch_unwind(|| panic::panic_any(Unnamed));
     finish(guard);
 }
 
