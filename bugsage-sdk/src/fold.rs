@@ -12,9 +12,10 @@
 //! process with the record that they belong to. So a slot opens only after its record was
 //! published, and stays closed, its count untouched, until the event's batch is safe.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::spool::layout::{FOLD_WORDS, FOLDS, FOLDS_AT, Words};
+use crate::sync::AtomicU64;
 
 /// How many slots a key may stand in, one after the other.
 const PROBES: usize = 8;

@@ -4,7 +4,7 @@
 //! words of the spool; the rest is settled in its books by the one shipping thread, and told for
 //! the last time by whoever shuts down.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::report::Report;
@@ -13,6 +13,7 @@ use crate::spool::books::Books;
 use crate::spool::layout::{
     ENDED_AT, PAUSED_AT, PRODUCED_AT, QUEUE_FULL_AT, RATE_LIMITED_AT, UNWANTED_AT, Words,
 };
+use crate::sync::AtomicU64;
 
 /// Why reports were lost. The words are part of the batch format and of [`Report`], the order is
 /// part of the spool's: new ones come last.

@@ -2,6 +2,8 @@
 #![doc = include_str!("../README.md")]
 
 #[cfg(feature = "capture")]
+mod sync;
+#[cfg(feature = "capture")]
 mod record;
 #[cfg(feature = "capture")]
 mod spool;
@@ -33,6 +35,11 @@ mod launch;
 mod options;
 #[cfg(feature = "capture")]
 mod guard;
+#[cfg(all(feature = "capture", fuzzing))]
+#[doc(hidden)]
+pub use ship::fuzzing;
+#[cfg(all(test, bugsage_loom))]
+mod loom;
 #[cfg(feature = "capture")]
 pub mod test;
 #[cfg(feature = "capture")]

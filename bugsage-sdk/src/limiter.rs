@@ -5,13 +5,15 @@
 //! finds no entry of its own takes that of another, which then begins anew: it lets more pass, never
 //! less. What is held back is counted exactly.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bugsage_core::clock::Timestamp;
 
+use crate::sync::AtomicU64;
+
 /// Places that are told apart: far more than fail in any one second.
-const PLACES: usize = 1_024;
+const PLACES: usize = if cfg!(bugsage_loom) { 4 } else { 1_024 };
 
 /// How many entries a place may stand in.
 const PROBES: usize = 4;
@@ -48,21 +50,15 @@ impl Limiter {
         // Period zero is that of an entry that nobody used.
         let period = (at.0 / period_us + 1) & PERIOD_MASK;
         let own = place >> PLACE_SHIFT << PLACE_SHIFT | period << PERIOD_SHIFT;
-        let probes = (0..PROBES).map(|step| &self.entries[(place as usize % PLACES) ^ step]);
+        let probes: [&AtomicU64; PROBES] =
+            std::array::from_fn(|step| &self.entries[(place as usize % PLACES) ^ step]);
         let is_own = |entry: u64| entry & !COUNT_MASK == own;
-        let is_old = |entry: u64| entry >> PERIOD_SHIFT & PERIOD_MASK != period;
-        let loaded = || {
-            probes
-                .clone()
-                .map(|entry| (entry, entry.load(Ordering::Relaxed)))
-        };
-        let chosen = loaded()
-            .find(|(_, word)| is_own(*word))
-            .or_else(|| loaded().find(|(_, word)| is_old(*word)))
-            .or_else(|| loaded().next());
-        let Some((entry, _)) = chosen else {
-            return true;
-        };
+        let is_old = |entry: u64| (entry >> PERIOD_SHIFT) & PERIOD_MASK != period;
+        // Looked at once: threads that meet choose the same.
+        let seen = probes.map(|entry| entry.load(Ordering::Relaxed));
+        let chosen = seen.iter().position(|entry| is_own(*entry));
+        let chosen = chosen.or_else(|| seen.iter().position(|entry| is_old(*entry)));
+        let entry = probes[chosen.unwrap_or(0)];
         let counted = entry.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
             let count = if is_own(word) { word & COUNT_MASK } else { 0 };
             let has_room = count < u64::from(self.limit.reports_max);

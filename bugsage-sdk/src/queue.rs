@@ -11,13 +11,14 @@
 //! the other slots stand beside it. So a record survives the process from the moment in which it is
 //! published.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, TryLockError};
 
 use bugsage_core::checksum::crc32c_of;
 
 use crate::record::{RECORD_BYTES, REST_BYTES, Space};
 use crate::spool::layout::{FREE_AT, SLOT_BYTES, SLOT_WORDS, SLOTS, SLOTS_AT, Words};
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
 /// The most slots of one record.
 const PARTS_MAX: usize = RECORD_BYTES / SLOT_BYTES;
@@ -53,7 +54,7 @@ pub(crate) struct Queue {
     slots: Box<[Mutex<&'static mut [u8]>]>,
     sequence: AtomicU64,
     /// How many slots, from the first on, were ever used.
-    used: AtomicUsize,
+    used: AtomicU64,
 }
 
 impl Queue {
@@ -65,7 +66,7 @@ impl Queue {
                 .map(Mutex::new)
                 .collect(),
             sequence: AtomicU64::new(0),
-            used: AtomicUsize::new(0),
+            used: AtomicU64::new(0),
         }
     }
 
@@ -105,8 +106,8 @@ impl Queue {
                 bytes,
             })
         })?;
-        let next = usize::from(taken.slot) + 1;
-        hint.store(next as u64, Ordering::Relaxed);
+        let next = u64::from(taken.slot) + 1;
+        hint.store(next, Ordering::Relaxed);
         self.used.fetch_max(next, Ordering::Relaxed);
         Some(taken)
     }
@@ -281,6 +282,18 @@ pub(crate) struct Left {
     pub(crate) sequence: u64,
     pub(crate) length: usize,
     pub(crate) crc: u32,
+}
+
+/// Leaves a record of one slot as a run that died would have.
+#[cfg(fuzzing)]
+pub(crate) fn leave(words: &Words, slot: u16, record: &[u8]) {
+    words.store(at(slot, SEQUENCE), slot.into());
+    let crc = bugsage_core::checksum::crc32c(record);
+    words.store(
+        at(slot, LENGTH_AND_CRC),
+        (record.len() as u64) << 32 | u64::from(crc),
+    );
+    words.store(at(slot, STATE), READY);
 }
 
 /// How many slots a dead run has used, from the first on.

@@ -27,6 +27,8 @@ pub(crate) mod carrier;
 mod http;
 pub(crate) mod lines;
 mod retry;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;
 

@@ -9,13 +9,14 @@
 //! instructions and the next start can read them whatever happened in between. The layout never
 //! changes without its version: a file of another version is passed by.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bugsage_core::checksum::crc32c;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::id::RunId;
 
 use super::dead::FileWords;
+use crate::sync::AtomicU64;
 
 /// `BUGSPOL` and the version of the layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"BUGSPOL\x01");
@@ -48,13 +49,13 @@ pub(crate) const SLOT_BYTES: usize = 4 << 10;
 
 /// Parts of the records that may wait at once, 8 MiB: a tenth of a second of 20,000 different
 /// reports a second, or 256 of the largest.
-pub(crate) const SLOTS: usize = 2_048;
+pub(crate) const SLOTS: usize = if cfg!(bugsage_loom) { 2 } else { 2_048 };
 pub(crate) const SLOTS_AT: usize = PANES_AT + 2 * PANE_WORDS;
 pub(crate) const SLOT_WORDS: usize = 6;
 
 /// Reports of so many kinds at once are folded before they are written; more are still folded by
 /// the shipping thread, at the price of a record each.
-pub(crate) const FOLDS: usize = 512;
+pub(crate) const FOLDS: usize = if cfg!(bugsage_loom) { 1 } else { 512 };
 pub(crate) const FOLDS_AT: usize = SLOTS_AT + SLOTS * SLOT_WORDS;
 pub(crate) const FOLD_WORDS: usize = 5 + bugsage_core::limits::DELTAS_MAX;
 

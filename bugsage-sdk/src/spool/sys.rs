@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::layout::Memory;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(bugsage_loom)))]
 mod linux {
     use std::fs::{DirBuilder, OpenOptions};
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -98,7 +98,7 @@ mod linux {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), bugsage_loom))]
 mod elsewhere {
     use super::*;
 
@@ -131,9 +131,9 @@ mod elsewhere {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), bugsage_loom))]
 pub(crate) use elsewhere::{
     give_back, is_ours, make_folder, make_folders, map, may_grow_to, private,
 };
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(bugsage_loom)))]
 pub(crate) use linux::{give_back, is_ours, make_folder, make_folders, map, may_grow_to, private};

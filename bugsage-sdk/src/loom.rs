@@ -1,0 +1,169 @@
+//! Everything that threads share without waiting for each other, in all orders in which they can meet.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use bugsage_core::clock::Timestamp;
+
+use crate::fold::{self, FoldTable};
+use crate::limiter::{Limit, Limiter};
+use crate::queue::{self, Queue};
+use crate::record::{REST_BYTES, Space};
+use crate::spool::layout::{Memory, Words};
+
+/// Tries all orders with at most so many switches between threads that nothing forces: where there is
+/// a fault, two nearly always show it.
+fn model(run: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(run);
+}
+
+/// What a capturing thread does with reports of one kind; tells how many found no report on its way.
+fn report(table: &FoldTable, reports: u64) -> (u64, Vec<fold::Ticket>) {
+    let (mut firsts, mut tickets) = (0, Vec::new());
+    for at in 1..=reports {
+        if table.repeat(7, at).is_some() {
+            continue;
+        }
+        firsts += 1;
+        if let Some(ticket) = table.take(7, [1, 2], at) {
+            table.open(ticket);
+            tickets.push(ticket);
+        }
+    }
+    (firsts, tickets)
+}
+
+#[test]
+fn no_repeat_is_lost_or_counted_twice() {
+    model(|| {
+        let memory = Memory::anonymous();
+        let table = Arc::new(FoldTable::new(memory.words));
+        let words = Words::Shared(memory.words);
+        let first = table.take(7, [1, 2], 1);
+        let first = first.expect("the table is empty");
+        table.open(first);
+
+        let capturing = thread::spawn({
+            let table = table.clone();
+            move || report(&table, 2)
+        });
+        // The shipping thread packs the first report meanwhile.
+        let mut counted = fold::close(&words, first).count;
+        fold::release(&words, first);
+        let (firsts, tickets) = capturing.join().expect("does not panic");
+
+        for ticket in tickets {
+            counted += fold::close(&words, ticket).count;
+        }
+        assert_eq!(counted + firsts, 2);
+    });
+}
+
+#[test]
+fn two_threads_that_meet_at_a_kind_count_each_report_once() {
+    model(|| {
+        let memory = Memory::anonymous();
+        let table = Arc::new(FoldTable::new(memory.words));
+        let words = Words::Shared(memory.words);
+
+        let other = thread::spawn({
+            let table = table.clone();
+            move || report(&table, 1)
+        });
+        let (mut firsts, mut tickets) = report(&table, 2);
+        let (others, their_tickets) = other.join().expect("does not panic");
+        firsts += others;
+        tickets.extend(their_tickets);
+
+        let counts = tickets
+            .into_iter()
+            .map(|ticket| fold::close(&words, ticket).count);
+        assert_eq!(firsts + counts.sum::<u64>(), 3);
+    });
+}
+
+fn publish(queue: &Queue, record: &[u8]) -> bool {
+    let Some(mut claim) = queue.claim() else {
+        return false;
+    };
+    assert_eq!(claim.grow(record.len()), record.len());
+    claim.put(record);
+    claim.publish();
+    true
+}
+
+#[test]
+fn every_record_comes_out_once_and_whole() {
+    model(|| {
+        let memory = Memory::anonymous();
+        let words = Words::Shared(memory.words);
+        let queue = Arc::new(Queue::new(memory.words, memory.records));
+
+        let capturing = thread::spawn({
+            let queue = queue.clone();
+            move || u64::from(publish(&queue, &[1; 3])) + u64::from(publish(&queue, &[2; 3]))
+        });
+        let mut seen = Vec::new();
+        let mut drain = || {
+            let mut heads = Vec::new();
+            queue.drain(|head, record| {
+                heads.push(head);
+                seen.push(record[..record.len() - REST_BYTES].to_vec());
+            });
+            queue::release(&words, &heads);
+        };
+        drain();
+        let published = capturing.join().expect("does not panic");
+        drain();
+
+        assert_eq!(seen.len() as u64, published);
+        assert!(
+            seen.iter()
+                .all(|record| *record == [1; 3] || *record == [2; 3])
+        );
+        assert!(queue.is_empty());
+    });
+}
+
+#[test]
+fn threads_that_meet_at_a_slot_do_not_share_it() {
+    model(|| {
+        let memory = Memory::anonymous();
+        let queue = Arc::new(Queue::new(memory.words, memory.records));
+
+        let other = thread::spawn({
+            let queue = queue.clone();
+            move || publish(&queue, &[1; 2])
+        });
+        let ours = publish(&queue, &[2; 2]);
+        let theirs = other.join().expect("does not panic");
+
+        let mut seen = Vec::new();
+        queue.drain(|_, record| seen.push(record[0]));
+        seen.sort_unstable();
+        assert!(ours && theirs, "there is a slot for each");
+        assert_eq!(seen, [1, 2]);
+    });
+}
+
+#[test]
+fn threads_that_meet_at_a_limit_share_it() {
+    model(|| {
+        let limit = Limit {
+            reports_max: 1,
+            period: std::time::Duration::from_secs(1),
+        };
+        let limiter = Arc::new(Limiter::new(limit));
+
+        let other = thread::spawn({
+            let limiter = limiter.clone();
+            move || limiter.allows(9, Timestamp(5))
+        });
+        let ours = limiter.allows(9, Timestamp(5));
+        let theirs = other.join().expect("does not panic");
+
+        assert!(ours != theirs, "one of them is allowed");
+    });
+}

@@ -1,0 +1,8 @@
+//! What threads share, in the standard library's form, or in loom's, which tries all orders in which
+//! threads can meet: `cargo xtask prove loom`.
+
+#[cfg(not(bugsage_loom))]
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicU64};
+
+#[cfg(bugsage_loom)]
+pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicU64};
