@@ -1,6 +1,7 @@
 //! The command line, read into one [`Command`].
 
 use crate::bench;
+use crate::prove::{self, Proof};
 
 /// What `help` prints, and what follows a word that is not understood.
 pub(crate) const USAGE: &str = "\
@@ -10,6 +11,7 @@ usage: cargo xtask COMMAND
   tidy                   the house rules that no other tool checks
   bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, hook, wire, delivery, fix;
                          --json prints one document, an object by name
+  prove NAME             a proof that takes up to an hour: kills, loom, sanitizers, fuzz, soak
   help                   this text";
 
 /// One run of this program.
@@ -17,6 +19,7 @@ usage: cargo xtask COMMAND
 pub(crate) enum Command {
     Ci,
     Tidy,
+    Prove(Proof),
     Bench {
         names: Vec<&'static str>,
         json: bool,
@@ -35,10 +38,24 @@ impl Command {
             ["tidy"] => Ok(Command::Tidy),
             ["help" | "--help" | "-h"] => Ok(Command::Help),
             ["bench", ref rest @ ..] => bench_of(rest),
+            ["prove", name] => proof_of(name),
+            ["prove"] => Err(format!("which proof? There are {}", proofs())),
+            ["prove", _, word, ..] => Err(format!("unexpected argument `{word}`")),
             ["ci" | "tidy" | "help", word, ..] => Err(format!("unexpected argument `{word}`")),
             [word, ..] => Err(format!("unknown command `{word}`")),
         }
     }
+}
+
+fn proof_of(name: &str) -> Result<Command, String> {
+    let known = prove::NAMES.iter().find(|(known, _)| *known == name);
+    let proof = known.map(|(_, proof)| Command::Prove(*proof));
+    proof.ok_or_else(|| format!("unknown proof `{name}`, there are {}", proofs()))
+}
+
+fn proofs() -> String {
+    let names: Vec<&str> = prove::NAMES.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
 }
 
 fn bench_of(words: &[&str]) -> Result<Command, String> {
@@ -98,6 +115,11 @@ mod tests {
                 "bench speed",
                 "unknown bench `speed`, there are codec, fingerprint, ingest, hook, wire, delivery, fix",
             ),
+            (
+                "prove speed",
+                "unknown proof `speed`, there are kills, loom, sanitizers, fuzz, soak",
+            ),
+            ("prove fuzz twice", "unexpected argument `twice`"),
             ("bench hook codec", "unexpected argument `codec`"),
             ("bench --json --json", "unexpected argument `--json`"),
         ] {

@@ -6,12 +6,14 @@ mod prerequisites;
 mod sandbox;
 mod tidy;
 mod bench;
+mod prove;
 mod program;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use args::Command;
+use prove::Extent;
 
 fn main() -> ExitCode {
     let command = match Command::parse(std::env::args().skip(1)) {
@@ -29,6 +31,9 @@ fn main() -> ExitCode {
         }
         Command::Ci => ci::run(&root),
         Command::Tidy => tidy::run(&root),
+        Command::Prove(proof) => prove::run(&root, proof, Extent::Whole)
+            .map(|()| println!("proved"))
+            .map_err(|reason| format!("not proved: {reason}")),
         Command::Bench { names, json } => bench::run(&root, &names, json),
     };
     match done {
