@@ -7,6 +7,7 @@
 pub mod limits;
 pub mod clock;
 pub mod id;
+pub mod sketch;
 pub mod event;
 pub mod stacktrace;
 pub mod panic_class;
