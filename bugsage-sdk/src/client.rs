@@ -6,14 +6,16 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bugsage_core::clock::Timestamp;
+use bugsage_core::event::Ended;
 use bugsage_core::id::EventId;
 use tokio::sync::Notify;
 
 use crate::fold::FoldTable;
 use crate::ledger::Ledger;
 use crate::queue::Queue;
+use crate::spool::LastRun;
+use crate::spool::hours::Hours;
 use crate::spool::layout::Memory;
-use crate::spool::{Ended, LastRun};
 
 /// The client that captures now; null where there is none. Clients are leaked, since a thread may
 /// be inside one at any time, so each initialization costs its memory for good.
@@ -23,6 +25,7 @@ pub(crate) struct Client {
     pub(crate) ledger: Ledger,
     pub(crate) folds: FoldTable,
     pub(crate) queue: Queue,
+    pub(crate) hours: Hours,
     pub(crate) hash_keys: RandomState,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) last_run: Option<LastRun>,
@@ -76,6 +79,7 @@ impl Client {
             ledger: Ledger::new(memory.words, memory.is_file),
             folds: FoldTable::new(memory.words),
             queue: Queue::new(memory.words, memory.records),
+            hours: Hours::new(memory.words),
             hash_keys,
             shutdown_timeout,
             last_run,

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::spool::Ended;
+use bugsage_core::event::Ended;
+
 use crate::spool::books::Books;
+use crate::spool::ended_of;
 use crate::spool::layout::{ENDED_AT, PRODUCED_AT, QUEUE_FULL_AT, Words};
 
 /// Why reports were lost. The words are part of the batch format and of [`Report`], the order is
@@ -163,11 +165,11 @@ impl Ledger {
 
     /// Notes for the next start how this run ended.
     pub(crate) fn ended(&self, how: Ended) {
-        self.books.words.store(ENDED_AT, how.number());
+        self.books.words.store(ENDED_AT, how.number().into());
     }
 
     pub(crate) fn how_it_ended(&self) -> Ended {
-        Ended::of(self.books.words.load(ENDED_AT))
+        ended_of(&self.books.words)
     }
 
     /// The account as it stands.

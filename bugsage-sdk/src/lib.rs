@@ -14,6 +14,7 @@ mod ship;
 mod options;
 mod guard;
 
+pub use bugsage_core::event::Ended;
 pub use bugsage_core::{event, id, stacktrace};
 
 pub use capture::error::{capture_error, capture_message};
@@ -22,7 +23,7 @@ pub use guard::Guard;
 pub use integrations::tracing::{Layer, layer};
 pub use ledger::Report;
 pub use options::{Builder, InitError};
-pub use spool::{Ended, LastRun};
+pub use spool::LastRun;
 
 /// Starts capturing with the settings of the environment: `BUGSAGE_DSN`, `BUGSAGE_RELEASE`,
 /// `BUGSAGE_ENVIRONMENT` and `BUGSAGE_SPOOL_DIR`.

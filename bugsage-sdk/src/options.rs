@@ -186,7 +186,7 @@ impl Builder {
         }
         let client: &'static Client = Box::leak(Box::new(Client::new(
             self.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT),
-            opened.take_memory(),
+            opened.take_memory(started_at),
             opened.last.take(),
             hash_keys,
         )));
