@@ -12,6 +12,7 @@ mod sdk_start; // with good, wrong and no settings
 mod sdk_wire; // what goes over the wire, and how little
 mod sdk_delivery; // nothing is lost or sent twice without being counted
 mod sdk_spool; // what was captured outlives the process
+mod runs; // what became of a process, whether it failed or not
 mod sdk_shutdown; // the guard's time is bounded, whatever the network does
 #[cfg(feature = "aws-lc")]
 mod sdk_tls; // the app's own TLS stays its own

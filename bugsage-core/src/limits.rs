@@ -78,6 +78,10 @@ pub const RUN_STATES_MAX: usize = 64;
 /// Hours in one state of a run. An SDK tells two; those who relay for others may tell two days.
 pub const RUN_HOURS_MAX: usize = 48;
 
+/// Root spans that one hour of a run may count: some hundred millions a second. Sums of this bound stay
+/// within the integers of every store.
+pub const ROOT_SPANS_MAX: u64 = 1 << 40;
+
 /// Runs of one project that a collector remembers: a thousand process starts a day for three months.
 /// Beyond that those go that were not heard of for longest.
 pub const PROJECT_RUNS_MAX: u64 = 100_000;
