@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use bugsage_core::event::{Ended, RunState};
 
-use crate::support::collector::{Folder, wait_for};
+use serde_json::Value;
+
+use crate::support::client::Request;
+use crate::support::collector::{Collector, Folder, wait_for};
 use crate::support::program::{Program, aborting_subject, subject};
 use crate::support::sink::{Reply, Sink, closed_port_dsn};
 
@@ -169,4 +172,114 @@ fn how_a_run_ended_that_nobody_took_is_told_by_the_next_start() {
     assert!(states.iter().all(|state| state.ended == Ended::Clean));
     let counts: Vec<u64> = states.iter().map(|state| counts(state)[0]).collect();
     assert_eq!(counts, [7, 0]);
+}
+
+/// Releases as the command lists them.
+#[track_caller]
+fn releases(collector: &Collector, words: &[&str]) -> Vec<Value> {
+    let words = [&["releases"], words].concat();
+    match collector.folder().json(&words) {
+        Value::Array(releases) => releases,
+        other => panic!("a list is expected: {other}"),
+    }
+}
+
+#[test]
+fn releases_show_their_crash_free_runs_and_users() {
+    let collector = Collector::start();
+    let shop = collector.create_project("shop");
+    let spool = Folder::new();
+    let run = |release: &str, how: &str| {
+        let program = subject("busy").arg(how).spool(spool.path()).dsn(&shop.dsn);
+        program.env("SUBJECT_RELEASE", release).run()
+    };
+
+    run("shop@1.0.0", "well").well();
+    run("shop@1.0.0", "kill").by_kill();
+    run("shop@1.1.0", "panic").with_code(101);
+    run("shop@1.1.0", "well").well();
+    run("shop@1.1.0", "well").well();
+    run("shop@1.1.0", "well").well();
+
+    let found = releases(&collector, &["--project", "shop"]);
+    let names: Vec<_> = found.iter().map(|it| &it["release"]).collect();
+    assert_eq!(names, ["shop@1.1.0", "shop@1.0.0"], "the newest first");
+    let [new, old] = &found[..] else {
+        panic!("two are expected")
+    };
+    assert_eq!(new["crash_free_runs"], 0.75);
+    assert_eq!(old["crash_free_runs"], 1.0, "a kill is no crash");
+    let ends = |release: &Value, ends: [&str; 4]| ends.map(|end| release["runs"][end].as_u64());
+    let ends = |release| ends(release, ["total", "clean", "panicked", "killed"]);
+    assert_eq!(ends(new), [Some(4), Some(3), Some(1), Some(0)]);
+    assert_eq!(ends(old), [Some(2), Some(1), Some(0), Some(1)]);
+    assert_eq!(
+        (&new["users"], &new["users_panicked"]),
+        (&5.into(), &1.into())
+    );
+    assert_eq!(new["crash_free_users"], 0.8);
+    assert_eq!(
+        (&old["roots"], &old["roots_failed"]),
+        (&20.into(), &6.into())
+    );
+    assert_eq!(
+        (&new["roots"], &new["roots_failed"]),
+        (&40.into(), &12.into())
+    );
+    assert_eq!(old["environment"], "test");
+    assert!(old["new_issues"].as_u64() > new["new_issues"].as_u64());
+}
+
+#[test]
+fn news_of_runs_that_come_twice_or_in_another_order_count_once() {
+    // What an SDK sends, caught on its way.
+    let sink = Sink::open();
+    let spool = Folder::new();
+    run_in(&spool, "busy", "kill", &sink).run().by_kill();
+    run_in(&spool, "busy", "well", &sink).run().well();
+    let bodies: Vec<Vec<u8>> = {
+        let received = sink.received();
+        received.iter().map(|it| it.request.body.clone()).collect()
+    };
+    assert!(bodies.len() >= 2, "{} batches", bodies.len());
+    let collector = Collector::start();
+    let told = |name: &str, bodies: Vec<&Vec<u8>>| {
+        let project = collector.create_project(name);
+        for body in bodies {
+            let request = Request::batch(&project.key, body);
+            assert_eq!(collector.client().ask(&request).status, 200);
+        }
+        let mut releases = releases(&collector, &["--project", name]);
+        assert_eq!(releases.len(), 1);
+        let mut release = releases.remove(0);
+        for name in ["project", "project_name"] {
+            release[name] = Value::Null;
+        }
+        release
+    };
+
+    let once = told("once", bodies.iter().collect());
+    let twice = told("twice", bodies.iter().chain(&bodies).collect());
+    let backwards = told("backwards", bodies.iter().rev().collect());
+
+    assert_eq!(once["runs"]["total"], 2);
+    assert_eq!(once["roots"], 20);
+    assert_eq!(twice, once);
+    assert_eq!(backwards, once);
+}
+
+#[test]
+fn releases_of_a_project_that_is_not_there_are_not_found() {
+    let collector = Collector::start();
+    let words = ["releases", "--project", "nobody"];
+
+    let missing = collector.folder().command(&words).run();
+
+    assert!(missing.stderr.contains("nobody"), "{missing:?}");
+    missing.with_code(3);
+    let nothing = collector.folder().command(&["releases"]).run().well();
+    assert!(nothing.stdout.contains("no run"), "{nothing:?}");
+    assert_eq!(releases(&collector, &[]), [] as [Value; 0]);
+    let wrong = collector.folder().command(&["releases", "--days", "0"]);
+    wrong.run().with_code(2);
 }
