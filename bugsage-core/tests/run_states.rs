@@ -75,8 +75,11 @@ fn message(message: &impl Serialize) -> Vec<u8> {
     postcard::to_allocvec(message).expect("has a known length")
 }
 
+/// Hour, root spans, failed ones, and both sketches.
+type WireHour = (u64, u64, u64, Vec<u16>, Vec<u16>);
+
 /// Run, how it ended, when, and its hours.
-fn state(run: u32, ended: u8, hours: &[(u64, u64, u64, Vec<u16>, Vec<u16>)]) -> Vec<u8> {
+fn state(run: u32, ended: u8, hours: &[WireHour]) -> Vec<u8> {
     message(&(run, ended, 9_u64, hours))
 }
 

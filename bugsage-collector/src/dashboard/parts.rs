@@ -26,7 +26,6 @@ pub(super) fn frame(title: &str, body: Markup) -> Markup {
                     a class="brand" href="/issues" { "BugSage" }
                     nav {
                         a href="/issues" { "Issues" }
-                        " "
                         a href="/releases" { "Releases" }
                     }
                 }

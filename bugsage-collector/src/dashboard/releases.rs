@@ -118,7 +118,8 @@ fn row(release: &ReleaseView, with_project: bool, now: Timestamp) -> Markup {
                 @if let Some(environment) = &release.environment { (parts::badge("plain", &parts::short(environment))) }
                 @if with_project { (parts::badge("plain", &parts::short(&release.project_name))) }
                 @if release.new_issues > 0 {
-                    (parts::badge("high", &format!("{} new issues", thousands(release.new_issues))))
+                    @let issues = if release.new_issues == 1 { "issue" } else { "issues" };
+                    (parts::badge("high", &format!("{} new {issues}", thousands(release.new_issues))))
                 }
             }
             dl class="numbers" {
