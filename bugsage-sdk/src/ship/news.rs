@@ -35,8 +35,9 @@ pub(super) struct News {
     /// The hour that the pages are to be turned to, once that was told.
     hour: Cell<u64>,
     begun_at: Instant,
-    /// Batches of nothing but news that wait in memory.
+    /// Batches of nothing but news that wait, and those of them that wait in memory.
     waiting: Cell<u32>,
+    waiting_in_memory: Cell<u32>,
 }
 
 impl News {
@@ -47,6 +48,7 @@ impl News {
             hour: Cell::new(hour),
             begun_at: Instant::now(),
             waiting: Cell::new(0),
+            waiting_in_memory: Cell::new(0),
         }
     }
 
@@ -63,7 +65,7 @@ impl News {
         let hour = hours::hour_of(now);
         let has_begun = self.told.borrow().is_none() && self.begun_at.elapsed() >= BEGUN_AFTER;
         // One batch of news at a time waits in memory; reports need the room more.
-        if (hour > self.hour.get() || has_begun) && self.waiting.get() == 0 {
+        if (hour > self.hour.get() || has_begun) && self.waiting_in_memory.get() == 0 {
             self.hour.set(hour);
             self.wanted.set(Wanted::Anyway);
         }
@@ -84,6 +86,11 @@ impl News {
             return None;
         }
         let state = state(words, run, ended_of(words));
+        let is_over = state.ended != Ended::Running;
+        if wanted == Wanted::IfNew && self.waiting.get() > 0 && !rides && !is_over {
+            // An app that flushes often while nobody answers: one is enough until the hour is over.
+            return None;
+        }
         let is_new = self
             .told
             .borrow()
@@ -99,10 +106,14 @@ impl News {
     /// What to tell of a run that is over, unless that was told before.
     pub(super) fn of_dead(&self, books: &Books, run: &Arc<Run>) -> Option<RunState> {
         let ended = ended_of_dead(&books.words);
-        if books.settled().ended_told == told_number(ended) {
+        let is_booked = books.settled().ended_told == told_number(ended);
+        // What cannot be written is booked once it was answered: it must not be packed again till then.
+        if is_booked || self.told.borrow().is_some() {
             return None;
         }
-        Some(state(&books.words, run, ended))
+        let state = state(&books.words, run, ended);
+        self.told.replace(Some(state.clone()));
+        Some(state)
     }
 
     /// What was told is safe: the page may be turned to a new hour.
@@ -112,12 +123,24 @@ impl News {
         }
     }
 
-    pub(super) fn waits(&self) {
-        self.waiting.set(self.waiting.get() + 1);
+    /// What was told is lost: it is told again.
+    pub(super) fn forget(&self) {
+        self.told.replace(None);
     }
 
-    pub(super) fn went(&self) {
+    /// A batch of nothing but news waits.
+    pub(super) fn waits(&self, in_memory: bool) {
+        self.waiting.set(self.waiting.get() + 1);
+        let more = self.waiting_in_memory.get() + u32::from(in_memory);
+        self.waiting_in_memory.set(more);
+    }
+
+    /// A batch of nothing but news is done with.
+    pub(super) fn went(&self, from_memory: bool) {
         self.waiting.set(self.waiting.get().saturating_sub(1));
+        let left = self.waiting_in_memory.get();
+        self.waiting_in_memory
+            .set(left.saturating_sub(u32::from(from_memory)));
     }
 }
 

@@ -179,8 +179,8 @@ impl Origin {
             Err(_) => keep = Keep::Records(rest),
         }
         let is_news = sealed.as_ref().is_some_and(is_news);
-        if is_news && !matches!(keep, Keep::File(_)) {
-            self.news.waits();
+        if is_news {
+            self.news.waits(!matches!(keep, Keep::File(_)));
         }
         sealed.map(|sealed| Parcel {
             origin: self.clone(),
@@ -277,8 +277,8 @@ impl Parcel {
     /// Books what became of the batch; from here on nobody sends it again.
     pub(super) fn settle(self, outcome: &Outcome) {
         let books = &self.origin.books;
-        if self.is_news && !self.is_in_file() {
-            self.origin.news.went();
+        if self.is_news {
+            self.origin.news.went(!self.is_in_file());
         }
         match self.keep {
             Keep::File(number) => {

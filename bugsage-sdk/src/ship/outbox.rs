@@ -103,6 +103,7 @@ impl Outbox {
                 settled.told = 0;
                 settled.ended_told = 0;
             });
+            parcel.origin.news.forget();
             let corrupt = Outcome::dropped(Reason::SpoolCorrupt, reports);
             damaged.extend(self.settle_first(&corrupt));
         }

@@ -632,3 +632,50 @@ fn what_is_too_old_is_dropped_and_counted() {
     world.check();
     assert_eq!(world.lost_for(Reason::SpoolExpired), 2);
 }
+
+#[test]
+fn a_disk_that_takes_nothing_does_not_keep_recovery_busy_for_ever() {
+    let mut world = World::new(u64::MAX);
+    world.step(&Step::Capture { key: 1, times: 1 }, None);
+    world.step(&Step::CloseRoot, None);
+    let run = world.life().own.about.run.id.to_string();
+    world.kill();
+    let life = world.life();
+    let dead = life.dead.pop().and_then(Dead::open).expect("there is one");
+    let path = files(&world.folder.0).into_iter();
+    let path = path.map(|file| file.parent().expect("has one").to_owned());
+    let folder = path.clone().find(|path| path.ends_with(&run));
+    std::fs::remove_dir_all(folder.expect("is there")).expect("can be removed");
+
+    let life = world.life.as_mut().expect("was begun");
+    let mut pending = dead.records();
+    let mut prepare = |due: Due, reports: Reports| prepare(due, reports);
+    let outbox = &mut life.outbox;
+    recover::pack_all(&dead.origin, &mut pending, outbox, &new_id, &mut prepare);
+    while life.send(&world.collector, Answer::Taken) {}
+
+    let collector = world.collector.borrow();
+    assert_eq!(collector.delivered.values().sum::<u64>(), 1);
+    assert_eq!(
+        collector.ended.values().collect::<Vec<_>>(),
+        [&Ended::Killed]
+    );
+}
+
+#[test]
+fn an_app_that_flushes_often_while_nobody_answers_makes_one_batch_of_news_an_hour() {
+    let mut world = World::new(u64::MAX);
+    for hour in [5_000_000, 5_000_001, 5_000_002] {
+        world.life().live(hour);
+        for _ in 0..100 {
+            world.step(&Step::CloseRoot, None);
+            world.life().own.news.ask();
+            world.step(&Step::Seal, None);
+        }
+    }
+
+    let life = world.life.as_ref().expect("was begun");
+    assert_eq!(life.own.books.settled().batch, 3);
+    world.deliver_all();
+    world.check_runs();
+}
