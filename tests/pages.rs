@@ -1,10 +1,16 @@
 //! Pages: whole without scripts, small, safe with whatever apps send, and only for this machine.
 
-use bugsage_core::event::{Breadcrumb, Level, SpanContext};
+use std::sync::Arc;
+
+use bugsage_collector::clock::SystemClock;
+use bugsage_core::batch::BatchBuilder;
+use bugsage_core::clock::Clock;
+use bugsage_core::event::{Breadcrumb, Ended, Level, Run, RunState, SpanContext};
+use bugsage_core::id::{BatchId, RunId};
 
 use crate::support::client::{Answer, Request};
 use crate::support::collector::Collector;
-use crate::support::events::{EventBuilder, frame, stack};
+use crate::support::events::{EventBuilder, frame, stack, unique};
 
 /// The most that a page may weigh.
 const PAGE_BYTES_MAX: usize = 100 << 10;
@@ -45,6 +51,43 @@ fn check_page(answer: &Answer, status: u16) {
     }
     let size = answer.body.len();
     assert!(size <= PAGE_BYTES_MAX, "{size} bytes");
+}
+
+#[test]
+fn releases_have_a_page_that_is_safe_with_whatever_runs_tell() {
+    let collector = Collector::start();
+    let project = collector.create_project("shop");
+    check_page(&collector.client().get("/releases"), 200);
+    let mut batch = BatchBuilder::new();
+    let now = SystemClock.now();
+    for number in 0..60 {
+        batch.push_run_state(&RunState {
+            run: Arc::new(Run {
+                id: RunId::from_bytes(unique()),
+                release: Some(format!("{HOSTILE} {number}").into()),
+                environment: Some(HOSTILE.into()),
+                started_at: now,
+                sdk: HOSTILE.into(),
+            }),
+            ended: Ended::Panicked,
+            alive_at: now,
+            hours: Vec::new(),
+        });
+    }
+    let sealed = batch.seal(BatchId::from_bytes(unique()));
+    collector.send(&project, &sealed);
+
+    for page in [
+        "/releases",
+        "/releases?days=1&project=1",
+        "/releases?days=x&project=9",
+    ] {
+        check_page(&collector.client().get(page), 200);
+    }
+    let shown = collector.client().get("/releases").body;
+    assert!(shown.contains("crash-free runs"));
+    let issues = collector.client().get("/issues").body;
+    assert!(issues.contains("href=\"/releases\""), "it is linked");
 }
 
 #[test]

@@ -153,8 +153,9 @@ fn a_dead_network_is_outlived() {
     all_arrived(&sink, [1]);
     let received = sink.received();
     let first = &received[0].request.body;
+    let mut with_events = received.iter().filter(|it| !it.batch().events.is_empty());
     assert!(
-        received.iter().all(|again| again.request.body == *first),
+        with_events.all(|again| again.request.body == *first),
         "what was sealed comes again unchanged"
     );
 }

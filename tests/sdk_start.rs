@@ -41,14 +41,18 @@ fn an_app_with_a_malformed_dsn_runs_on_with_one_warning_that_does_not_tell_the_k
 }
 
 #[test]
-fn an_app_that_has_nothing_to_report_sends_nothing() {
+fn an_app_that_has_nothing_to_report_tells_its_run_and_nothing_else() {
     let sink = Sink::open();
 
     let ended = subject("nothing").dsn(sink.dsn()).run().well();
 
     assert_eq!(ended.told("active"), "true");
     assert_eq!(ended.stderr, "");
-    assert!(sink.received().is_empty());
+    let received = sink.received();
+    assert_eq!(received.len(), 1);
+    let batch = received[0].batch();
+    assert_eq!((batch.events.len(), batch.losses.len()), (0, 0));
+    assert_eq!((batch.runs.len(), batch.run_states.len()), (1, 1));
 }
 
 #[test]

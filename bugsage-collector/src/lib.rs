@@ -29,6 +29,8 @@ pub mod api;
 pub mod dashboard;
 // Issues, events and cases as JSON, under the names that tools rely on.
 pub mod view;
+// The health of releases, likewise.
+pub mod health;
 // Joins the parts and serves them.
 pub mod app;
 // What the process does not need, the system gets back.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::{EventId, RunId};
+use crate::sketch::Sketch;
 use crate::stacktrace::StackTrace;
 
 /// Text that many events share: a batch holds each string once.
@@ -190,6 +191,91 @@ impl Run {
         let hex = commit.bytes().all(|b| b.is_ascii_hexdigit());
         (hex && (7..=40).contains(&commit.len())).then_some(commit)
     }
+}
+
+/// How a run ended, as far as anybody can tell.
+///
+/// Of two words about one run the later in this order counts: they are of one process, so they only
+/// differ where one of them came too early.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// It has not, or nobody has told yet.
+    Running,
+    /// Its traces cannot be read, or it was not heard of for too long.
+    Unknown,
+    /// The guard was dropped, or shut down.
+    Clean,
+    /// The process ended with the guard alive: `kill -9`, an unhandled signal, out of memory,
+    /// `abort`, `std::process::exit`, or a power cut.
+    Killed,
+    /// A native crash ended the process.
+    Crashed,
+    /// The guard was dropped by a panic that ended `main`, or the panic ended the process.
+    Panicked,
+}
+
+impl Ended {
+    /// All of them, in their order.
+    pub const ALL: [Ended; 6] = [
+        Ended::Running,
+        Ended::Unknown,
+        Ended::Clean,
+        Ended::Killed,
+        Ended::Crashed,
+        Ended::Panicked,
+    ];
+
+    /// The word for it in JSON and on pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ended::Running => "running",
+            Ended::Unknown => "unknown",
+            Ended::Clean => "clean",
+            Ended::Killed => "killed",
+            Ended::Crashed => "crashed",
+            Ended::Panicked => "panicked",
+        }
+    }
+
+    /// Its number on the wire, in stores and in the spool: the place in its order.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// What has this number.
+    pub fn of_number(number: u64) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+}
+
+/// How a run is doing, as running totals: told again and again, in any order, nothing counts twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunState {
+    /// The run.
+    pub run: Arc<Run>,
+    /// How it ended.
+    pub ended: Ended,
+    /// When it was last known to live, or when it ended.
+    pub alive_at: Timestamp,
+    /// What happened in some of its hours. Totals of an hour only grow.
+    pub hours: Vec<RunHour>,
+}
+
+/// What happened in one hour of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunHour {
+    /// The hour since the epoch.
+    pub hour: u64,
+    /// Root spans that closed, sampled or not.
+    pub roots: u64,
+    /// Those in which an error or a panic was captured.
+    pub roots_failed: u64,
+    /// The users that the app told.
+    pub users: Sketch,
+    /// Those who met a panic.
+    pub users_panicked: Sketch,
 }
 
 /// What a run has lost so far, by reason. Totals only grow, so that a lost batch loses no account.

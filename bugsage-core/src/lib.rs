@@ -9,6 +9,8 @@ pub mod limits;
 pub mod clock;
 pub mod id;
 #[cfg(feature = "model")]
+pub mod sketch;
+#[cfg(feature = "model")]
 pub mod event;
 #[cfg(feature = "model")]
 pub mod stacktrace;

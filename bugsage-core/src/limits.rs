@@ -71,6 +71,29 @@ pub const DELTAS_MAX: usize = 32;
 /// Reasons in one losses item.
 pub const LOSS_REASONS_MAX: usize = 64;
 
+/// States of runs in one batch. An SDK sends one, for its own run or for one that is over; each becomes
+/// rows in a store.
+pub const RUN_STATES_MAX: usize = 64;
+
+/// Hours in one state of a run. An SDK tells two; those who relay for others may tell two days.
+pub const RUN_HOURS_MAX: usize = 48;
+
+/// Root spans that one hour of a run may count: some hundred millions a second. Sums of this bound stay
+/// within the integers of every store.
+pub const ROOT_SPANS_MAX: u64 = 1 << 40;
+
+/// Runs of one project that a collector remembers: a thousand process starts a day for three months.
+/// Beyond that those go that were not heard of for longest.
+pub const PROJECT_RUNS_MAX: u64 = 100_000;
+
+/// Hours of runs that a collector remembers for one project: fifty processes for more than a year.
+/// Beyond that the oldest hours go.
+pub const PROJECT_RUN_HOURS_MAX: u64 = 500_000;
+
+/// Hours of a release and environment of which a collector remembers the users, for one project: each
+/// takes 8 KiB at most. Five releases at a time for more than a year; beyond that the oldest go.
+pub const PROJECT_USER_HOURS_MAX: u64 = 50_000;
+
 /// Sealed batches that one run may keep on disk where the app sets nothing else: some 60,000 different
 /// reports, or days of an app that fails now and then, and no disk that runs full of them.
 pub const SPOOL_BYTES_DEFAULT: u64 = 64 << 20;

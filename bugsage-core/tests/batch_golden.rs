@@ -10,10 +10,11 @@ use std::sync::{Arc, Once};
 use bugsage_core::batch::{self, Batch, BatchBuilder};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{
-    Breadcrumb, ErrorLink, Event, EventKind, Level, Location, Losses, Pairs, Run, SpanContext,
-    Thread,
+    Breadcrumb, Ended, ErrorLink, Event, EventKind, Level, Location, Losses, Pairs, Run, RunHour,
+    RunState, SpanContext, Thread,
 };
 use bugsage_core::id::{BatchId, EventId, RunId};
+use bugsage_core::sketch::{Mark, Sketch};
 use bugsage_core::stacktrace::{Frame, Module, StackTrace};
 use serde_json::{Value, json};
 
@@ -26,6 +27,7 @@ fn golden() -> Vec<(&'static str, BatchBuilder)> {
         ("v1-errors", errors_batch()),
         ("v1-folded", folded_batch()),
         ("v1-losses", losses_batch()),
+        ("v1-runs", runs_batch()),
         ("v1-empty", BatchBuilder::new()),
     ]
 }
@@ -99,6 +101,41 @@ fn losses_batch() -> BatchBuilder {
         run: RunId::from_bytes([1; 16]),
         produced: 100_017,
         dropped: vec![("queue_full".into(), 12), ("before_send".into(), 5)],
+    });
+    builder
+}
+
+/// A run that is over, with users, and one that has only begun.
+fn runs_batch() -> BatchBuilder {
+    let users = |n: u32| Sketch::from_marks((0..n).map(|n| Mark::of(&format!("customer-{n}"))));
+    let run = plain(EventKind::Log, "").run;
+    let mut builder = BatchBuilder::new();
+    builder.push_run_state(&RunState {
+        run: run.clone(),
+        ended: Ended::Panicked,
+        alive_at: Timestamp(START + 7_200_000_000),
+        hours: vec![
+            RunHour {
+                hour: 497_222,
+                roots: 12_345,
+                roots_failed: 17,
+                users: users(100),
+                users_panicked: users(2),
+            },
+            RunHour {
+                hour: 497_223,
+                ..RunHour::default()
+            },
+        ],
+    });
+    builder.push_run_state(&RunState {
+        run: Arc::new(Run {
+            id: RunId::from_bytes([9; 16]),
+            ..Run::clone(&run)
+        }),
+        ended: Ended::Running,
+        alive_at: Timestamp(START),
+        hours: Vec::new(),
     });
     builder
 }
@@ -280,11 +317,29 @@ fn seal(builder: BatchBuilder) -> Vec<u8> {
 fn words(batch: &Batch) -> Value {
     let rejected = batch.rejected.iter();
     let rejected = rejected.map(|rejected| (rejected.index, rejected.reason.to_string()));
+    let states = batch.run_states.iter().map(|state| {
+        let hours = state.hours.iter().map(|hour| {
+            json!({
+                "hour": hour.hour,
+                "roots": hour.roots,
+                "roots_failed": hour.roots_failed,
+                "users": hour.users.to_bytes(),
+                "users_panicked": hour.users_panicked.to_bytes(),
+            })
+        });
+        json!({
+            "run": state.run.id,
+            "ended": state.ended,
+            "alive_at": state.alive_at,
+            "hours": hours.collect::<Vec<_>>(),
+        })
+    });
     json!({
         "id": batch.id,
         "runs": batch.runs,
         "events": batch.events,
         "losses": batch.losses,
+        "run_states": states.collect::<Vec<_>>(),
         "rejected": rejected.collect::<Vec<_>>(),
         "unknown_items": batch.unknown_items,
     })

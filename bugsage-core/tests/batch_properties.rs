@@ -286,7 +286,7 @@ proptest! {
 
     #[test]
     fn items_of_random_bytes_are_rejected_one_by_one(
-        items in vec((0..12_u8, vec(any::<u8>(), 0..60)), 0..20),
+        items in vec((0..13_u8, vec(any::<u8>(), 0..60)), 0..20),
     ) {
         let mut content = Vec::new();
         for (kind, bytes) in &items {

@@ -110,6 +110,7 @@ const CONTEXTS: u8 = 5;
 const RUN: u8 = 6;
 const EVENT: u8 = 7;
 const LOSSES: u8 = 9;
+const RUN_STATE: u8 = 10;
 
 const ID: [u8; 16] = [1; 16];
 
@@ -442,13 +443,39 @@ fn one_long_string_referred_to_a_million_times_stays_within_the_bound() {
 }
 
 #[test]
+fn states_of_runs_stay_within_the_bound() {
+    let hours = |marks: usize, n: usize| {
+        let users = sequence(&1_u16, marks);
+        let hour = [message(&(9_u64, 9_u64, 9_u64)), users.clone(), users].concat();
+        let head = message(&(0_u32, 0_u8, 5_u64, n as u32));
+        [head, hour.repeat(n)].concat()
+    };
+    let full = hours(31, limits::RUN_HOURS_MAX);
+    let empty = hours(0, limits::RUN_HOURS_MAX);
+    let too_many_marks = hours(1 << 20, 3);
+    let too_many_hours = hours(0, 1 << 20);
+
+    for (name, item) in [
+        ("full states", full),
+        ("empty hours", empty),
+        ("too many marks", too_many_marks),
+        ("too many hours", too_many_hours),
+    ] {
+        let forge = Forge::default().item(RUN, &run(NONE));
+        let batch = forge.fill(RUN_STATE, &item).check(name);
+        assert!(batch.run_states.len() <= limits::RUN_STATES_MAX, "{name}");
+        assert!(!batch.rejected.is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn empty_items_stay_within_the_bound() {
     let empty = Forge::default().item(0, b"");
     let content = empty.content.repeat(limits::BATCH_ITEMS_MAX);
     let batch = Forge { content }.check("as many empty items as there may be");
     assert_eq!(batch.unknown_items as usize, limits::BATCH_ITEMS_MAX);
 
-    for kind in 0..12 {
+    for kind in 0..13 {
         let empty = Forge::default().item(kind, b"");
         let content = empty.content.repeat(limits::BATCH_ITEMS_MAX);
         Forge { content }.check(&format!("empty items of kind {kind}"));

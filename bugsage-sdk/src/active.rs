@@ -1,5 +1,6 @@
 //! The surface of an SDK that captures.
 
+pub use bugsage_core::event::Ended;
 pub use bugsage_core::{event, stacktrace};
 
 pub use crate::capture::error::{capture_error, capture_message};
@@ -7,7 +8,7 @@ pub use crate::context::{set_tag, set_user};
 pub use crate::guard::Guard;
 pub use crate::integrations::tracing::{Layer, layer};
 pub use crate::options::{Builder, InitError};
-pub use crate::spool::{Ended, LastRun};
+pub use crate::spool::LastRun;
 
 use crate::client;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::EventKind;
+use bugsage_core::event::{Ended, EventKind};
 use bugsage_core::id::EventId;
 use bugsage_core::pauses::Pauses;
 use tokio::sync::Notify;
@@ -17,8 +17,9 @@ use crate::launch::{Setup, launch};
 use crate::ledger::{Ledger, Reason};
 use crate::limiter::Limiter;
 use crate::queue::Queue;
+use crate::spool::LastRun;
+use crate::spool::hours::Hours;
 use crate::spool::layout::Memory;
-use crate::spool::{Ended, LastRun};
 
 /// The client that captures now; null where there is none. Clients are leaked, since a thread may
 /// be inside one at any time, so each initialization costs its memory for good.
@@ -31,6 +32,7 @@ pub(crate) struct Client {
     pub(crate) ledger: Ledger,
     pub(crate) folds: FoldTable,
     pub(crate) queue: Queue,
+    pub(crate) hours: Hours,
     pub(crate) hash_keys: RandomState,
     /// What a child that is made by `fork` starts with.
     setup: Option<Arc<Setup>>,
@@ -101,6 +103,7 @@ impl Client {
             ledger: Ledger::new(memory.words, memory.is_file),
             folds: FoldTable::new(memory.words),
             queue: Queue::new(memory.words, memory.records),
+            hours: Hours::new(memory.words),
             hash_keys,
             setup: None,
             birthmark: Birthmark::new(),

@@ -7,10 +7,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use bugsage_core::event::Level;
 use bugsage_core::limits;
+
+use crate::client;
 
 /// Breadcrumbs kept per thread and per tree of spans.
 const BREADCRUMBS_KEPT: usize = limits::BREADCRUMBS_MAX;
@@ -34,10 +37,16 @@ pub(crate) struct OpenSpan {
     pub(crate) target: &'static str,
     fields: Mutex<Vec<(&'static str, String)>>,
     scope: Mutex<Scope>,
-    /// One ring for the whole tree below a root span, so that a task's breadcrumbs follow it from
-    /// thread to thread.
-    breadcrumbs: Arc<Mutex<Ring>>,
+    tree: Arc<Tree>,
     parent: Option<Arc<OpenSpan>>,
+}
+
+/// What a root span shares with all spans below it.
+struct Tree {
+    /// A task's breadcrumbs follow it from thread to thread.
+    breadcrumbs: Mutex<Ring>,
+    /// Whether an error or a panic was captured.
+    has_failed: AtomicBool,
 }
 
 impl OpenSpan {
@@ -47,18 +56,36 @@ impl OpenSpan {
         fields: Vec<(&'static str, String)>,
         parent: Option<Arc<OpenSpan>>,
     ) -> Arc<Self> {
-        let breadcrumbs = match &parent {
-            Some(parent) => parent.breadcrumbs.clone(),
-            None => Arc::new(Mutex::new(Ring::new())),
+        let tree = match &parent {
+            Some(parent) => parent.tree.clone(),
+            None => Arc::new(Tree {
+                breadcrumbs: Mutex::new(Ring::new()),
+                has_failed: AtomicBool::new(false),
+            }),
         };
         Arc::new(Self {
             name,
             target,
             fields: Mutex::new(fields),
             scope: Mutex::new(Scope::new()),
-            breadcrumbs,
+            tree,
             parent,
         })
+    }
+
+    /// Whether no other span is around it.
+    pub(crate) fn is_root(&self) -> bool {
+        self.parent.is_none()
+    }
+
+    /// Notes that an error or a panic was captured in the span or below it.
+    pub(crate) fn fail(&self) {
+        self.tree.has_failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anything failed between the root span and all that is below it.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.tree.has_failed.load(Ordering::Relaxed)
     }
 
     /// Adds fields that were recorded after the span was made.
@@ -169,7 +196,7 @@ impl Ring {
 /// Keeps a breadcrumb with the current span's tree, or else with the thread.
 pub(crate) fn add_breadcrumb(crumb: Crumb) {
     let oldest = match current() {
-        Some(span) => lock(&span.breadcrumbs).push(crumb),
+        Some(span) => lock(&span.tree.breadcrumbs).push(crumb),
         None => BREADCRUMBS
             .try_with(|ring| {
                 ring.try_borrow_mut()
@@ -188,7 +215,7 @@ pub(crate) fn read_breadcrumbs(
     current: Option<&Arc<OpenSpan>>,
     mut read: impl FnMut(&Crumb) -> bool,
 ) {
-    if let Some(ring) = current.and_then(|span| try_lock(&span.breadcrumbs))
+    if let Some(ring) = current.and_then(|span| try_lock(&span.tree.breadcrumbs))
         && !ring.0.iter().rev().all(&mut read)
     {
         return;
@@ -239,9 +266,13 @@ pub fn set_tag(key: impl AsRef<str>, value: impl AsRef<str>) {
 /// spans below it, or by the whole process where no span is open.
 ///
 /// Use an id that means nothing outside the app; an e-mail address is replaced by a pseudonym
-/// before it leaves the process. Cut at 200 bytes.
+/// before it leaves the process. Cut at 200 bytes. It also counts as a user of the release, in a
+/// sketch that holds no names.
 pub fn set_user(user: impl AsRef<str>) {
     let user: Box<str> = limits::cut(user.as_ref(), limits::NAME_BYTES_MAX).into();
+    if let Some(client) = client::active() {
+        client.hours.user_seen(&user);
+    }
     with_scope(|scope| scope.user = Some(user));
 }
 

@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use bugsage_core::event::Ended;
+
 use crate::client::{self, Client, Stop};
 use crate::ledger::Reason;
 use crate::report::Report;
-use crate::spool::Ended;
 
 /// Keeps the SDK active. Bind it for the whole of `main`: `let _guard = bugsage_sdk::init();`.
 ///

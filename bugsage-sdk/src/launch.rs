@@ -70,7 +70,7 @@ pub(crate) fn launch(
             "bugsage: there is no spool, so reports die with the process: {error}"
         );
     }
-    let (memory, last_run) = (opened.take_memory(), opened.last.take());
+    let (memory, last_run) = (opened.take_memory(started_at), opened.last.take());
     let shipment = Shipment {
         destination: setup.destination.clone(),
         about,

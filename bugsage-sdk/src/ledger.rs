@@ -7,9 +7,11 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bugsage_core::event::Ended;
+
 use crate::report::Report;
-use crate::spool::Ended;
 use crate::spool::books::Books;
+use crate::spool::ended_of;
 use crate::spool::layout::{
     ENDED_AT, PAUSED_AT, PRODUCED_AT, QUEUE_FULL_AT, RATE_LIMITED_AT, UNWANTED_AT, Words,
 };
@@ -165,11 +167,11 @@ impl Ledger {
 
     /// Notes for the next start how this run ended.
     pub(crate) fn ended(&self, how: Ended) {
-        self.books.words.store(ENDED_AT, how.number());
+        self.books.words.store(ENDED_AT, how.number().into());
     }
 
     pub(crate) fn how_it_ended(&self) -> Ended {
-        Ended::of(self.books.words.load(ENDED_AT))
+        ended_of(&self.books.words)
     }
 
     /// The account as it stands.

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bugsage_core::batch::{self, Batch, HEADER_BYTES};
-use bugsage_core::event::{Event, Losses};
+use bugsage_core::event::{Event, Losses, RunState};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::http::{Answer, Request};
@@ -199,6 +199,13 @@ impl Sink {
     pub(crate) fn losses(&self) -> Option<Losses> {
         let batches = self.batches();
         batches.into_iter().flat_map(|batch| batch.losses).last()
+    }
+
+    /// What was told of runs, in its order.
+    #[track_caller]
+    pub(crate) fn run_states(&self) -> Vec<RunState> {
+        let batches = self.batches().into_iter();
+        batches.flat_map(|batch| batch.run_states).collect()
     }
 
     /// How many reports were taken, repeats counted.

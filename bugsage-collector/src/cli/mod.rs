@@ -5,6 +5,7 @@ mod serve;
 mod project;
 mod issues;
 mod events;
+mod releases;
 mod fix;
 mod doctor;
 mod demo;
@@ -51,6 +52,8 @@ enum Command {
     /// List the events of an issue, show one with its full stack
     #[command(subcommand)]
     Events(events::Events),
+    /// Show how releases are doing: crash-free runs and users
+    Releases(releases::Releases),
     /// Write and prove a fix, list and show them, decide about one
     #[command(subcommand)]
     Fix(fix::Fix),
@@ -134,6 +137,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Project(project) => project.run().await,
         Command::Issues(issues) => issues.run().await,
         Command::Events(events) => events.run().await,
+        Command::Releases(releases) => releases.run().await,
         Command::Fix(fix) => fix.run().await,
         Command::Doctor(doctor) => doctor.run().await,
     }

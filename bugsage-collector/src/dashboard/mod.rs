@@ -1,4 +1,4 @@
-//! Pages for people, rendered here: all issues, and one issue.
+//! Pages for people, rendered here: all issues, one issue, and how releases are doing.
 //!
 //! In: questions under the local operator's scope. Out: HTML, escaped by type.
 //! Never: JavaScript, anything from another host, an answer to somebody who is not at this machine.
@@ -9,6 +9,7 @@
 
 mod issues;
 mod issue;
+mod releases;
 mod fix;
 mod parts;
 mod chart;
@@ -65,6 +66,7 @@ pub fn routes(pages: Arc<Pages>) -> Router {
         .route("/", get(|| async { Redirect::to("/issues") }))
         .route("/issues", get(issues::page))
         .route("/issues/{id}", get(issue::page))
+        .route("/releases", get(releases::page))
         .route("/assets/bugsage.css", get(style))
         .layer(middleware::from_fn_with_state(pages.clone(), guard))
         .with_state(pages)

@@ -24,7 +24,10 @@ pub(super) fn frame(title: &str, body: Markup) -> Markup {
             body {
                 header class="top" {
                     a class="brand" href="/issues" { "BugSage" }
-                    nav { a href="/issues" { "Issues" } }
+                    nav {
+                        a href="/issues" { "Issues" }
+                        a href="/releases" { "Releases" }
+                    }
                 }
                 main { (body) }
             }

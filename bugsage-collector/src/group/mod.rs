@@ -16,9 +16,10 @@ use sha2::{Digest, Sha256};
 
 use bugsage_core::batch::Batch;
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::{Event, EventKind};
+use bugsage_core::event::{Event, EventKind, RunState};
 use bugsage_core::fingerprint::frames::Part;
 use bugsage_core::fingerprint::{self, Names, Outline};
+use bugsage_core::limits;
 use bugsage_core::scrub::Cleaner;
 use bugsage_core::stacktrace::{Frame, StackTrace};
 
@@ -40,6 +41,7 @@ pub fn group(batch: Batch, received_at: Timestamp) -> GroupedBatch {
         received_at,
         events: events.collect(),
         losses: batch.losses,
+        run_states: run_states(batch.run_states, received_at),
     }
 }
 
@@ -73,6 +75,24 @@ fn clamp(event: &mut Event, received_at: Timestamp) {
     }
     event.first_at = event.first_at.min(received_at);
     event.last_at = event.last_at.min(received_at).max(event.first_at);
+}
+
+/// States of runs within what a store can add up, and not later than they were received.
+fn run_states(states: Vec<RunState>, received_at: Timestamp) -> Vec<RunState> {
+    const HOUR_US: u64 = 3_600_000_000;
+    let clamped = states.into_iter().map(|mut state| {
+        state.alive_at = state.alive_at.min(received_at);
+        if state.run.started_at > received_at {
+            Arc::make_mut(&mut state.run).started_at = received_at;
+        }
+        for hour in &mut state.hours {
+            hour.hour = hour.hour.min(received_at.0 / HOUR_US);
+            hour.roots = hour.roots.min(limits::ROOT_SPANS_MAX);
+            hour.roots_failed = hour.roots_failed.min(hour.roots);
+        }
+        state
+    });
+    clamped.collect()
 }
 
 fn severity(kind: EventKind) -> &'static str {

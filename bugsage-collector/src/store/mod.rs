@@ -21,7 +21,7 @@ use bugsage_pipeline::subject::Subject;
 
 use model::{
     CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject,
-    Project, Receipt, Status, StoredEvent, Work,
+    Project, Receipt, ReleaseFilter, ReleaseHealth, Status, StoredEvent, Work,
 };
 use scope::Scope;
 
@@ -126,6 +126,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// One event.
     async fn event(&self, scope: &Scope, event: EventId) -> Result<StoredEvent, StoreError>;
+
+    /// How releases are doing, the newest first.
+    async fn releases(
+        &self,
+        scope: &Scope,
+        filter: ReleaseFilter,
+    ) -> Result<Vec<ReleaseHealth>, StoreError>;
 
     /// One case.
     async fn case(&self, scope: &Scope, case: CaseId) -> Result<Case, StoreError>;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::{Event, Losses};
+use bugsage_core::event::{Event, Losses, RunState};
 use bugsage_core::fingerprint::Fingerprint;
 use bugsage_core::id::{BatchId, CaseId, EventId};
 use bugsage_core::stacktrace::StackTrace;
@@ -50,6 +50,8 @@ pub struct GroupedBatch {
     pub events: Vec<GroupedEvent>,
     /// What its senders say they lost.
     pub losses: Vec<Losses>,
+    /// How runs are doing.
+    pub run_states: Vec<RunState>,
 }
 
 /// An event with the bug it belongs to.
@@ -215,6 +217,69 @@ pub struct StoredEvent {
     pub issue: u64,
     /// The event with its stack.
     pub event: Event,
+}
+
+/// Which releases are wanted.
+#[derive(Debug, Clone)]
+pub struct ReleaseFilter {
+    /// Only those of a project, by its name or number.
+    pub project: Option<String>,
+    /// Only runs in an environment.
+    pub environment: Option<String>,
+    /// Only runs that were heard of since then, and what they counted since then.
+    pub since: Timestamp,
+    /// A run that goes on and was not heard of since then ended nobody knows how.
+    pub silent_since: Timestamp,
+    /// At most so many, the newest first.
+    pub limit: u32,
+}
+
+/// How a release is doing in an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseHealth {
+    /// The number of its project.
+    pub project: u64,
+    /// The name of its project.
+    pub project_name: String,
+    /// The release, where its runs told one.
+    pub release: Option<String>,
+    /// The environment, where its runs told one.
+    pub environment: Option<String>,
+    /// Its runs by how they ended.
+    pub runs: RunCounts,
+    /// About how many users its runs told.
+    pub users: u64,
+    /// About how many of them met a panic.
+    pub users_panicked: u64,
+    /// Root spans that closed.
+    pub roots: u64,
+    /// Root spans in which something failed.
+    pub roots_failed: u64,
+    /// When its first run began.
+    pub first_seen: Timestamp,
+    /// When its last run was last known to live.
+    pub last_seen: Timestamp,
+    /// Reports of the release, in all environments and for ever.
+    pub events: u64,
+    /// Issues that the release was the first to have, in all environments.
+    pub new_issues: u64,
+}
+
+/// Runs by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunCounts {
+    /// They go on.
+    pub running: u64,
+    /// Nobody knows.
+    pub unknown: u64,
+    /// As they should.
+    pub clean: u64,
+    /// From outside, or by a word of their own.
+    pub killed: u64,
+    /// By a native crash.
+    pub crashed: u64,
+    /// By a panic.
+    pub panicked: u64,
 }
 
 /// A job that somebody has taken.

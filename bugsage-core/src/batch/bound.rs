@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::event::{Event, Losses, Pairs, Run, Text};
+use crate::event::{Event, Losses, Pairs, Run, RunHour, RunState, Text};
 use crate::limits;
 use crate::stacktrace::{Frame, Module, StackTrace};
 
@@ -194,6 +194,15 @@ impl Size for Losses {
     fn size_bytes(&self) -> usize {
         let dropped = self.dropped.iter().map(|(reason, _)| 48 + reason.len());
         size_of::<Self>() + dropped.sum::<usize>()
+    }
+}
+
+impl Size for RunState {
+    fn size_bytes(&self) -> usize {
+        let hours = self.hours.iter();
+        let hours = hours
+            .map(|hour| size_of::<RunHour>() + 2 * (hour.users.len() + hour.users_panicked.len()));
+        size_of::<Self>() + hours.sum::<usize>()
     }
 }
 

@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::event::{Event, Losses, Pairs, Run, Text};
+use crate::event::{Event, Losses, Pairs, Run, RunState, Text};
 use crate::id::{BatchId, RunId};
 use crate::limits;
 use crate::stacktrace::{Frame, Module, StackTrace};
 
 use super::bound::Budget;
 use super::v1::{
-    BreadcrumbV1, EventV1, FrameV1, LossesV1, ModuleV1, PairsV1, RunV1, SpanV1, StackV1,
-    kind_number, level_number,
+    BreadcrumbV1, EventV1, FrameV1, LossesV1, ModuleV1, PairsV1, RunHourV1, RunStateV1, RunV1,
+    SpanV1, StackV1, kind_number, level_number,
 };
 use super::{Sealed, frame, kind};
 
@@ -32,10 +32,11 @@ pub struct BatchBuilder {
     stacks: Interned<Arc<StackTrace>>,
     contexts: Interned<Pairs>,
     runs: Vec<RunId>,
-    /// Encoded runs, events and losses, in that order within their own lists.
+    /// Encoded runs, events, losses and states of runs, in that order within their own lists.
     run_items: Vec<Vec<u8>>,
     event_items: Vec<Vec<u8>>,
     losses_items: Vec<Vec<u8>>,
+    state_items: Vec<Vec<u8>>,
     content_bytes: usize,
     budget: Budget,
     /// How many reports each event item stands for.
@@ -78,7 +79,7 @@ impl BatchBuilder {
 
     /// Whether nothing was pushed yet.
     pub fn is_empty(&self) -> bool {
-        self.event_items.is_empty() && self.losses_items.is_empty()
+        self.event_items.is_empty() && self.losses_items.is_empty() && self.state_items.is_empty()
     }
 
     /// How many reports are in, repeats counted.
@@ -182,6 +183,27 @@ impl BatchBuilder {
         self.losses_items.push(item);
     }
 
+    /// Adds how a run is doing.
+    pub fn push_run_state(&mut self, state: &RunState) {
+        let hours = state.hours.iter().map(|hour| RunHourV1 {
+            hour: hour.hour,
+            roots: hour.roots,
+            roots_failed: hour.roots_failed,
+            users: hour.users.steps().collect(),
+            users_panicked: hour.users_panicked.steps().collect(),
+        });
+        let wire = RunStateV1 {
+            run: self.run(&state.run),
+            ended: state.ended.number(),
+            alive_at: state.alive_at.0,
+            hours: hours.collect(),
+        };
+        let item = encode(&wire);
+        self.content_bytes += item.len() + frame::ITEM_OVERHEAD_BYTES;
+        self.budget.count(state);
+        self.state_items.push(item);
+    }
+
     /// Fixes the batch under its id. From here on its bytes never change.
     pub fn seal(self, id: BatchId) -> Sealed {
         let mut content = Vec::with_capacity(self.content_bytes + 1_024);
@@ -243,6 +265,7 @@ impl BatchBuilder {
             (kind::RUN, &self.run_items),
             (kind::EVENT, &self.event_items),
             (kind::LOSSES, &self.losses_items),
+            (kind::RUN_STATE, &self.state_items),
         ] {
             for item in items {
                 frame::put_item(&mut content, kind, item);
@@ -252,6 +275,7 @@ impl BatchBuilder {
             id,
             bytes: frame::seal(id, &content),
             reports: self.reports(),
+            tells_losses: !self.losses_items.is_empty(),
             first_event: (dictionaries + self.run_items.len()) as u32,
             event_reports: self.event_reports,
         }

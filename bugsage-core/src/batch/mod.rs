@@ -11,8 +11,8 @@
 //! | 26..30 | CRC-32C of all other bytes of the body |
 //! | 30.. | deflate of length-prefixed items: kind (`u8`), length (`u32`), that many bytes |
 //!
-//! Dictionaries (strings, modules, frames, stacks, contexts) come first, then runs, events and
-//! losses; each item is a `postcard` message of `v1.rs`. An item of an unknown kind is counted and
+//! Dictionaries (strings, modules, frames, stacks, contexts) come first, then runs, events, losses
+//! and states of runs; each item is a `postcard` message of `v1.rs`. An item of an unknown kind is counted and
 //! skipped, a bad item is reported by its index and leaves its neighbours alone. The sender may
 //! lie about every number: nothing is allocated before its bound in [`crate::limits`] was checked,
 //! and no type on the wire is recursive.
@@ -24,7 +24,7 @@ mod v1;
 
 use std::sync::Arc;
 
-use crate::event::{Event, Losses, Run, Text};
+use crate::event::{Event, Losses, Run, RunState, Text};
 use crate::id::BatchId;
 
 pub use dictionary::BatchBuilder;
@@ -46,6 +46,7 @@ mod kind {
     #[cfg(test)]
     pub(super) const SPAN: u8 = 8;
     pub(super) const LOSSES: u8 = 9;
+    pub(super) const RUN_STATE: u8 = 10;
 }
 
 /// A batch whose bytes are fixed: it is sent, and sent again, just so.
@@ -57,6 +58,8 @@ pub struct Sealed {
     pub bytes: Vec<u8>,
     /// How many reports it carries, repeats counted.
     pub reports: u64,
+    /// Whether it tells what was lost.
+    pub tells_losses: bool,
     /// The index of the first event's item, and how many reports each event stands for.
     first_event: u32,
     event_reports: Vec<u64>,
@@ -72,6 +75,7 @@ impl Sealed {
         Ok(Self {
             id: batch.id,
             reports: counts.iter().fold(0, |sum, n| sum.saturating_add(*n)),
+            tells_losses: !batch.losses.is_empty(),
             bytes,
             first_event,
             event_reports: counts,
@@ -101,6 +105,8 @@ pub struct Batch {
     pub events: Vec<(u32, Event)>,
     /// The senders' running totals of what they lost.
     pub losses: Vec<Losses>,
+    /// How runs are doing.
+    pub run_states: Vec<RunState>,
     /// The items that could not be used.
     pub rejected: Vec<Rejected>,
     /// How many items had a kind that this version does not know.

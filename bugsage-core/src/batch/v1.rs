@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::event::{
-    Breadcrumb, ErrorLink, Event, EventKind, Level, Location, Losses, Pairs, Run, SpanContext,
-    Text, Thread,
+    Breadcrumb, Ended, ErrorLink, Event, EventKind, Level, Location, Losses, Pairs, Run, RunHour,
+    RunState, SpanContext, Text, Thread,
 };
 use crate::id::{BatchId, EventId, RunId};
 use crate::limits;
+use crate::sketch::{self, Sketch};
 use crate::stacktrace::{Frame, Module, StackTrace};
 
 use super::bound::{Bounded, Budget, Size, within};
@@ -106,6 +107,27 @@ pub(super) struct LossesV1 {
     pub(super) dropped: Bounded<(u32, u64), { limits::LOSS_REASONS_MAX }>,
 }
 
+#[derive(Serialize, Deserialize)]
+pub(super) struct RunStateV1 {
+    /// Position in the runs, without the plus one.
+    pub(super) run: u32,
+    pub(super) ended: u8,
+    pub(super) alive_at: u64,
+    pub(super) hours: Bounded<RunHourV1, { limits::RUN_HOURS_MAX }>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct RunHourV1 {
+    pub(super) hour: u64,
+    pub(super) roots: u64,
+    pub(super) roots_failed: u64,
+    pub(super) users: SketchV1,
+    pub(super) users_panicked: SketchV1,
+}
+
+/// Marks as steps from one to the next.
+pub(super) type SketchV1 = Bounded<u16, { sketch::REGISTERS }>;
+
 /// Names and values; a set of contexts is just this.
 pub(super) type PairsV1 = Bounded<(u32, u32), { limits::PAIRS_MAX }>;
 
@@ -168,6 +190,7 @@ pub(super) fn decode(id: BatchId, content: &[u8]) -> Result<Batch, BatchError> {
             runs: Vec::new(),
             events: Vec::new(),
             losses: Vec::new(),
+            run_states: Vec::new(),
             rejected: Vec::new(),
             unknown_items: 0,
             size_bytes: 0,
@@ -202,6 +225,7 @@ impl Decoder {
             kind::RUN => self.run(bytes),
             kind::EVENT => self.event(index, bytes),
             kind::LOSSES => self.losses(bytes),
+            kind::RUN_STATE => self.run_state(bytes),
             _ => {
                 self.batch.unknown_items += 1;
                 Ok(())
@@ -227,16 +251,39 @@ impl Decoder {
     fn event(&mut self, index: u32, bytes: &[u8]) -> Result<(), ItemError> {
         within("event bytes", limits::EVENT_BYTES_MAX, bytes.len())?;
         let wire: EventV1 = read(kind::EVENT, bytes)?;
-        let run = self.batch.runs.get(wire.run as usize).cloned();
-        let run = run.ok_or(ItemError::MissingEntry {
-            dictionary: "runs",
-            entry: wire.run,
-        })?;
+        let run = self.run_at(wire.run)?;
         let event = self.dictionaries.event(wire, run)?;
         within("event text", limits::EVENT_BYTES_MAX, event.size_bytes())?;
         self.budget.spend(&event)?;
         self.batch.events.push((index, event));
         Ok(())
+    }
+
+    fn run_state(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+        let states = self.batch.run_states.len() + 1;
+        within("run states", limits::RUN_STATES_MAX, states)?;
+        let wire: RunStateV1 = read(kind::RUN_STATE, bytes)?;
+        let hours = wire.hours.within("hours of a run")?.into_iter();
+        let state = RunState {
+            run: self.run_at(wire.run)?,
+            ended: Ended::of_number(wire.ended.into()).ok_or(ItemError::UnknownValue {
+                field: "ended",
+                value: wire.ended.into(),
+            })?,
+            alive_at: Timestamp(wire.alive_at),
+            hours: hours.map(run_hour).collect::<Result<_, _>>()?,
+        };
+        self.budget.spend(&state)?;
+        self.batch.run_states.push(state);
+        Ok(())
+    }
+
+    fn run_at(&self, position: u32) -> Result<Arc<Run>, ItemError> {
+        let run = self.batch.runs.get(position as usize).cloned();
+        run.ok_or(ItemError::MissingEntry {
+            dictionary: "runs",
+            entry: position,
+        })
     }
 
     fn losses(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
@@ -255,6 +302,24 @@ impl Decoder {
         self.batch.losses.push(losses);
         Ok(())
     }
+}
+
+fn run_hour(wire: RunHourV1) -> Result<RunHour, ItemError> {
+    Ok(RunHour {
+        hour: wire.hour,
+        roots: wire.roots,
+        roots_failed: wire.roots_failed,
+        users: sketch(wire.users)?,
+        users_panicked: sketch(wire.users_panicked)?,
+    })
+}
+
+fn sketch(wire: SketchV1) -> Result<Sketch, ItemError> {
+    let steps = wire.within("marks of users")?;
+    let malformed = ItemError::Malformed {
+        kind: kind::RUN_STATE,
+    };
+    Sketch::from_steps(&steps).ok_or(malformed)
 }
 
 #[derive(Default)]

@@ -52,6 +52,7 @@ pub(crate) fn capture(sighting: &Sighting<'_>) -> Option<EventId> {
         return None;
     }
     let current = context::current();
+    note_failure(client, sighting, current.as_ref());
     let key = key(client, sighting, current.as_ref());
     if let Some(id) = client.folds.repeat(key, at.0) {
         return Some(EventId::from_bytes(join(id)));
@@ -85,6 +86,31 @@ pub(crate) fn capture(sighting: &Sighting<'_>) -> Option<EventId> {
     }
     client.wake();
     Some(id)
+}
+
+/// Counts for the health of the release, before anything is folded or dropped.
+fn note_failure(
+    client: &Client,
+    sighting: &Sighting<'_>,
+    current: Option<&std::sync::Arc<context::OpenSpan>>,
+) {
+    if sighting.level >= Level::Error
+        && let Some(span) = current
+    {
+        span.fail();
+    }
+    if sighting.kind == EventKind::Panic {
+        let mut is_innermost = true;
+        context::read_scopes(
+            current,
+            |_, _| {},
+            |user| {
+                if std::mem::take(&mut is_innermost) {
+                    client.hours.user_panicked(user);
+                }
+            },
+        );
+    }
 }
 
 /// What equal reports have in common: all but time, thread, spans and breadcrumbs.

@@ -1,5 +1,5 @@
-//! The `tracing` layer: errors become events, lesser lines breadcrumbs, and the open spans are
-//! known to whoever captures.
+//! The `tracing` layer: errors become events, lesser lines breadcrumbs, the open spans are known to
+//! whoever captures, and root spans are counted when they close.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +22,8 @@ use crate::context::{self, Crumb, OpenSpan};
 ///
 /// `error!` becomes an event with the open spans, their fields, and the errors among its fields.
 /// `warn!` and `info!` become breadcrumbs of what follows on the same thread or in the same tree
-/// of spans; finer levels are left alone. It may be added before or after [`init`](crate::init).
+/// of spans; finer levels are left alone. Spans without a parent are counted by hour, those apart in
+/// which an error or a panic was captured: what the health of a release is read from. It may be added before or after [`init`](crate::init).
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Layer;
@@ -72,6 +73,17 @@ where
 
     fn on_exit(&self, id: &Id, _ctx: Context<'_, S>) {
         context::exit(id.into_u64());
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        let Some(client) = client::active() else {
+            return;
+        };
+        if let Some(open) = ctx.span(&id).and_then(|span| open_span(&span))
+            && open.is_root()
+        {
+            client.hours.root_closed(open.has_failed());
+        }
     }
 
     fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {

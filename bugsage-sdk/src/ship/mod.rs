@@ -19,6 +19,7 @@ mod pending;
 mod symbolicate;
 mod finish;
 pub(crate) mod collect;
+mod news;
 mod origin;
 mod outbox;
 mod recover;
@@ -53,11 +54,13 @@ use crate::context;
 use crate::ledger::Reason;
 use crate::spool::about::About;
 use crate::spool::folder::{self, RunFolder};
+use crate::spool::hours;
 use crate::spool::{self, Opened, Settings};
 use crate::transport::Answer;
 
 use carrier::{Carrier, Destination, Heard, Post, Trouble};
 use finish::Finish;
+use news::News;
 use origin::{Origin, Outcome};
 use outbox::Outbox;
 use pending::{Due, Pending, Reports};
@@ -69,6 +72,10 @@ pub(crate) type BeforeSend = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 
 /// The longest sleep, so that a lost wake-up costs a minute and not the report.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// How long somebody who flushes waits for news of runs alone, while nobody takes them: no report is
+/// at stake, and a program that has nothing to report shall not end later because of us.
+const NEWS_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// How often in a row more runs that are over are looked for: often enough for all that a folder may
 /// have, and not for ever where some cannot be worked with.
@@ -123,6 +130,8 @@ struct Shipper {
     retry: Retry,
     /// The flush that is under way: everything that was captured before it goes out at once.
     flushing: u64,
+    /// Since when nothing has got on, for a flush that waits for news of runs alone.
+    stuck_since: Instant,
     /// Whether a trouble was told already.
     has_warned: bool,
 }
@@ -142,6 +151,7 @@ impl Shipper {
             folder: opened.own,
             is_own: true,
             is_packed: false.into(),
+            news: News::new(hours::hour_of(client::now())),
         };
         Self {
             client,
@@ -159,6 +169,7 @@ impl Shipper {
             sending: None,
             retry: Retry::default(),
             flushing: 0,
+            stuck_since: Instant::now(),
             has_warned: false,
         }
     }
@@ -175,7 +186,10 @@ impl Shipper {
                 self.flushing = progress.flush_wanted;
                 // Somebody is waiting: try now, unless the collector asked for a pause.
                 self.retry.hurry();
+                self.own.news.ask();
+                self.stuck_since = Instant::now();
             }
+            self.own.news.alive(&self.own.books.words, client::now());
             let is_flushing = self.flushing > progress.flush_done;
             self.look_for_dead();
             if let Some(folder) = self.dead.pop_front() {
@@ -188,8 +202,9 @@ impl Shipper {
             }
             self.bound();
             self.send(Instant::now());
-            let is_done = self.is_idle();
-            if is_done && progress.stop == Stop::AfterFlush {
+            let is_idle = self.is_idle();
+            let is_done = is_idle || (is_flushing && self.is_not_worth_a_wait());
+            if is_idle && progress.stop == Stop::AfterFlush {
                 self.leave();
             }
             if is_flushing && is_done {
@@ -324,7 +339,11 @@ impl Shipper {
             .filter(|_| self.may_seal(false) && !is_flushing);
         let has_dead = !self.dead.is_empty() || (self.looks_left > 0 && self.outbox.is_empty());
         let dead_at = has_dead.then_some(now);
-        let next = [retry_at, due_at, dead_at].into_iter().flatten().min();
+        let stuck_at = self.stuck_since.checked_add(NEWS_WAIT_MAX);
+        let stuck_at = stuck_at.filter(|_| is_flushing && self.outbox.is_only_news());
+        let news_at = self.own.news.due_at();
+        let next = [retry_at, due_at, dead_at, stuck_at, news_at];
+        let next = next.into_iter().flatten().min();
         let sleep = next
             .map_or(SLEEP_MAX, |at| at.saturating_duration_since(now))
             .min(SLEEP_MAX);
@@ -373,6 +392,7 @@ impl Shipper {
             }
         };
         self.retry.succeeded();
+        self.stuck_since = Instant::now();
         if let Some(origin) = self.outbox.settle_first(&outcome) {
             self.end_dead(&origin);
         }
@@ -392,6 +412,17 @@ impl Shipper {
             "bugsage: nothing arrives at {destination}: {}",
             trouble.advice
         );
+    }
+
+    /// Whether a flush has waited long enough: only news of runs are left, and nobody takes them.
+    /// They go out at the next start, where there is a spool.
+    fn is_not_worth_a_wait(&self) -> bool {
+        // Not those of further runs that are over: they wait for room in the outbox.
+        self.client.queue.is_empty()
+            && self.pending.is_empty()
+            && self.dead.is_empty()
+            && self.outbox.is_only_news()
+            && self.stuck_since.elapsed() >= NEWS_WAIT_MAX
     }
 
     fn is_idle(&self) -> bool {

@@ -11,18 +11,20 @@ use std::time::Instant;
 
 use bugsage_core::batch::{BatchBuilder, Sealed};
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::Event;
+use bugsage_core::event::{Event, RunState};
 use bugsage_core::id::BatchId;
 
 use crate::fold::{self, Ticket};
 use crate::ledger::{Reason, Tally};
 use crate::queue;
 use crate::record::RECORD_BYTES;
+use crate::spool;
 use crate::spool::about::About;
 use crate::spool::books::Books;
 use crate::spool::fault;
 use crate::spool::folder::RunFolder;
 
+use super::news::{self, News};
 use super::pending::{Due, Pending, Reports};
 
 pub(super) struct Origin {
@@ -33,6 +35,7 @@ pub(super) struct Origin {
     pub(super) is_own: bool,
     /// Whether nothing more will be packed, but for losses.
     pub(super) is_packed: Cell<bool>,
+    pub(super) news: News,
 }
 
 /// Reports that became a batch, or were dropped on the way to it.
@@ -47,6 +50,8 @@ struct Unbooked {
     tally: Tally,
     /// How many losses the batch tells, where it tells them.
     told: Option<u64>,
+    /// How the run ended, where the batch tells that.
+    ended_told: Option<u64>,
     slots: Vec<u16>,
     tickets: Vec<Ticket>,
 }
@@ -57,6 +62,8 @@ pub(super) struct Parcel {
     pub(super) reports: u64,
     pub(super) size_bytes: u64,
     pub(super) sealed_at: Timestamp,
+    /// Whether it holds nothing but how a run is doing.
+    pub(super) is_news: bool,
     /// The batch itself, unless only its file has it.
     pub(super) sealed: Option<Arc<Sealed>>,
     keep: Keep,
@@ -93,6 +100,16 @@ impl Outcome {
 pub(super) type Prepare<'a> = dyn FnMut(Due, Reports) -> Result<Event, Reason> + 'a;
 
 impl Origin {
+    /// How the run is doing, where that is to be told now. `rides` is whether other news go out.
+    fn news_of_run(&self, rides: bool) -> Option<RunState> {
+        let run = &self.about.run;
+        if self.is_own {
+            self.news.of_own(&self.books.words, run, rides)
+        } else {
+            self.news.of_dead(&self.books, run)
+        }
+    }
+
     /// Packs what is due; `None` where nothing is. With `everything`, also what is not due yet, and
     /// news of losses even where there is nothing else to send.
     pub(super) fn pack(
@@ -129,6 +146,10 @@ impl Origin {
             batch.push_losses(&self.books.losses(self.about.run.id, &rest.tally));
             rest.told = Some(lost);
         }
+        if let Some(state) = self.news_of_run(!batch.is_empty()) {
+            batch.push_run_state(&state);
+            rest.ended_told = Some(news::told_number(state.ended));
+        }
         if batch.is_empty() && rest.slots.is_empty() {
             return None;
         }
@@ -149,11 +170,21 @@ impl Origin {
             _ => Ok(()),
         };
         match written {
-            Ok(()) => self.book(number, &rest, &Outcome::dropped(Reason::Refused, 0)),
+            Ok(()) => {
+                self.book(number, &rest, &Outcome::dropped(Reason::Refused, 0));
+                if self.is_own && rest.ended_told.is_some() {
+                    self.news.is_safe(&self.books.words);
+                }
+            }
             Err(_) => keep = Keep::Records(rest),
+        }
+        let is_news = sealed.as_ref().is_some_and(is_news);
+        if is_news {
+            self.news.waits(!matches!(keep, Keep::File(_)));
         }
         sealed.map(|sealed| Parcel {
             origin: self.clone(),
+            is_news,
             reports: sealed.reports,
             size_bytes: sealed.bytes.len() as u64,
             sealed_at: now,
@@ -172,6 +203,7 @@ impl Origin {
             settled.dropped.add_all(&rest.tally);
             settled.dropped.add_all(&outcome.dropped);
             settled.told = rest.told.unwrap_or(settled.told);
+            settled.ended_told = rest.ended_told.unwrap_or(settled.ended_told);
         });
         queue::release(&self.books.words, &rest.slots);
         fault::point();
@@ -180,10 +212,18 @@ impl Origin {
         }
     }
 
-    /// How many reports were lost that the collector was not told of.
+    /// Whether something about a run that is over is still to be told: what was lost, or how it ended.
     pub(super) fn has_news(&self) -> bool {
-        self.books.lost(&Tally::default()).total() > self.books.settled().told
+        let settled = self.books.settled();
+        let ended = spool::ended_of_dead(&self.books.words);
+        self.books.lost(&Tally::default()).total() > settled.told
+            || settled.ended_told != news::told_number(ended)
     }
+}
+
+/// Whether a batch holds nothing but how a run is doing.
+fn is_news(sealed: &Sealed) -> bool {
+    sealed.reports == 0 && !sealed.tells_losses
 }
 
 /// Reads a batch from its file. `None` where that is damaged or gone; an error is of the moment.
@@ -207,6 +247,7 @@ impl Parcel {
     ) -> Self {
         Self {
             origin: origin.clone(),
+            is_news: is_news(sealed),
             reports: sealed.reports,
             size_bytes: sealed.bytes.len() as u64,
             sealed_at,
@@ -236,6 +277,9 @@ impl Parcel {
     /// Books what became of the batch; from here on nobody sends it again.
     pub(super) fn settle(self, outcome: &Outcome) {
         let books = &self.origin.books;
+        if self.is_news {
+            self.origin.news.went(!self.is_in_file());
+        }
         match self.keep {
             Keep::File(number) => {
                 books.commit(|settled| {

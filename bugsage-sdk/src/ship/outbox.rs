@@ -38,6 +38,11 @@ impl Outbox {
         self.parcels.is_empty()
     }
 
+    /// Whether all that waits is how runs are doing: nothing that is worth an app's time.
+    pub(super) fn is_only_news(&self) -> bool {
+        self.parcels.iter().all(|parcel| parcel.is_news)
+    }
+
     /// Whether another batch may wait. In files any number may: there the oldest make room.
     pub(super) fn has_room(&self) -> bool {
         let in_memory = self.parcels.iter().filter(|parcel| !parcel.is_in_file());
@@ -103,7 +108,11 @@ impl Outbox {
             }
             let reports = parcel.reports;
             // Had it told losses, they are told again.
-            parcel.origin.books.commit(|settled| settled.told = 0);
+            parcel.origin.books.commit(|settled| {
+                settled.told = 0;
+                settled.ended_told = 0;
+            });
+            parcel.origin.news.forget();
             let corrupt = Outcome::dropped(Reason::SpoolCorrupt, reports);
             damaged.extend(self.settle_first(&corrupt));
         }
@@ -127,8 +136,10 @@ impl Outbox {
         let mut bytes: u64 = in_files.map(|parcel| parcel.size_bytes).sum();
         while let Some(parcel) = self.parcels.get(at) {
             let age = Duration::from_micros(now.0.saturating_sub(parcel.sealed_at.0));
-            // News of losses is small, and nobody would tell it again.
-            let reason = if !parcel.is_in_file() || parcel.reports == 0 {
+            // News of losses is small, and nobody would tell it again. How a run is doing is small too,
+            // but comes every hour.
+            let is_losses = parcel.reports == 0 && !parcel.is_news;
+            let reason = if !parcel.is_in_file() || is_losses {
                 None
             } else if age > self.age_max {
                 Some(Reason::SpoolExpired)

@@ -27,6 +27,7 @@ use crate::spool::fault;
 use crate::spool::folder::{self, RunFolder};
 use crate::spool::layout::{ATTEMPTS_AT, Header, WORDS_BYTES, Words};
 
+use super::news::News;
 use super::origin::{Origin, Parcel, Prepare, read_sealed};
 use super::outbox::Outbox;
 use super::pending::{Due, Pending, Reports};
@@ -79,6 +80,7 @@ impl Dead {
             folder: Some(folder),
             is_own: false,
             is_packed: false.into(),
+            news: News::new(0),
         });
         let parcels = parcels(&origin, batches).ok()?;
         Some(Self {
@@ -170,7 +172,7 @@ pub(super) fn pack_all(
     end(origin, outbox, new_id);
 }
 
-/// Tells the losses of a run that is over, and removes its folder once nothing is left to send.
+/// Tells the losses of a run that is over and how it ended, and removes its folder once nothing is left to send.
 pub(super) fn end(
     origin: &Rc<Origin>,
     outbox: &mut Outbox,
@@ -277,7 +279,10 @@ fn parcels(origin: &Rc<Origin>, batches: Vec<(u64, SystemTime)>) -> io::Result<V
             // What was in it is counted when the books are squared; had it told losses, they are
             // told again.
             None => {
-                origin.books.commit(|settled| settled.told = 0);
+                origin.books.commit(|settled| {
+                    settled.told = 0;
+                    settled.ended_told = 0;
+                });
                 folder.remove_batch(number);
             }
         }

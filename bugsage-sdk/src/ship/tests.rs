@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bugsage_core::batch;
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::{Event, Run};
+use bugsage_core::event::{Ended, Event, Run};
 use bugsage_core::id::{BatchId, RunId};
 use proptest::prelude::*;
 
@@ -22,8 +22,10 @@ use crate::record::Writer;
 use crate::ship::carrier::Destination;
 use crate::ship::lines::Lines;
 use crate::spool::about::About;
+use crate::spool::hours::Hours;
 use crate::spool::{self, Settings, fault};
 
+use super::news::News;
 use super::origin::{Origin, Outcome};
 use super::outbox::Outbox;
 use super::pending::{Due, Pending, Reports};
@@ -63,6 +65,9 @@ struct Collector {
     /// Reports delivered, and losses told, by run.
     delivered: HashMap<RunId, u64>,
     lost: HashMap<RunId, BTreeMap<String, u64>>,
+    /// How each run ended, and its root spans by hour.
+    ended: HashMap<RunId, Ended>,
+    roots: HashMap<RunId, BTreeMap<u64, u64>>,
 }
 
 impl Collector {
@@ -76,6 +81,16 @@ impl Collector {
             let is_new = self.events.insert(event.id.to_bytes());
             assert!(is_new, "an event comes in one batch only");
             *self.delivered.entry(event.run.id).or_default() += event.count;
+        }
+        for state in batch.run_states {
+            let id = state.run.id;
+            let ended = self.ended.entry(id).or_insert(Ended::Running);
+            *ended = state.ended.max(*ended);
+            for hour in state.hours {
+                let hours = self.roots.entry(id).or_default();
+                let roots = hours.entry(hour.hour).or_default();
+                *roots = hour.roots.max(*roots);
+            }
         }
         for losses in batch.losses {
             let lost = self.lost.entry(losses.run).or_default();
@@ -97,6 +112,8 @@ struct Life {
     ledger: Ledger,
     queue: Queue,
     folds: FoldTable,
+    hours: Hours,
+    roots: u64,
     own: Rc<Origin>,
     pending: Pending,
     outbox: Outbox,
@@ -139,7 +156,7 @@ impl Life {
         let destination = Destination::Lines(Lines::Stdout);
         let (mut opened, failure) = spool::open(&settings, &destination, &about);
         assert!(failure.is_none(), "{failure:?}");
-        let memory = opened.take_memory();
+        let memory = opened.take_memory(Timestamp(0));
         let ledger = Ledger::new(memory.words, memory.is_file);
         let own = Origin {
             about,
@@ -147,16 +164,32 @@ impl Life {
             folder: opened.own,
             is_own: true,
             is_packed: false.into(),
+            news: News::new(0),
         };
         Self {
             queue: Queue::new(memory.words, memory.records),
             folds: FoldTable::new(memory.words),
+            hours: Hours::new(memory.words),
+            roots: 0,
             own: Rc::new(own),
             ledger,
             pending: Pending::default(),
             outbox: Outbox::new(settings.bytes_max, settings.age_max),
             dead: spool::take_over(&opened.home.expect("there is a spool"), usize::MAX),
         }
+    }
+
+    /// A root span is closed.
+    fn close_root(&mut self) {
+        self.roots += 1;
+        self.hours.root_closed(false);
+    }
+
+    /// It is so many hours after 1970.
+    fn live(&mut self, hour: u64) {
+        let now = Timestamp(hour * 3_600_000_000);
+        self.own.news.alive(&self.own.books.words, now);
+        self.own.news.ask();
     }
 
     /// What a capturing thread does.
@@ -274,6 +307,8 @@ enum Answer {
 #[derive(Debug, Clone)]
 enum Step {
     Capture { key: u64, times: u8 },
+    CloseRoot,
+    NextHour,
     Read,
     Seal,
     Send(Answer),
@@ -301,6 +336,8 @@ fn steps_with(
 ) -> impl Strategy<Value = Vec<(Step, Option<u32>)>> {
     let step = prop_oneof![
         6 => (0..30_u64, 1..4_u8).prop_map(|(key, times)| Step::Capture { key, times }),
+        3 => Just(Step::CloseRoot),
+        2 => Just(Step::NextHour),
         3 => Just(Step::Read),
         3 => Just(Step::Seal),
         3 => answer.prop_map(Step::Send),
@@ -319,6 +356,8 @@ struct World {
     collector: RefCell<Collector>,
     life: Option<Life>,
     produced: HashMap<RunId, u64>,
+    roots: HashMap<RunId, u64>,
+    hour: u64,
 }
 
 impl World {
@@ -333,6 +372,9 @@ impl World {
             collector: RefCell::default(),
             life: None,
             produced: HashMap::new(),
+            roots: HashMap::new(),
+            // Later than any run of a test has begun.
+            hour: 5_000_000,
         }
     }
 
@@ -347,6 +389,7 @@ impl World {
         if let Some(life) = self.life.take() {
             let run = life.own.about.run.id;
             self.produced.insert(run, life.ledger.report().produced);
+            self.roots.insert(run, life.roots);
         }
     }
 
@@ -355,9 +398,12 @@ impl World {
         let Some(mut life) = self.life.take() else {
             return;
         };
-        let collector = &self.collector;
+        self.hour += 1;
+        let (collector, hour) = (&self.collector, self.hour);
         let run = || match step {
             Step::Capture { key, times } => (0..*times).for_each(|_| life.capture(*key)),
+            Step::CloseRoot => life.close_root(),
+            Step::NextHour => life.live(hour),
             Step::Read => life.read(),
             Step::Seal => life.seal(),
             Step::Send(answer) => drop(life.send(collector, *answer)),
@@ -402,6 +448,17 @@ impl World {
         }
     }
 
+    /// How every run ended was told, and all of its root spans.
+    fn check_runs(&self) {
+        let collector = self.collector.borrow();
+        for (run, roots) in &self.roots {
+            assert_eq!(collector.ended.get(run), Some(&Ended::Killed), "{run}");
+            let told = collector.roots.get(run);
+            let told = told.map_or(0, |hours| hours.values().sum::<u64>());
+            assert_eq!(told, *roots, "{run}: {:?}", collector.roots.get(run));
+        }
+    }
+
     fn lost_for(&self, reason: Reason) -> u64 {
         let collector = self.collector.borrow();
         let lost = collector.lost.values();
@@ -421,6 +478,19 @@ proptest! {
         world.deliver_all();
         world.check();
         prop_assert_eq!(world.lost_for(Reason::SpoolCorrupt), 0, "nothing was damaged");
+    }
+
+    #[test]
+    fn how_every_run_ended_is_told_with_all_that_it_counted_whatever_is_killed_when(
+        steps in steps_with(prop_oneof![Just(Answer::Taken), Just(Answer::TakenUnheard)]),
+    ) {
+        let mut world = World::new(u64::MAX);
+        for (step, kill_after) in &steps {
+            world.step(step, *kill_after);
+        }
+        world.deliver_all();
+        world.check();
+        world.check_runs();
     }
 
     #[test]
@@ -561,4 +631,51 @@ fn what_is_too_old_is_dropped_and_counted() {
 
     world.check();
     assert_eq!(world.lost_for(Reason::SpoolExpired), 2);
+}
+
+#[test]
+fn a_disk_that_takes_nothing_does_not_keep_recovery_busy_for_ever() {
+    let mut world = World::new(u64::MAX);
+    world.step(&Step::Capture { key: 1, times: 1 }, None);
+    world.step(&Step::CloseRoot, None);
+    let run = world.life().own.about.run.id.to_string();
+    world.kill();
+    let life = world.life();
+    let dead = life.dead.pop().and_then(Dead::open).expect("there is one");
+    let path = files(&world.folder.0).into_iter();
+    let path = path.map(|file| file.parent().expect("has one").to_owned());
+    let folder = path.clone().find(|path| path.ends_with(&run));
+    std::fs::remove_dir_all(folder.expect("is there")).expect("can be removed");
+
+    let life = world.life.as_mut().expect("was begun");
+    let mut pending = dead.records();
+    let mut prepare = |due: Due, reports: Reports| prepare(due, reports);
+    let outbox = &mut life.outbox;
+    recover::pack_all(&dead.origin, &mut pending, outbox, &new_id, &mut prepare);
+    while life.send(&world.collector, Answer::Taken) {}
+
+    let collector = world.collector.borrow();
+    assert_eq!(collector.delivered.values().sum::<u64>(), 1);
+    assert_eq!(
+        collector.ended.values().collect::<Vec<_>>(),
+        [&Ended::Killed]
+    );
+}
+
+#[test]
+fn an_app_that_flushes_often_while_nobody_answers_makes_one_batch_of_news_an_hour() {
+    let mut world = World::new(u64::MAX);
+    for hour in [5_000_000, 5_000_001, 5_000_002] {
+        world.life().live(hour);
+        for _ in 0..100 {
+            world.step(&Step::CloseRoot, None);
+            world.life().own.news.ask();
+            world.step(&Step::Seal, None);
+        }
+    }
+
+    let life = world.life.as_ref().expect("was begun");
+    assert_eq!(life.own.books.settled().batch, 3);
+    world.deliver_all();
+    world.check_runs();
 }

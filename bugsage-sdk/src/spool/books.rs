@@ -7,11 +7,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::Losses;
+use bugsage_core::event::{Ended, Losses};
 use bugsage_core::id::RunId;
 
 use super::fault;
-use super::layout::{EPOCH_AT, Header, PANE_WORDS, PANES_AT, PRODUCED_AT, Words};
+use super::layout::{ENDED_AT, EPOCH_AT, Header, PANE_WORDS, PANES_AT, PRODUCED_AT, Words};
 use crate::ledger::{REASONS, Reason, Tally};
 
 /// What is known for good.
@@ -24,12 +24,20 @@ pub(crate) struct Settled {
     /// How many reports were lost when the collector was last told.
     pub(crate) told: u64,
     pub(crate) delivered: u64,
+    /// How the run ended when the collector was last told, as a number plus one; zero where it was not.
+    pub(crate) ended_told: u64,
     pub(crate) dropped: Tally,
 }
 
 impl Settled {
     fn write(&self, words: &Words, pane: usize) {
-        let head = [self.batch, self.gone, self.told, self.delivered];
+        let head = [
+            self.batch,
+            self.gone,
+            self.told,
+            self.delivered,
+            self.ended_told,
+        ];
         for (offset, word) in head.iter().chain(self.dropped.counts()).enumerate() {
             words.store(pane + offset, *word);
         }
@@ -38,20 +46,24 @@ impl Settled {
     fn read(words: &Words, pane: usize) -> Self {
         let mut dropped = Tally::default();
         for (index, reason) in Reason::ALL.iter().enumerate() {
-            dropped.add(*reason, words.load(pane + 4 + index));
+            dropped.add(*reason, words.load(pane + HEAD_WORDS + index));
         }
         Self {
             batch: words.load(pane),
             gone: words.load(pane + 1),
             told: words.load(pane + 2),
             delivered: words.load(pane + 3),
+            ended_told: words.load(pane + 4),
             dropped,
         }
     }
 }
 
+/// The words of a pane before the losses by reason.
+const HEAD_WORDS: usize = 5;
+
 const _: () = assert!(
-    4 + REASONS <= PANE_WORDS,
+    HEAD_WORDS + REASONS <= PANE_WORDS,
     "a pane has room for every reason"
 );
 
@@ -83,6 +95,7 @@ impl Books {
             pid: 0,
             started_at: Timestamp(0),
         };
+        self.words.store(ENDED_AT, Ended::Unknown.number().into());
         header.write(&self.words);
         match self.words {
             Words::Dead(file) if file.has_failed() => None,

@@ -1,7 +1,7 @@
 //! Where everything stands in a run's file of records.
 //!
 //! ```text
-//! words   header · counters · two panes of the books · 2,048 × slot · 512 × fold
+//! words   header · counters · two panes of the books · 2,048 × slot · 512 × fold · 2 × hour
 //! records 2,048 × 4 KiB
 //! ```
 //!
@@ -19,16 +19,16 @@ use super::dead::FileWords;
 use crate::sync::AtomicU64;
 
 /// `BUGSPOL` and the version of the layout.
-const MAGIC: u64 = u64::from_le_bytes(*b"BUGSPOL\x01");
+const MAGIC: u64 = u64::from_le_bytes(*b"BUGSPOL\x02");
 
 const MAGIC_AT: usize = 0;
 const RUN_AT: usize = 1;
 const PID_AT: usize = 3;
-const STARTED_AT: usize = 4;
+pub(crate) const STARTED_AT: usize = 4;
 const CHECK_AT: usize = 5;
 /// How often the books were changed; its last bit says which pane counts.
 pub(crate) const EPOCH_AT: usize = 6;
-/// How the run ended, by [`super::Ended`]'s numbers.
+/// How the run ended, by the numbers of [`bugsage_core::event::Ended`]; zero until it has.
 pub(crate) const ENDED_AT: usize = 7;
 // A line of the cache of their own: every capture adds to these.
 pub(crate) const PRODUCED_AT: usize = 8;
@@ -40,8 +40,12 @@ pub(crate) const PAUSED_AT: usize = 14;
 pub(crate) const ATTEMPTS_AT: usize = 10;
 /// Where to look first for a free slot: a hint for this process, and nothing to the next.
 pub(crate) const FREE_AT: usize = 11;
+/// Which of the two hours counts.
+pub(crate) const PAGE_AT: usize = 15;
+/// When the run was last known to live.
+pub(crate) const ALIVE_AT: usize = 16;
 
-pub(crate) const PANES_AT: usize = 16;
+pub(crate) const PANES_AT: usize = 24;
 pub(crate) const PANE_WORDS: usize = 32;
 
 /// Room for a part of a record: most reports need one, those with many breadcrumbs some more.
@@ -59,7 +63,12 @@ pub(crate) const FOLDS: usize = if cfg!(bugsage_loom) { 1 } else { 512 };
 pub(crate) const FOLDS_AT: usize = SLOTS_AT + SLOTS * SLOT_WORDS;
 pub(crate) const FOLD_WORDS: usize = 5 + bugsage_core::limits::DELTAS_MAX;
 
-pub(crate) const WORDS: usize = FOLDS_AT + FOLDS * FOLD_WORDS;
+/// Hours of which something is counted: this one and the one before.
+pub(crate) const HOURS: usize = 2;
+pub(crate) const HOURS_AT: usize = FOLDS_AT + FOLDS * FOLD_WORDS;
+pub(crate) const HOUR_WORDS: usize = 3 + 2 * bugsage_core::sketch::REGISTERS / 8;
+
+pub(crate) const WORDS: usize = HOURS_AT + HOURS * HOUR_WORDS;
 /// Whole pages, so that records begin at one.
 pub(crate) const WORDS_BYTES: usize = (WORDS * 8).next_multiple_of(4_096);
 pub(crate) const FILE_BYTES: usize = WORDS_BYTES + SLOTS * SLOT_BYTES;

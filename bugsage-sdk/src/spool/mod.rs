@@ -34,6 +34,7 @@
 
 pub(crate) mod layout;
 pub(crate) mod books;
+pub(crate) mod hours;
 pub(crate) mod about;
 pub(crate) mod folder;
 pub(crate) mod dead;
@@ -48,13 +49,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::{Run, Text};
+use bugsage_core::event::{Ended, Run, Text};
 use bugsage_core::id::RunId;
 use bugsage_core::limits;
 
 use about::About;
 use folder::RunFolder;
-use layout::{ENDED_AT, Header, Memory, Words};
+use layout::{ENDED_AT, Header, Memory, STARTED_AT, Words};
 
 use crate::queue;
 use crate::ship::carrier::Destination;
@@ -62,38 +63,16 @@ use crate::ship::carrier::Destination;
 /// How many runs a start looks at; each start has trimmed what was there before it.
 const LOOKED_AT_MAX: usize = 8;
 
-/// How a run ended, as far as its traces tell.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// The guard was dropped, or shut down.
-    Clean,
-    /// The guard was dropped by a panic that ended `main`, or the panic ended the process.
-    Panicked,
-    /// The process ended with the guard alive: `kill -9`, out of memory, `abort`, a signal,
-    /// `std::process::exit`, or a power cut.
-    Killed,
-    /// Its traces cannot be read.
-    Unknown,
+/// How this run ended, as it says itself; it runs as long as it says nothing.
+pub(crate) fn ended_of(words: &Words) -> Ended {
+    Ended::of_number(words.load(ENDED_AT)).unwrap_or(Ended::Unknown)
 }
 
-impl Ended {
-    pub(crate) fn number(self) -> u64 {
-        match self {
-            Ended::Killed => 0,
-            Ended::Clean => 1,
-            Ended::Panicked => 2,
-            Ended::Unknown => 3,
-        }
-    }
-
-    pub(crate) fn of(number: u64) -> Self {
-        match number {
-            0 => Ended::Killed,
-            1 => Ended::Clean,
-            2 => Ended::Panicked,
-            _ => Ended::Unknown,
-        }
+/// How a run ended that is over: one that says nothing was killed.
+pub(crate) fn ended_of_dead(words: &Words) -> Ended {
+    match ended_of(words) {
+        Ended::Running => Ended::Killed,
+        ended => ended,
     }
 }
 
@@ -168,8 +147,14 @@ pub(crate) fn open(
 
 impl Opened {
     /// What capturing threads write into.
-    pub(crate) fn take_memory(&mut self) -> Memory {
-        self.memory.take().unwrap_or_else(Memory::anonymous)
+    pub(crate) fn take_memory(&mut self, started_at: Timestamp) -> Memory {
+        self.memory.take().unwrap_or_else(|| {
+            let memory = Memory::anonymous();
+            let words = Words::Shared(memory.words);
+            words.store(STARTED_AT, started_at.0);
+            hours::start(&words, hours::hour_of(started_at));
+            memory
+        })
     }
 }
 
@@ -213,6 +198,7 @@ fn open_files(
             started_at: about.run.started_at,
         };
         header.write(&words);
+        hours::start(&words, hours::hour_of(about.run.started_at));
         folder.write(folder::ABOUT, &about.to_bytes())?;
         Ok(memory)
     };
@@ -278,7 +264,7 @@ pub(crate) fn leave_mark(home: &Path, about: &About, ended: Ended) {
         modules: Vec::new(),
         ..about.clone()
     };
-    let mut bytes = vec![ended.number() as u8];
+    let mut bytes = vec![ended.number()];
     bytes.extend_from_slice(&brief.to_bytes());
     // Nobody is told of a last run where this fails.
     let _ = folder::write_whole(home, &mark(&about.executable), &bytes);
@@ -294,7 +280,7 @@ fn last_run(home: &Path, dead: &[RunFolder], executable: &str) -> Option<LastRun
         let words = folder.records().and_then(dead::FileWords::read);
         let words = words.ok().map(Words::Dead);
         let words = words.filter(|words| Header::read(words).is_some());
-        let ended = words.map_or(Ended::Unknown, |words| Ended::of(words.load(ENDED_AT)));
+        let ended = words.map_or(Ended::Unknown, |words| ended_of_dead(&words));
         (about.executable == executable).then(|| LastRun::new(&about.run, ended))
     });
     let path = home.join(mark(executable));
@@ -302,7 +288,8 @@ fn last_run(home: &Path, dead: &[RunFolder], executable: &str) -> Option<LastRun
     let marked = marked.and_then(|bytes| {
         let (ended, about) = bytes.split_first()?;
         let about = About::from_bytes(about)?;
-        Some(LastRun::new(&about.run, Ended::of((*ended).into())))
+        let ended = Ended::of_number((*ended).into()).unwrap_or(Ended::Unknown);
+        Some(LastRun::new(&about.run, ended))
     });
     left.into_iter().chain(marked).max_by_key(|run| run.id)
 }

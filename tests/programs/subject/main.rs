@@ -11,6 +11,7 @@ mod delivery;
 mod control;
 mod children;
 mod spool;
+mod runs;
 #[cfg(feature = "aws-lc")]
 mod tls;
 
@@ -72,6 +73,8 @@ fn main() {
         "secret_and_die" => spool::secret_and_die(),
         "drop_recovered" => spool::drop_recovered(),
         "last_run" => spool::last_run(),
+        "busy" => runs::busy(&argument()),
+        "quiet" => runs::quiet(&argument()),
         #[cfg(feature = "aws-lc")]
         "tls" => tls::beside(&argument()),
         _ => panic!("there is no scenario {scenario:?}"),

@@ -2,6 +2,7 @@
 
 mod batches;
 mod issues;
+mod runs;
 mod cases;
 
 use std::sync::Arc;
@@ -44,6 +45,11 @@ macro_rules! suite {
             issues::a_project_is_found_by_name_and_by_number,
             issues::a_key_opens_its_project_for_writing_and_nothing_else,
             issues::what_is_not_there_is_told,
+            runs::what_is_told_of_runs_counts_once_in_any_order,
+            runs::releases_are_told_by_project_environment_and_time,
+            runs::a_run_that_fell_silent_ended_nobody_knows_how,
+            runs::a_release_tells_its_events_and_the_issues_that_it_brought,
+            runs::what_a_sender_says_is_brought_within_bounds,
             cases::an_issue_worth_it_gets_one_case_where_there_is_a_repository,
             cases::a_job_is_leased_to_one_owner_until_its_lease_runs_out,
             cases::a_case_is_saved_under_its_lease_alone,
@@ -221,6 +227,7 @@ fn batch_of(id: BatchId, events: impl IntoIterator<Item = Event>) -> GroupedBatc
         runs: Vec::new(),
         events: (0..).zip(events).collect(),
         losses: Vec::new(),
+        run_states: Vec::new(),
         rejected: Vec::new(),
         unknown_items: 0,
         size_bytes: 0,

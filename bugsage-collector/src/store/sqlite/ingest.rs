@@ -11,9 +11,7 @@ use crate::group::regression;
 use crate::store::StoreError;
 use crate::store::model::{GroupedBatch, GroupedEvent, Receipt, StoredStack};
 
-use super::{cases, sql, unsigned};
-
-const HOUR_US: u64 = 3_600_000_000;
+use super::{HOUR_US, cases, runs, sql, unsigned};
 
 /// Users of one issue that are told apart; beyond that the number stands still.
 const USERS_MAX: i64 = 100_000;
@@ -60,6 +58,9 @@ pub(super) fn batch(
             )?
             .execute(params![sql(project), losses.run.to_bytes(), &**reason, sql(*reports)])?;
         }
+    }
+    for state in &batch.run_states {
+        runs::store(tx, project, state, batch.received_at)?;
     }
     Ok(receipt)
 }

@@ -14,6 +14,8 @@ mod writer;
 mod ingest;
 mod issues;
 mod events;
+mod runs;
+mod releases;
 mod projects;
 mod cases;
 
@@ -31,7 +33,7 @@ use bugsage_pipeline::subject::Subject;
 
 use super::model::{
     CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject,
-    Project, Receipt, Status, StoredEvent, Work,
+    Project, Receipt, ReleaseFilter, ReleaseHealth, Status, StoredEvent, Work,
 };
 use super::scope::Scope;
 use super::{Store, StoreError};
@@ -193,6 +195,16 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn releases(
+        &self,
+        scope: &Scope,
+        filter: ReleaseFilter,
+    ) -> Result<Vec<ReleaseHealth>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| releases::list(c, organizations, &filter))
+            .await
+    }
+
     async fn case(&self, scope: &Scope, case: CaseId) -> Result<Case, StoreError> {
         let organizations = scope.organizations();
         self.read(move |c| cases::one(c, organizations, case)).await
@@ -320,6 +332,9 @@ impl From<rusqlite::Error> for StoreError {
         StoreError::Unavailable(error.to_string())
     }
 }
+
+/// Microseconds of an hour.
+const HOUR_US: u64 = 3_600_000_000;
 
 /// SQL's integers are signed; ids and counts stay far below.
 fn sql(number: u64) -> i64 {

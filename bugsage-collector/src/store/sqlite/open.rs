@@ -22,7 +22,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const LOG_FILE_BYTES_MAX: i64 = 64 << 20;
 
 /// Every migration, oldest first; its number is its place in this list, from 1.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_first.sql"),
+    include_str!("../../../migrations/sqlite/0002_runs.sql"),
+];
 
 /// Who opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
