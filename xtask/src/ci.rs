@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::prerequisites;
 use crate::program::Program;
+use crate::prove::{self, Extent, Proof};
 use crate::sandbox;
 use crate::tidy;
 
@@ -22,6 +23,8 @@ enum Work {
     Sandbox,
     Tidy,
     Run(Program),
+    /// A slice of what `cargo xtask prove` proves.
+    Prove(Proof),
     /// Where there is no sandbox, without the tests that need one.
     Tests(Program),
     /// Runs where the first program works, otherwise prints the advice and passes.
@@ -133,6 +136,10 @@ fn steps(root: &Path) -> Vec<Step> {
             "tests",
             Work::Tests(Program::cargo("test --workspace --all-features --locked")),
         ),
+        step("threads in all orders", Work::Prove(Proof::Loom)),
+        step("memory", Work::Prove(Proof::Sanitizers)),
+        step("hostile bytes", Work::Prove(Proof::Fuzz)),
+        step("a flapping network", Work::Prove(Proof::Soak)),
         run(
             "clippy of the example",
             strict(example("clippy --all-targets")),
@@ -158,6 +165,7 @@ impl Work {
             Work::Tests(program) => passes(&tests(program, has_sandbox), root).map(|()| true),
             Work::Tidy => tidy::run(root).map(|()| true),
             Work::Run(program) => passes(program, root).map(|()| true),
+            Work::Prove(proof) => prove::run(root, *proof, Extent::Slice).map(|()| true),
             Work::RunWhere(probe, program, _) if probe.works(root) => {
                 passes(program, root).map(|()| true)
             }
@@ -175,6 +183,7 @@ impl Work {
             // They are looked at by every run and cost nothing.
             Work::Prerequisites | Work::Sandbox => "cargo xtask ci".to_owned(),
             Work::Tidy => "cargo xtask tidy".to_owned(),
+            Work::Prove(proof) => format!("cargo xtask prove {}", proof.name()),
             Work::Run(program) | Work::RunWhere(_, program, _) => program.to_string(),
         }
     }
@@ -199,7 +208,8 @@ fn passes(program: &Program, root: &Path) -> Result<(), String> {
     }
 }
 
-fn target(root: &Path) -> PathBuf {
+/// Where cargo builds to.
+pub(crate) fn target(root: &Path) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").filter(|target| !target.is_empty());
     // `join` takes the right side whole where it is absolute.
     root.join(target.map_or_else(|| "target".into(), PathBuf::from))

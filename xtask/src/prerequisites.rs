@@ -71,7 +71,7 @@ pub(crate) fn ensure(root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn needs() -> [Need; 4] {
+fn needs() -> [Need; 6] {
     let compiler = match std::env::var("CC") {
         Ok(compiler) if !compiler.is_empty() => Program::new("sh", "-c").arg("$CC --version"),
         _ => Program::new("cc", "--version"),
@@ -88,6 +88,18 @@ fn needs() -> [Need; 4] {
             why: "SQLite and the TLS crypto are built from source",
             probe: compiler,
             source: Source::Apt("gcc libc6-dev"),
+        },
+        Need {
+            name: "a C++ compiler",
+            why: "libFuzzer is built from source",
+            probe: Program::new("c++", "--version"),
+            source: Source::Apt("g++"),
+        },
+        Need {
+            name: "valgrind",
+            why: "it looks at what the SDK reads and writes by pointers",
+            probe: Program::new("valgrind", "--version"),
+            source: Source::Apt("valgrind"),
         },
         Need {
             name: "cargo fmt",

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use crate::ci;
 use crate::program::Program;
 
 /// A proof by its name.
@@ -21,6 +22,14 @@ pub(crate) enum Proof {
     Fuzz,
     /// Ten minutes at 10,000 reports a second over a network that comes and goes.
     Soak,
+}
+
+impl Proof {
+    /// The name that is typed.
+    pub(crate) fn name(self) -> &'static str {
+        let named = NAMES.iter().find(|(_, proof)| *proof == self);
+        named.map_or("", |(name, _)| name)
+    }
 }
 
 /// How much of a proof is run.
@@ -96,20 +105,24 @@ pub(crate) fn programs(root: &Path, proof: Proof, extent: Extent) -> Vec<Program
                 "test --package bugsage-sdk --lib --release --no-default-features --features capture --locked -- loom::",
             );
             let tests = tests.variable("RUSTFLAGS", "--cfg bugsage_loom");
-            vec![tests.variable("CARGO_TARGET_DIR", root.join("target/loom"))]
+            vec![tests.variable("CARGO_TARGET_DIR", ci::target(root).join("loom"))]
         }
         Proof::Sanitizers => sanitizers(root),
         Proof::Fuzz => fuzz(root, if extent == Extent::Slice { 10 } else { 600 }),
         Proof::Soak => {
-            let seconds = if extent == Extent::Slice { "20" } else { "600" };
-            let soak = "run --release --locked --package bugsage-benches --bin soak --";
-            vec![Program::cargo(soak).arg(seconds)]
+            // The gate has built it without optimization.
+            let (release, seconds) = match extent {
+                Extent::Slice => ("", "15"),
+                Extent::Whole => ("--release", "600"),
+            };
+            let soak = Program::cargo("run --locked --package bugsage-benches --bin soak");
+            vec![soak.args(release).arg("--").arg(seconds)]
         }
     }
 }
 
 fn sanitizers(root: &Path) -> Vec<Program> {
-    let target = root.join("target/asan");
+    let target = ci::target(root).join("asan");
     let asan = Program::cargo("test --package bugsage-sdk --lib --locked --target")
         .arg(TARGET)
         .arg("--")
@@ -130,7 +143,7 @@ fn sanitizers(root: &Path) -> Vec<Program> {
 }
 
 fn fuzz(root: &Path, seconds_each: u32) -> Vec<Program> {
-    let target = root.join("target/fuzz");
+    let target = ci::target(root).join("fuzz");
     let build = Program::cargo("build --release --locked --manifest-path fuzz/Cargo.toml --target")
         .arg(TARGET)
         .variable("RUSTC_BOOTSTRAP", "1")
