@@ -1,0 +1,90 @@
+//! What an SDK adds to a build: CPU seconds from nothing, bytes of the stripped program, crates.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use crate::{PROGRAMS, Table};
+
+/// Builds of which the median is taken. Each takes minutes.
+const BUILDS: usize = 3;
+
+pub(crate) fn builds(table: &mut Table) -> anyhow::Result<()> {
+    for program in PROGRAMS {
+        let crates = crates(program)?;
+        table.add("crates, normal and build", program, crates);
+    }
+    for _ in 0..BUILDS {
+        for program in PROGRAMS {
+            let target = std::env::temp_dir().join(format!("bugsage-peers-cost-{program}"));
+            // From nothing, whatever was there.
+            let _ = std::fs::remove_dir_all(&target);
+            let seconds = build(program, &target)?;
+            table.add("cold release build, CPU s", program, seconds);
+            let size = std::fs::metadata(target.join("release").join(program))?.len();
+            table.add("stripped program, KiB", program, size as f64 / 1_024.0);
+            std::fs::remove_dir_all(&target)?;
+        }
+    }
+    Ok(())
+}
+
+fn build(program: &str, target: &Path) -> anyhow::Result<f64> {
+    let before = children_cpu_seconds()?;
+    let status = cargo()
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--quiet",
+            "--package",
+            program,
+        ])
+        .args(["--config", "profile.release.strip=true"])
+        .args(["--config", "profile.release.debug=false"])
+        .arg("--target-dir")
+        .arg(target)
+        .status()?;
+    ensure!(status.success(), "{program} cannot be built");
+    Ok(children_cpu_seconds()? - before)
+}
+
+fn crates(program: &str) -> anyhow::Result<f64> {
+    let output = cargo()
+        .args([
+            "tree",
+            "--locked",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+        ])
+        .args(["--package", program])
+        .output()?;
+    ensure!(output.status.success(), "cargo tree of {program} fails");
+    let text = String::from_utf8(output.stdout)?;
+    let crates: std::collections::BTreeSet<&str> = text
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    // Without the program itself and what plays its scenes.
+    Ok((crates.len() - 2) as f64)
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    cargo
+}
+
+/// CPU time of all children that were waited for, as the kernel counts it.
+fn children_cpu_seconds() -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields = stat.rsplit(") ").next().context("the kernel tells")?;
+    let ticks = fields.split(' ').skip(13).take(2);
+    let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    // `USER_HZ`, which is 100 on every Linux that Rust runs on.
+    Ok(ticks as f64 / 100.0)
+}

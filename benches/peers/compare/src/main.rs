@@ -1,0 +1,310 @@
+//! Runs the same scenes with BugSage, with its peers and with nothing, in turns, and prints medians
+//! and ratios: `cargo run --release -p compare [--json] [cost]`.
+//!
+//! `cost` builds each program from nothing, which takes minutes, and is left out otherwise.
+
+mod cost;
+mod server;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use server::{Manner, Server};
+
+/// Rounds of which the median is taken.
+const ROUNDS: usize = 7;
+
+/// A program that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Programs, the control first.
+const PROGRAMS: [&str; 3] = ["without", "beside-sentry", "beside-bugsage"];
+
+/// Kills per program.
+const KILLS: usize = 10;
+
+/// Figures by name, each with a value by program.
+#[derive(Default)]
+struct Table(BTreeMap<String, BTreeMap<&'static str, Vec<f64>>>);
+
+impl Table {
+    fn add(&mut self, figure: &str, program: &'static str, value: f64) {
+        let values = self.0.entry(figure.to_owned()).or_default();
+        values.entry(program).or_default().push(value);
+    }
+
+    fn print(&self, as_json: bool) {
+        let mut document = serde_json::Map::new();
+        if !as_json {
+            println!(
+                "{:<44} {:>12} {:>12} {:>12} {:>9}",
+                "", "without", "sentry", "bugsage", "ratio"
+            );
+        }
+        for (figure, values) in &self.0 {
+            let of = |program| values.get(program).map(|values| median(values));
+            let [without, sentry, bugsage] = PROGRAMS.map(of);
+            let ratio = bugsage.zip(sentry).map(|(ours, theirs)| ours / theirs);
+            if as_json {
+                let figures = json!({
+                    "without": without, "sentry": sentry, "bugsage": bugsage, "ratio": ratio,
+                });
+                document.insert(figure.clone(), figures);
+            } else {
+                let cell = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.1}"));
+                println!(
+                    "{figure:<44} {:>12} {:>12} {:>12} {:>9}",
+                    cell(without),
+                    cell(sentry),
+                    cell(bugsage),
+                    ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}")),
+                );
+            }
+        }
+        if as_json {
+            println!("{}", Value::Object(document));
+        }
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Where the programs lie: beside this one.
+fn folder() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    Ok(own
+        .parent()
+        .context("a program lies in a folder")?
+        .to_owned())
+}
+
+/// A scene that is being played. Dropped, it is killed.
+struct Playing {
+    child: Child,
+    begun: Instant,
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn start(program: &str, scene: &str, dsn: &str, spool: &Path) -> anyhow::Result<Playing> {
+    let mut command = Command::new(folder()?.join(program));
+    command
+        .args([scene, dsn])
+        .env("BUGSAGE_SPOOL_DIR", spool)
+        .env("RUST_BACKTRACE", "0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let child = command.spawn().with_context(|| {
+        format!("{program} is not there: build all of this workspace with --release --workspace")
+    })?;
+    Ok(Playing {
+        child,
+        begun: Instant::now(),
+    })
+}
+
+/// Plays a scene to its end and reads its figures. One that hangs has none.
+fn play(
+    program: &'static str,
+    scene: &str,
+    dsn: &str,
+    spool: &Path,
+) -> anyhow::Result<Vec<(String, f64)>> {
+    let mut playing = start(program, scene, dsn, spool)?;
+    while playing.child.try_wait()?.is_none() {
+        if playing.begun.elapsed() > PATIENCE {
+            return Ok(Vec::new());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let output = playing.child.stdout.take().context("is piped")?;
+    let mut figures = Vec::new();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        if let Some((name, value)) = line.split_once(' ') {
+            figures.push((name.to_owned(), value.parse()?));
+        }
+    }
+    Ok(figures)
+}
+
+/// A spool folder of its own, so that no program ships what another left.
+struct Spool(PathBuf);
+
+impl Spool {
+    fn new() -> Self {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NUMBERS: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("bugsage-peers-{}-{number}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Panics and their message, over networks that answer at once, late and never.
+fn panics(table: &mut Table) -> anyhow::Result<()> {
+    let networks = [
+        ("up", Manner::Answers(Duration::ZERO)),
+        ("slow", Manner::Answers(Duration::from_millis(300))),
+        ("dead", Manner::Refuses),
+    ];
+    for _ in 0..ROUNDS {
+        for (network, manner) in networks {
+            for program in PROGRAMS {
+                let (server, spool) = (Server::start(manner)?, Spool::new());
+                for scene in ["panic", "message"] {
+                    // Two seconds for each panic over a slow network: a few are as good.
+                    if program == "beside-sentry" && scene == "panic" && network == "slow" {
+                        continue;
+                    }
+                    for (name, value) in play(program, scene, &server.dsn(), &spool.0)? {
+                        let name = name.replace("_us", "");
+                        let figure = match scene {
+                            "panic" => format!("panic {name}, network {network}, us"),
+                            _ => format!("panic to {name}, network {network}, us"),
+                        };
+                        table.add(&figure, program, value);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn wire(table: &mut Table) -> anyhow::Result<()> {
+    for (scene, panics) in [("one", 1), ("many", 100)] {
+        for _ in 0..ROUNDS {
+            for program in &PROGRAMS[1..] {
+                let (server, spool) = (
+                    Server::start(Manner::Answers(Duration::ZERO))?,
+                    Spool::new(),
+                );
+                play(program, scene, &server.dsn(), &spool.0)?;
+                let taken = server.taken();
+                let bytes = taken.bytes as f64 / taken.reports.max(1) as f64;
+                table.add(
+                    &format!("wire, bytes of a panic, of {panics}"),
+                    program,
+                    bytes,
+                );
+                let arrived = taken.reports as f64;
+                table.add(
+                    &format!("wire, panics that arrived, of {panics}"),
+                    program,
+                    arrived,
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn delivery(table: &mut Table) -> anyhow::Result<()> {
+    for _ in 0..ROUNDS {
+        for program in &PROGRAMS[1..] {
+            let manner = Manner::Answers(Duration::from_millis(50));
+            let (server, spool) = (Server::start(manner)?, Spool::new());
+            let figures: BTreeMap<_, _> = play(program, "flood", &server.dsn(), &spool.0)?
+                .into_iter()
+                .collect();
+            let seconds = figures.get("seconds").copied().unwrap_or(f64::NAN);
+            let delivered = server.taken().reports as f64;
+            table.add(
+                "delivery over 50 ms, reports/s",
+                program,
+                delivered / seconds,
+            );
+            let cpu = figures.get("cpu_us").copied().unwrap_or(f64::NAN);
+            table.add("delivery, CPU of a report made, us", program, cpu);
+        }
+    }
+    Ok(())
+}
+
+/// How long dropping the guard takes; what hangs counts with the time that it was waited for.
+fn exits(table: &mut Table) -> anyhow::Result<()> {
+    let networks = [
+        ("up", Manner::Answers(Duration::ZERO)),
+        ("refused", Manner::Refuses),
+        ("never answers", Manner::Silent),
+        ("a byte a second", Manner::Drips),
+    ];
+    for round in 0..ROUNDS {
+        for (network, manner) in networks {
+            for program in &PROGRAMS[1..] {
+                // One that hangs hangs each time.
+                let figure = format!("guard drop, {network}, ms");
+                let hung = PATIENCE.as_secs_f64() * 1e3;
+                let seen = table.0.get(&figure).and_then(|values| values.get(program));
+                if round > 0 && seen.is_some_and(|values| values.contains(&hung)) {
+                    continue;
+                }
+                let (server, spool) = (Server::start(manner)?, Spool::new());
+                let figures = play(program, "exit", &server.dsn(), &spool.0)?;
+                let took = figures.first().map_or(hung, |(_, value)| *value);
+                table.add(&figure, program, took);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn kills(table: &mut Table) -> anyhow::Result<()> {
+    for program in &PROGRAMS[1..] {
+        let (server, spool) = (
+            Server::start(Manner::Answers(Duration::ZERO))?,
+            Spool::new(),
+        );
+        for _ in 0..KILLS {
+            let mut playing = start(program, "kill", &server.dsn(), &spool.0)?;
+            let output = playing.child.stdout.take().context("is piped")?;
+            let captured = BufReader::new(output).lines().next();
+            captured.context("it captures before it is killed")??;
+            // `kill -9`.
+            drop(playing);
+        }
+        // The next start, which reports nothing itself.
+        play(program, "hello", &server.dsn(), &spool.0)?;
+        let arrived = server.taken().reports as f64 * 100.0 / KILLS as f64;
+        table.add("kill -9 after capture, arrived %", program, arrived);
+    }
+    Ok(())
+}
+
+fn main() -> anyhow::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let has = |word: &str| words.iter().any(|known| known == word);
+    let mut table = Table::default();
+    panics(&mut table)?;
+    wire(&mut table)?;
+    delivery(&mut table)?;
+    exits(&mut table)?;
+    kills(&mut table)?;
+    if has("cost") {
+        cost::builds(&mut table)?;
+    }
+    table.print(has("--json"));
+    Ok(())
+}
