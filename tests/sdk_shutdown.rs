@@ -39,7 +39,28 @@ fn a_guard_is_dropped_at_once_where_all_is_delivered() {
 
 #[test]
 fn a_guard_is_dropped_in_time_where_nobody_listens() {
-    drop_is_bounded(&closed_port_dsn());
+    let program = subject("drop_guard").dsn(closed_port_dsn());
+    let program = program.env("BUGSAGE_SPOOL_DIR", "off");
+    let ended = program.timeout(TIMEOUT).run().well();
+
+    let took = ended.told_time("drop");
+    assert!(
+        took >= TIMEOUT,
+        "it tries to the last, yet it took {took:?}"
+    );
+    assert!(took < TIMEOUT + MARGIN, "it took {took:?}");
+}
+
+#[test]
+fn a_program_does_not_wait_for_nobody_with_all_of_its_reports_on_disk() {
+    let timeout = Duration::from_secs(40);
+
+    let program = subject("messages").arg("3").dsn(closed_port_dsn());
+    let ended = program.timeout(timeout).run().well();
+
+    assert_eq!(ended.account("account").spooled, 3);
+    let took = ended.told_time("shutdown");
+    assert!(took < timeout / 2, "it took {took:?}");
 }
 
 #[test]
@@ -63,9 +84,9 @@ fn a_guard_is_dropped_in_time_where_the_server_never_answers() {
 
 #[test]
 fn a_guard_is_dropped_in_time_where_tls_is_never_agreed_on() {
-    let dsn = Sink::deaf().dsn().replace("http://", "https://");
+    let sink = Sink::deaf();
 
-    drop_is_bounded(&dsn);
+    drop_is_bounded(&sink.dsn().replace("http://", "https://"));
 }
 
 #[test]

@@ -73,6 +73,9 @@ impl Progress {
     }
 }
 
+/// Every so many slots that are filled the shipping thread is woken, whatever it does.
+const WAKING_SLOTS: u16 = 128;
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Stop {
     #[default]
@@ -146,11 +149,19 @@ impl Client {
         }
     }
 
-    /// Tells the shipping thread that there is work, unless it knows.
-    pub(crate) fn wake(&self) {
-        if !self.awake.swap(true, Ordering::AcqRel) {
+    /// Tells the shipping thread that there is work, unless it knows or will look soon enough. `slot` is
+    /// where the work lies: often enough as slots fill up it is told in any case.
+    pub(crate) fn wake(&self, slot: u16) {
+        let is_filling = slot % WAKING_SLOTS == WAKING_SLOTS - 1;
+        if !self.awake.swap(true, Ordering::AcqRel) || is_filling {
             self.work.notify_one();
         }
+    }
+
+    /// The shipping thread sleeps for a moment so short that nobody needs to wake it: waking it costs
+    /// a capturing thread more than all else but the stack.
+    pub(crate) fn napping(&self) {
+        self.awake.store(true, Ordering::Release);
     }
 
     /// The shipping thread is about to look for work.

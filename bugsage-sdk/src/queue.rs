@@ -23,6 +23,9 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard};
 /// The most slots of one record.
 const PARTS_MAX: usize = RECORD_BYTES / SLOT_BYTES;
 
+/// Slots that are touched before anybody needs them, 256 KiB: more than most apps ever fill at once.
+const WARM_SLOTS: usize = if SLOTS < 64 { SLOTS } else { 64 };
+
 /// Nobody uses the slot.
 const FREE: u64 = 0;
 /// A thread is writing a record.
@@ -74,6 +77,17 @@ impl Queue {
         &self.words[at(slot, word)]
     }
 
+    /// Touches the pages of the first slots, so that capturing threads find them there: the first
+    /// write to a page costs more than the rest of a record.
+    pub(crate) fn warm(&self) {
+        for slot in 0..WARM_SLOTS {
+            if let Some(mut part) = self.take_at(slot, WRITING) {
+                part.bytes[0] = 0;
+                self.word(slot as u16, STATE).store(FREE, Ordering::Release);
+            }
+        }
+    }
+
     /// Begins a record; `None` where no slot is free.
     pub(crate) fn claim(&self) -> Option<Claim<'_>> {
         let mut claim = Claim {
@@ -90,26 +104,26 @@ impl Queue {
     fn take(&self, as_what: u64) -> Option<Part<'_>> {
         let hint = &self.words[FREE_AT];
         let start = hint.load(Ordering::Relaxed) as usize;
-        let taken = (0..SLOTS).find_map(|step| {
-            let slot = start.wrapping_add(step) % SLOTS;
-            let state = self.word(slot as u16, STATE);
-            if state.load(Ordering::Relaxed) != FREE {
-                return None;
-            }
-            let bytes = try_lock(&self.slots[slot])?;
-            // Somebody may have filled it before the lock was ours; and a forked child, which
-            // reports through its parent, has locks of its own.
-            let claimed =
-                state.compare_exchange(FREE, as_what, Ordering::AcqRel, Ordering::Relaxed);
-            claimed.ok().map(|_| Part {
-                slot: slot as u16,
-                bytes,
-            })
-        })?;
+        let taken =
+            (0..SLOTS).find_map(|step| self.take_at(start.wrapping_add(step) % SLOTS, as_what))?;
         let next = u64::from(taken.slot) + 1;
         hint.store(next, Ordering::Relaxed);
         self.used.fetch_max(next, Ordering::Relaxed);
         Some(taken)
+    }
+
+    fn take_at(&self, slot: usize, as_what: u64) -> Option<Part<'_>> {
+        let state = self.word(slot as u16, STATE);
+        if state.load(Ordering::Relaxed) != FREE {
+            return None;
+        }
+        let bytes = try_lock(&self.slots[slot])?;
+        // Somebody may have filled it before the lock was ours.
+        let claimed = state.compare_exchange(FREE, as_what, Ordering::AcqRel, Ordering::Relaxed);
+        claimed.ok().map(|_| Part {
+            slot: slot as u16,
+            bytes,
+        })
     }
 
     fn slots_in_state(&self, is_meant: impl Fn(u64) -> bool) -> impl Iterator<Item = u16> {
@@ -177,11 +191,14 @@ impl Claim<'_> {
         is_added
     }
 
-    /// Hands the record over to the shipping thread, of this process or of the next.
-    pub(crate) fn publish(mut self) {
+    /// Hands the record over to the shipping thread, of this process or of the next, and tells the
+    /// slot where it begins.
+    pub(crate) fn publish(mut self) -> u16 {
         let Some(Some(head)) = self.parts.first() else {
-            return;
+            // There is no claim without a slot.
+            return 0;
         };
+        let slot = head.slot;
         let parts = || self.parts.iter().flatten();
         let mut missing = self.written;
         let crc = crc32c_of(parts().map(|part| {
@@ -204,6 +221,7 @@ impl Claim<'_> {
         }
         word(STATE).store(READY, Ordering::Release);
         self.is_published = true;
+        slot
     }
 }
 

@@ -80,11 +80,11 @@ pub(crate) fn capture(sighting: &Sighting<'_>) -> Option<EventId> {
             at,
         },
     );
-    claim.publish();
+    let slot = claim.publish();
     if let Some(ticket) = ticket {
         client.folds.open(ticket);
     }
-    client.wake();
+    client.wake(slot);
     Some(id)
 }
 

@@ -29,18 +29,21 @@ const ANSWER_BYTES_MAX: usize = 256 << 10;
 /// Nobody answers at the address.
 const UNREACHABLE: Trouble = Trouble {
     advice: "no collector answers there; is it running, and is the address right?",
+    is_down: true,
     patience: Duration::ZERO,
 };
 
 /// The collector does not know the key.
 const UNKNOWN_KEY: Trouble = Trouble {
     advice: "the collector does not know the key: copy the DSN from `bugsage project list`",
+    is_down: false,
     patience: Duration::from_secs(60),
 };
 
 /// The collector is older than this SDK.
 const UNKNOWN_FORMAT: Trouble = Trouble {
     advice: "the collector is older than this SDK: update it",
+    is_down: false,
     patience: Duration::from_secs(60),
 };
 

@@ -73,9 +73,13 @@ pub(crate) type BeforeSend = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 /// The longest sleep, so that a lost wake-up costs a minute and not the report.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
-/// How long somebody who flushes waits for news of runs alone, while nobody takes them: no report is
-/// at stake, and a program that has nothing to report shall not end later because of us.
-const NEWS_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long somebody waits where nothing gets on and nothing is at stake: who flushes news of runs
+/// alone, and a program that ends, with all of its reports on disk, while nobody is at the address. It
+/// is tried twice in that time.
+const STUCK_MAX: Duration = Duration::from_millis(500);
+
+/// A sleep so short that no report needs to end it.
+const NAP_MAX: Duration = Duration::from_millis(100);
 
 /// How often in a row more runs that are over are looked for: often enough for all that a folder may
 /// have, and not for ever where some cannot be worked with.
@@ -130,8 +134,10 @@ struct Shipper {
     retry: Retry,
     /// The flush that is under way: everything that was captured before it goes out at once.
     flushing: u64,
-    /// Since when nothing has got on, for a flush that waits for news of runs alone.
+    /// Since when nothing has got on, for a flush.
     stuck_since: Instant,
+    /// Whether nobody was at the address when it was last tried.
+    is_down: bool,
     /// Whether a trouble was told already.
     has_warned: bool,
 }
@@ -170,11 +176,13 @@ impl Shipper {
             retry: Retry::default(),
             flushing: 0,
             stuck_since: Instant::now(),
+            is_down: false,
             has_warned: false,
         }
     }
 
     async fn run(mut self) {
+        self.client.queue.warm();
         self.note_modules();
         loop {
             self.client.looking();
@@ -203,7 +211,7 @@ impl Shipper {
             self.bound();
             self.send(Instant::now());
             let is_idle = self.is_idle();
-            let is_done = is_idle || (is_flushing && self.is_not_worth_a_wait());
+            let is_done = is_idle || (is_flushing && self.is_stuck(progress.stop));
             if is_idle && progress.stop == Stop::AfterFlush {
                 self.leave();
             }
@@ -339,14 +347,18 @@ impl Shipper {
             .filter(|_| self.may_seal(false) && !is_flushing);
         let has_dead = !self.dead.is_empty() || (self.looks_left > 0 && self.outbox.is_empty());
         let dead_at = has_dead.then_some(now);
-        let stuck_at = self.stuck_since.checked_add(NEWS_WAIT_MAX);
-        let stuck_at = stuck_at.filter(|_| is_flushing && self.outbox.is_only_news());
+        let stuck_at = self.stuck_since.checked_add(STUCK_MAX);
+        let is_safe = self.outbox.is_only_news() || self.is_down;
+        let stuck_at = stuck_at.filter(|at| is_flushing && is_safe && *at > now);
         let news_at = self.own.news.due_at();
         let next = [retry_at, due_at, dead_at, stuck_at, news_at];
         let next = next.into_iter().flatten().min();
         let sleep = next
             .map_or(SLEEP_MAX, |at| at.saturating_duration_since(now))
             .min(SLEEP_MAX);
+        if sleep <= NAP_MAX {
+            self.client.napping();
+        }
         let mut sleep = std::pin::pin!(tokio::time::sleep(sleep));
         let mut work = std::pin::pin!(self.client.work.notified());
         std::future::poll_fn(|cx| {
@@ -368,6 +380,7 @@ impl Shipper {
     /// Does what the answer says: the batch is done with, or waits with its bytes unchanged.
     fn settle(&mut self, sealed: &Sealed, heard: &Heard) {
         self.client.heard(&heard.pauses, client::now());
+        self.is_down = heard.trouble.is_some_and(|trouble| trouble.is_down);
         let outcome = match heard.answer {
             Answer::Taken => {
                 let rejected = heard
@@ -414,15 +427,16 @@ impl Shipper {
         );
     }
 
-    /// Whether a flush has waited long enough: only news of runs are left, and nobody takes them.
-    /// They go out at the next start, where there is a spool.
-    fn is_not_worth_a_wait(&self) -> bool {
+    /// Whether a flush has waited long enough: only news of runs are left, or the program ends and
+    /// all is on disk, and nobody takes it. It goes out at the next start, where there is a spool.
+    fn is_stuck(&self, stop: Stop) -> bool {
+        let is_kept = stop == Stop::AfterFlush && self.is_down && self.outbox.is_in_files();
         // Not those of further runs that are over: they wait for room in the outbox.
         self.client.queue.is_empty()
             && self.pending.is_empty()
             && self.dead.is_empty()
-            && self.outbox.is_only_news()
-            && self.stuck_since.elapsed() >= NEWS_WAIT_MAX
+            && (self.outbox.is_only_news() || is_kept)
+            && self.stuck_since.elapsed() >= STUCK_MAX
     }
 
     fn is_idle(&self) -> bool {

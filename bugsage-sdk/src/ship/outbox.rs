@@ -43,6 +43,11 @@ impl Outbox {
         self.parcels.iter().all(|parcel| parcel.is_news)
     }
 
+    /// Whether all that waits survives the process.
+    pub(super) fn is_in_files(&self) -> bool {
+        self.parcels.iter().all(Parcel::is_in_file)
+    }
+
     /// Whether another batch may wait. In files any number may: there the oldest make room.
     pub(super) fn has_room(&self) -> bool {
         let in_memory = self.parcels.iter().filter(|parcel| !parcel.is_in_file());
