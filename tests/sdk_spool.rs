@@ -10,7 +10,7 @@ use bugsage_core::event::{Event, EventKind};
 
 use crate::support::collector::{Collector, Folder};
 use crate::support::program::{Ended, Program, aborting_subject, subject};
-use crate::support::sink::{Reply, Sink};
+use crate::support::sink::{KEY, Reply, Sink, closed_port_dsn};
 use crate::support::source;
 
 /// Events and reports of one life that captures.
@@ -98,6 +98,49 @@ fn what_was_captured_survives_kill_9_at_the_next_moment() {
     all_arrived(&sink, 1..=kills);
     assert_eq!(sink.losses(), None);
     assert_eq!(runs(&spool), [] as [PathBuf; 0], "nothing is left");
+}
+
+/// Ten minutes where `STORY_OFFLINE_SECONDS` says 600: `cargo xtask prove offline`.
+#[test]
+fn a_load_without_a_network_arrives_in_order_and_once_after_the_restart() {
+    let seconds = std::env::var("STORY_OFFLINE_SECONDS").ok();
+    let seconds = seconds.map_or(2, |seconds| seconds.parse().expect("is a number"));
+    let (sink, spool) = (Sink::open(), Folder::new());
+    // One address for both lives, which only the second can reach: through a proxy.
+    let life = |scenario, proxy: String| {
+        let program = subject(scenario).spool(spool.path());
+        let program = program.dsn(format!("http://{KEY}@collector.invalid:4100/1"));
+        program.env("HTTP_PROXY", proxy)
+    };
+    let nobody = closed_port_dsn()
+        .replace(&format!("{KEY}@"), "")
+        .replace("/1", "");
+    let loaded = life("load", nobody).spawn();
+    std::thread::sleep(Duration::from_secs(seconds));
+    loaded.kill();
+
+    while !runs(&spool).is_empty() {
+        life("nothing", sink.address()).run().well();
+    }
+
+    let events = sink.events();
+    let numbers: Vec<u64> = events
+        .iter()
+        .map(|event| event.message.strip_prefix("load ").expect("is load"))
+        .map(|number| number.parse().expect("is a number"))
+        .collect();
+    let lost = sink.losses().map_or(0, |losses| {
+        losses.dropped.iter().map(|(_, n)| n).sum::<u64>()
+    });
+    // A second for the start of a busy machine.
+    assert!(
+        numbers.len() as u64 + lost >= (seconds - 1) * 500,
+        "{} and {lost}",
+        numbers.len()
+    );
+    assert_eq!(lost, 0, "the cap was not reached: {:?}", sink.losses());
+    let all: Vec<u64> = (0..numbers.len() as u64).collect();
+    assert!(numbers == all, "each once, in order: {numbers:?}");
 }
 
 #[test]

@@ -11,7 +11,8 @@ usage: cargo xtask COMMAND
   tidy                   the house rules that no other tool checks
   bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, hook, wire, delivery, fix;
                          --json prints one document, an object by name
-  prove NAME             a proof that takes up to an hour: kills, loom, sanitizers, fuzz, soak
+  prove NAME             a proof that takes up to an hour: kills, offline, loom, sanitizers,
+                         fuzz, soak
   help                   this text";
 
 /// One run of this program.
@@ -117,7 +118,7 @@ mod tests {
             ),
             (
                 "prove speed",
-                "unknown proof `speed`, there are kills, loom, sanitizers, fuzz, soak",
+                "unknown proof `speed`, there are kills, offline, loom, sanitizers, fuzz, soak",
             ),
             ("prove fuzz twice", "unexpected argument `twice`"),
             ("bench hook codec", "unexpected argument `codec`"),

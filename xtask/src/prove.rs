@@ -14,6 +14,9 @@ use crate::program::Program;
 pub(crate) enum Proof {
     /// `kill -9` right after each capture, a thousand times: all arrives, nothing twice.
     Kills,
+    /// Ten minutes of a thousand reports a second without a network, then `kill -9` and a restart: all
+    /// arrives, in order, nothing twice.
+    Offline,
     /// All orders in which threads can meet at what they share without a lock.
     Loom,
     /// AddressSanitizer and valgrind over all `unsafe` of the SDK.
@@ -43,6 +46,7 @@ pub(crate) enum Extent {
 /// The names that are typed.
 pub(crate) const NAMES: &[(&str, Proof)] = &[
     ("kills", Proof::Kills),
+    ("offline", Proof::Offline),
     ("loom", Proof::Loom),
     ("sanitizers", Proof::Sanitizers),
     ("fuzz", Proof::Fuzz),
@@ -96,9 +100,14 @@ pub(crate) fn programs(root: &Path, proof: Proof, extent: Extent) -> Vec<Program
             } else {
                 "1000"
             };
-            let story = "what_was_captured_survives_kill_9_at_the_next_moment";
-            let tests = Program::cargo("test --package bugsage-tests --test stories --locked");
-            vec![tests.arg("--").arg(story).variable("STORY_KILLS", kills)]
+            let story = story("what_was_captured_survives_kill_9_at_the_next_moment");
+            vec![story.variable("STORY_KILLS", kills)]
+        }
+        Proof::Offline => {
+            let seconds = if extent == Extent::Slice { "2" } else { "600" };
+            let story =
+                story("a_load_without_a_network_arrives_in_order_and_once_after_the_restart");
+            vec![story.variable("STORY_OFFLINE_SECONDS", seconds)]
         }
         Proof::Loom => {
             let tests = Program::cargo(
@@ -119,6 +128,11 @@ pub(crate) fn programs(root: &Path, proof: Proof, extent: Extent) -> Vec<Program
             vec![soak.args(release).arg("--").arg(seconds)]
         }
     }
+}
+
+fn story(name: &str) -> Program {
+    let tests = Program::cargo("test --package bugsage-tests --test stories --locked");
+    tests.arg("--").arg(name)
 }
 
 fn sanitizers(root: &Path) -> Vec<Program> {

@@ -23,6 +23,7 @@ use crate::ship::carrier::Destination;
 use crate::ship::lines::Lines;
 use crate::spool::about::About;
 use crate::spool::hours::Hours;
+use crate::spool::layout::SLOTS;
 use crate::spool::{self, Settings, fault};
 
 use super::news::News;
@@ -306,7 +307,12 @@ enum Answer {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Capture { key: u64, times: u8 },
+    /// Ten times as many different reports as can wait.
+    Flood,
+    Capture {
+        key: u64,
+        times: u8,
+    },
     CloseRoot,
     NextHour,
     Read,
@@ -402,6 +408,7 @@ impl World {
         let (collector, hour) = (&self.collector, self.hour);
         let run = || match step {
             Step::Capture { key, times } => (0..*times).for_each(|_| life.capture(*key)),
+            Step::Flood => (0..10 * SLOTS as u64).for_each(|_| life.capture(number() << 8)),
             Step::CloseRoot => life.close_root(),
             Step::NextHour => life.live(hour),
             Step::Read => life.read(),
@@ -463,6 +470,28 @@ impl World {
         let collector = self.collector.borrow();
         let lost = collector.lost.values();
         lost.filter_map(|lost| lost.get(reason.as_str())).sum()
+    }
+}
+
+proptest! {
+    // A flood takes its time without optimization.
+    #![proptest_config(ProptestConfig { cases: 3, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn ten_times_too_much_is_counted_and_costs_nobody_else(
+        before in steps(),
+        after in steps(),
+        floods in 1..=2_usize,
+    ) {
+        let mut world = World::new(u64::MAX);
+        let flood = vec![(Step::Flood, None); floods];
+        for (step, kill_after) in before.iter().chain(&flood).chain(&after) {
+            world.step(step, *kill_after);
+        }
+        world.deliver_all();
+        world.check();
+        prop_assert!(world.lost_for(Reason::QueueFull) >= 8 * SLOTS as u64);
+        prop_assert_eq!(world.lost_for(Reason::SpoolCorrupt), 0, "nothing was damaged");
     }
 }
 

@@ -69,6 +69,7 @@ fn main() {
         "twice" => control::twice(),
         "fork" => children::fork(&argument()),
         "die" => spool::die(&argument()),
+        "load" => spool::load(),
         "linger" => spool::linger(),
         "secret_and_die" => spool::secret_and_die(),
         "drop_recovered" => spool::drop_recovered(),

@@ -48,6 +48,17 @@ pub(crate) fn linger() {
     }
 }
 
+/// Captures a thousand different reports a second until it is killed.
+pub(crate) fn load() {
+    let _guard = start();
+    let begun = std::time::Instant::now();
+    for number in 0_u64.. {
+        bugsage_sdk::capture_message(Level::ERROR, &format!("load {number}"));
+        let due = std::time::Duration::from_millis(number);
+        std::thread::sleep(due.saturating_sub(begun.elapsed()));
+    }
+}
+
 pub(crate) fn secret_and_die() {
     let _guard = start();
     bugsage_sdk::capture_message(Level::ERROR, "cannot log in with password=hunter2abc");
