@@ -19,23 +19,29 @@ struct TlsSink {
     trusted: PathBuf,
 }
 
+/// Settings of a server with a certificate of its own, and the file that makes a subject trust it.
+fn certified(name: &str) -> (ServerConfig, PathBuf) {
+    let names = ["127.0.0.1".to_owned()];
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(names).expect("a certificate can be made");
+    // Other test runs may use the same folder at the same time.
+    let file = format!("{name}-{}.pem", std::process::id());
+    let trusted = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
+    std::fs::write(&trusted, cert.pem()).expect("the folder can be written");
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("is a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the versions are known")
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .expect("certificate and key belong together");
+    (config, trusted)
+}
+
 impl TlsSink {
     fn open(name: &str) -> Self {
-        let names = ["127.0.0.1".to_owned()];
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(names).expect("a certificate can be made");
-        // Other test runs may use the same folder at the same time.
-        let file = format!("{name}-{}.pem", std::process::id());
-        let trusted = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
-        std::fs::write(&trusted, cert.pem()).expect("the folder can be written");
-        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("is a key");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the versions are known")
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)
-            .expect("certificate and key belong together");
+        let (config, trusted) = certified(name);
         Self {
             sink: Sink::with_tls(config),
             trusted,
@@ -134,4 +140,53 @@ fn a_server_that_nobody_vouches_for_gets_nothing() {
 
     assert_eq!(ended.account("account").spooled, 1);
     assert!(server.sink.received().is_empty());
+}
+
+/// A server that speaks HTTP/2 alone takes two requests of one connection; tells what they were.
+#[cfg(feature = "http2")]
+fn serve_http2(config: ServerConfig, listener: std::net::TcpListener) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime can be made").block_on(async {
+        listener.set_nonblocking(true).expect("is a socket");
+        let listener = tokio::net::TcpListener::from_std(listener).expect("is a socket");
+        let (stream, _) = listener.accept().await.expect("the SDK connects");
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let stream = acceptor.accept(stream).await.expect("TLS is agreed on");
+        let mut connection = h2::server::handshake(stream).await.expect("is HTTP/2");
+        let mut requests = Vec::new();
+        while requests.len() < 2
+            && let Some(Ok((request, mut respond))) = connection.accept().await
+        {
+            requests.push(format!("{:?} {}", request.version(), request.uri().path()));
+            let answer = http::Response::builder().status(200).body(());
+            let answer = answer.expect("is an answer");
+            respond
+                .send_response(answer, true)
+                .expect("the SDK waits for it");
+        }
+        // Until the SDK has read the last answer.
+        let _ = connection.accept().await;
+        requests
+    })
+}
+
+#[cfg(feature = "http2")]
+#[test]
+fn a_server_that_speaks_http_2_is_spoken_to_in_it() {
+    let (mut config, trusted) = certified("http2");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("is bound");
+    let server = std::thread::spawn(move || serve_http2(config, listener));
+
+    let program = subject("messages").arg("1");
+    let program = program.dsn(format!("https://bsi_test@{address}/1"));
+    let ended = program.env("SSL_CERT_FILE", &trusted).run().well();
+
+    assert_eq!(ended.account("account").delivered, 1);
+    let requests = server.join().expect("the server does not panic");
+    assert_eq!(requests[0], "HTTP/2.0 /v1/batches");
+    std::fs::remove_file(trusted).expect("was written");
 }
