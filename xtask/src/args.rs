@@ -1,7 +1,7 @@
 //! The command line, read into one [`Command`].
 
 use crate::bench;
-use crate::prove::{self, Proof};
+use crate::prove::{self, Extent, Proof};
 
 /// What `help` prints, and what follows a word that is not understood.
 pub(crate) const USAGE: &str = "\
@@ -11,8 +11,8 @@ usage: cargo xtask COMMAND
   tidy                   the house rules that no other tool checks
   bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, hook, wire, delivery, fix;
                          --json prints one document, an object by name
-  prove NAME             a proof that takes up to an hour: kills, offline, loom, sanitizers,
-                         fuzz, soak
+  prove NAME [--slice]   a proof that takes up to an hour: kills, offline, loom, sanitizers,
+                         fuzz, soak; --slice is as much of it as the gate has time for
   help                   this text";
 
 /// One run of this program.
@@ -20,7 +20,7 @@ usage: cargo xtask COMMAND
 pub(crate) enum Command {
     Ci,
     Tidy,
-    Prove(Proof),
+    Prove(Proof, Extent),
     Bench {
         names: Vec<&'static str>,
         json: bool,
@@ -39,7 +39,8 @@ impl Command {
             ["tidy"] => Ok(Command::Tidy),
             ["help" | "--help" | "-h"] => Ok(Command::Help),
             ["bench", ref rest @ ..] => bench_of(rest),
-            ["prove", name] => proof_of(name),
+            ["prove", name] => proof_of(name, Extent::Whole),
+            ["prove", name, "--slice"] => proof_of(name, Extent::Slice),
             ["prove"] => Err(format!("which proof? There are {}", proofs())),
             ["prove", _, word, ..] => Err(format!("unexpected argument `{word}`")),
             ["ci" | "tidy" | "help", word, ..] => Err(format!("unexpected argument `{word}`")),
@@ -48,9 +49,9 @@ impl Command {
     }
 }
 
-fn proof_of(name: &str) -> Result<Command, String> {
+fn proof_of(name: &str, extent: Extent) -> Result<Command, String> {
     let known = prove::NAMES.iter().find(|(known, _)| *known == name);
-    let proof = known.map(|(_, proof)| Command::Prove(*proof));
+    let proof = known.map(|(_, proof)| Command::Prove(*proof, extent));
     proof.ok_or_else(|| format!("unknown proof `{name}`, there are {}", proofs()))
 }
 

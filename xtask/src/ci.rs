@@ -183,7 +183,7 @@ impl Work {
             // They are looked at by every run and cost nothing.
             Work::Prerequisites | Work::Sandbox => "cargo xtask ci".to_owned(),
             Work::Tidy => "cargo xtask tidy".to_owned(),
-            Work::Prove(proof) => format!("cargo xtask prove {}", proof.name()),
+            Work::Prove(proof) => format!("cargo xtask prove {} --slice", proof.name()),
             Work::Run(program) | Work::RunWhere(_, program, _) => program.to_string(),
         }
     }

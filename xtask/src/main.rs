@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use args::Command;
-use prove::Extent;
 
 fn main() -> ExitCode {
     let command = match Command::parse(std::env::args().skip(1)) {
@@ -31,7 +30,7 @@ fn main() -> ExitCode {
         }
         Command::Ci => ci::run(&root),
         Command::Tidy => tidy::run(&root),
-        Command::Prove(proof) => prove::run(&root, proof, Extent::Whole)
+        Command::Prove(proof, extent) => prove::run(&root, proof, extent)
             .map(|()| println!("proved"))
             .map_err(|reason| format!("not proved: {reason}")),
         Command::Bench { names, json } => bench::run(&root, &names, json),
