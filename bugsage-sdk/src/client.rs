@@ -74,7 +74,7 @@ impl Progress {
 }
 
 /// Every so many slots that are filled the shipping thread is woken, whatever it does.
-const WAKING_SLOTS: u16 = 128;
+const WAKING_SLOTS: u16 = 256;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Stop {

@@ -24,7 +24,7 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard};
 const PARTS_MAX: usize = RECORD_BYTES / SLOT_BYTES;
 
 /// Slots that are touched before anybody needs them, 256 KiB: more than most apps ever fill at once.
-const WARM_SLOTS: usize = if SLOTS < 64 { SLOTS } else { 64 };
+const WARM_SLOTS: usize = if SLOTS < 128 { SLOTS } else { 128 };
 
 /// Nobody uses the slot.
 const FREE: u64 = 0;
@@ -161,7 +161,7 @@ impl Queue {
 
     /// Whether so many slots are taken that the rest could soon be.
     pub(crate) fn is_tight(&self) -> bool {
-        self.slots_in_state(|state| state != FREE).count() > SLOTS / 4 * 3
+        self.slots_in_state(|state| state != FREE).count() > SLOTS / 2
     }
 }
 

@@ -11,7 +11,7 @@ use super::sys;
 
 /// A run that used more slots than these is left as it is: it was busy, and looking through all of
 /// it takes longer than a start may.
-const TRIMMED_SLOTS_MAX: usize = 256;
+const TRIMMED_SLOTS_MAX: usize = 512;
 
 const PAGE_BYTES: usize = 4_096;
 

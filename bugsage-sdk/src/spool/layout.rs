@@ -1,8 +1,8 @@
 //! Where everything stands in a run's file of records.
 //!
 //! ```text
-//! words   header · counters · two panes of the books · 2,048 × slot · 512 × fold · 2 × hour
-//! records 2,048 × 4 KiB
+//! words   header · counters · two panes of the books · 4,096 × slot · 512 × fold · 2 × hour
+//! records 4,096 × 2 KiB
 //! ```
 //!
 //! Words are `u64`s of this machine at fixed places, so that capturing threads change them by single
@@ -48,14 +48,14 @@ pub(crate) const ALIVE_AT: usize = 16;
 pub(crate) const PANES_AT: usize = 24;
 pub(crate) const PANE_WORDS: usize = 32;
 
-/// Room for a part of a record: most reports need one, those with many breadcrumbs some more.
-pub(crate) const SLOT_BYTES: usize = 4 << 10;
+/// Room for a part of a record: a message needs one, a stack with breadcrumbs two or three.
+pub(crate) const SLOT_BYTES: usize = 2 << 10;
 
-/// Parts of the records that may wait at once, 8 MiB: a tenth of a second of 20,000 different
+/// Parts of the records that may wait at once, 8 MiB: a fifth of a second of 20,000 different
 /// reports a second, or 256 of the largest.
-pub(crate) const SLOTS: usize = if cfg!(bugsage_loom) { 2 } else { 2_048 };
+pub(crate) const SLOTS: usize = if cfg!(bugsage_loom) { 2 } else { 4_096 };
 pub(crate) const SLOTS_AT: usize = PANES_AT + 2 * PANE_WORDS;
-pub(crate) const SLOT_WORDS: usize = 6;
+pub(crate) const SLOT_WORDS: usize = 8;
 
 /// Reports of so many kinds at once are folded before they are written; more are still folded by
 /// the shipping thread, at the price of a record each.

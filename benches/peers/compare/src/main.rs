@@ -1,7 +1,8 @@
 //! Runs the same scenes with BugSage, with its peers and with nothing, in turns, and prints medians
-//! and ratios: `cargo run --release -p compare [--json] [cost]`.
+//! and ratios: `cargo run --release -p compare [--json] [SCENE...]`.
 //!
-//! `cost` builds each program from nothing, which takes minutes, and is left out otherwise.
+//! The scenes are `panics`, `wire`, `delivery`, `exits`, `kills` and `cost`. The last one builds each
+//! program from nothing, which takes minutes, and is left out where no scene is named.
 
 mod cost;
 mod server;
@@ -293,18 +294,33 @@ fn kills(table: &mut Table) -> anyhow::Result<()> {
     Ok(())
 }
 
+type Scene = (&'static str, fn(&mut Table) -> anyhow::Result<()>);
+
+const SCENES: [Scene; 6] = [
+    ("panics", panics),
+    ("wire", wire),
+    ("delivery", delivery),
+    ("exits", exits),
+    ("kills", kills),
+    ("cost", cost::builds),
+];
+
 fn main() -> anyhow::Result<()> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let has = |word: &str| words.iter().any(|known| known == word);
-    let mut table = Table::default();
-    panics(&mut table)?;
-    wire(&mut table)?;
-    delivery(&mut table)?;
-    exits(&mut table)?;
-    kills(&mut table)?;
-    if has("cost") {
-        cost::builds(&mut table)?;
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let as_json = words.iter().any(|word| word == "--json");
+    words.retain(|word| word != "--json");
+    if words.is_empty() {
+        words = SCENES[..SCENES.len() - 1]
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
     }
-    table.print(has("--json"));
+    let mut table = Table::default();
+    for word in &words {
+        let scene = SCENES.iter().find(|(name, _)| name == word);
+        let (_, play) = scene.with_context(|| format!("there is no scene {word:?}"))?;
+        play(&mut table)?;
+    }
+    table.print(as_json);
     Ok(())
 }
