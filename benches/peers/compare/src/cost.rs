@@ -10,21 +10,39 @@ use crate::{PROGRAMS, Table};
 /// Builds of which the median is taken. CPU time varies little, and each takes minutes.
 const BUILDS: usize = 1;
 
+/// Sentry with TLS compiled in, as BugSage has it.
+const SENTRY_RUSTLS: &str = "beside-sentry-rustls";
+
 pub(crate) fn builds(table: &mut Table) -> anyhow::Result<()> {
-    for program in PROGRAMS {
+    let [without, sentry, bugsage] = PROGRAMS;
+    // Each with the columns that its figures go into: those of BugSage stand beside both of sentry's.
+    let programs = [
+        (without, vec![("", without), (", over rustls", without)]),
+        (sentry, vec![("", sentry)]),
+        (SENTRY_RUSTLS, vec![(", over rustls", sentry)]),
+        (bugsage, vec![("", bugsage), (", over rustls", bugsage)]),
+    ];
+    for (program, columns) in &programs {
         let crates = crates(program)?;
-        table.add("crates, normal and build", program, crates);
-    }
-    for _ in 0..BUILDS {
-        for program in PROGRAMS {
+        for (suffix, column) in columns {
+            table.add(&format!("crates, normal and build{suffix}"), column, crates);
+        }
+        for _ in 0..BUILDS {
             let target = std::env::temp_dir().join(format!("bugsage-peers-cost-{program}"));
             // From nothing, whatever was there.
             let _ = std::fs::remove_dir_all(&target);
             let seconds = build(program, &target)?;
-            table.add("cold release build, CPU s", program, seconds);
             let size = std::fs::metadata(target.join("release").join(program))?.len();
-            table.add("stripped program, KiB", program, size as f64 / 1_024.0);
             std::fs::remove_dir_all(&target)?;
+            for (suffix, column) in columns {
+                table.add(
+                    &format!("cold release build{suffix}, CPU s"),
+                    column,
+                    seconds,
+                );
+                let kib = size as f64 / 1_024.0;
+                table.add(&format!("stripped program{suffix}, KiB"), column, kib);
+            }
         }
     }
     Ok(())
