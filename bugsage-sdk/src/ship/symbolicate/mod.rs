@@ -124,7 +124,7 @@ impl Symbolicator {
             },
         });
         let all: Vec<Frame> = frames.collect();
-        let symbolicated = all.iter().any(|frame| frame.line.is_some());
+        let symbolicated = all.iter().any(is_line_of_rust);
         frames::trim(all, symbolicated)
     }
 
@@ -183,6 +183,13 @@ impl Symbolicator {
         }
         Some(answer)
     }
+}
+
+/// Whether a frame tells a line of the app, of std or of a crate: the lines of a C library, which many
+/// systems have debug information of, help nobody.
+fn is_line_of_rust(frame: &Frame) -> bool {
+    let file = frame.file.as_deref().unwrap_or("");
+    frame.line.is_some() && file.ends_with(".rs")
 }
 
 /// An address of which nothing more is known than where it lies.
