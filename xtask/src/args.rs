@@ -9,7 +9,7 @@ usage: cargo xtask COMMAND
 
   ci                     the whole gate, the same on a laptop and on a server
   tidy                   the house rules that no other tool checks
-  bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, hook, wire, delivery, fix;
+  bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, hook, symbols, wire, delivery, fix;
                          --json prints one document, an object by name
   prove NAME             a proof that takes up to an hour: kills, loom, sanitizers, fuzz, soak
   help                   this text";
@@ -113,7 +113,7 @@ mod tests {
             ("ci --fast", "unexpected argument `--fast`"),
             (
                 "bench speed",
-                "unknown bench `speed`, there are codec, fingerprint, ingest, hook, wire, delivery, fix",
+                "unknown bench `speed`, there are codec, fingerprint, ingest, hook, symbols, wire, delivery, fix",
             ),
             (
                 "prove speed",
