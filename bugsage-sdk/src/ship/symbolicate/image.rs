@@ -13,16 +13,13 @@ use std::path::{Path, PathBuf};
 use bugsage_core::stacktrace::Module;
 use gimli::{Dwarf, DwarfPackage, EndianSlice, NativeEndian, SectionId};
 use object::{
-    CompressedFileRange, CompressionFormat, Object, ObjectSection, ObjectSegment, ObjectSymbol,
-    ReadCache, SymbolKind,
+    CompressedFileRange, CompressionFormat, Object, ObjectSection, ObjectSegment, ReadCache,
 };
 
 use crate::capture::modules;
 
+use super::names;
 use super::pages::Pages;
-
-/// Symbols that are looked through in one module: more than the largest programs have.
-const SYMBOLS_MAX: usize = 4_000_000;
 
 /// Segments are loaded at multiples of at least this.
 const PAGE_BYTES: u64 = 4_096;
@@ -46,7 +43,7 @@ const READ: [SectionId; 11] = [
 ];
 
 pub(super) type Bytes<'a> = EndianSlice<'a, NativeEndian>;
-type Elf<'a> = object::File<'a, &'a ReadCache<&'a File>>;
+pub(super) type Elf<'a> = object::File<'a, &'a ReadCache<&'a File>>;
 
 /// A module's files, open.
 pub(super) struct Image {
@@ -129,23 +126,9 @@ impl Image {
             .into_iter()
             .flatten()
         {
-            let noted = with_elf(file, |elf| {
-                elf.symbols()
-                    .chain(elf.dynamic_symbols())
-                    .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0)
-                    .take(SYMBOLS_MAX)
-                    .for_each(|symbol| {
-                        for (address, name) in addresses.iter().zip(&mut names) {
-                            let offset = address.wrapping_sub(symbol.address());
-                            if offset < symbol.size() && name.is_none() {
-                                *name = symbol.name().ok().map(str::to_owned);
-                            }
-                        }
-                    });
-                Some(())
-            });
             // A file that cannot be read any more names nothing.
-            if noted.is_some() && names.iter().all(Option::is_some) {
+            let _ = names::of(file, addresses, &mut names);
+            if names.iter().all(Option::is_some) {
                 break;
             }
         }
@@ -231,7 +214,7 @@ fn read_section(file: &File, range: &CompressedFileRange) -> io::Result<Pages> {
 }
 
 /// Hands over a file's headers; only what is asked for is read.
-fn with_elf<T>(file: &File, ask: impl FnOnce(&Elf<'_>) -> Option<T>) -> Option<T> {
+pub(super) fn with_elf<T>(file: &File, ask: impl FnOnce(&Elf<'_>) -> Option<T>) -> Option<T> {
     let cache = ReadCache::new(file);
     ask(&object::File::parse(&cache).ok()?)
 }

@@ -10,6 +10,8 @@
 #[cfg(target_os = "linux")]
 mod image;
 #[cfg(target_os = "linux")]
+mod names;
+#[cfg(target_os = "linux")]
 mod dwarf;
 #[cfg(target_os = "linux")]
 mod pages;
