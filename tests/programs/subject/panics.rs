@@ -90,7 +90,7 @@ pub(crate) fn on_stack(bytes: usize) {
             let _inner = tracing::info_span!("inner", words).entered();
             bugsage_sdk::set_user("ann");
             for number in 0..20 {
-                bugsage_sdk::set_tag(&format!("tag {number}"), &words);
+                bugsage_sdk::set_tag(format!("tag {number}"), &words);
             }
             for number in 0..200 {
                 tracing::info!("breadcrumb {number}");
