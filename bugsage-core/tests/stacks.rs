@@ -4,7 +4,7 @@
 //! calls, destructors, thread-locals, tests; as std resolved them, from the hook to the end. Made by
 //! `BUGSAGE_BLESS=1 cargo test -p bugsage-tests -- stacks`; marks are looked through by hand: `a` is the
 //! app's, `k` is kept beside it, `-` is cut off.
-#![cfg(feature = "fingerprint")]
+#![cfg(feature = "model")]
 
 use std::collections::BTreeMap;
 
