@@ -363,6 +363,38 @@ mod tests {
         );
     }
 
+    /// An app may resolve a stack of its own for as long as it likes.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn who_holds_the_lock_of_the_backtrace_crate_keeps_nobody_waiting() {
+        let (sent, received) = mpsc::channel();
+        let mut asked = 0;
+        let here = where_it_happens()[0];
+
+        backtrace::resolve(here as *mut std::ffi::c_void, |_| {
+            asked += 1;
+            let sent = sent.clone();
+            std::thread::spawn(move || {
+                let mut symbolicator = Symbolicator::new(1 << 40);
+                let addresses = where_it_happens();
+                symbolicator.look_at_modules(&addresses);
+                symbolicator.learn(&addresses, || false);
+                let known = symbolicator.known.lock();
+                let has_lines = known.values().flat_map(|it| it.iter()).any(is_line_of_rust);
+                // The test may have given up.
+                let _ = sent.send(has_lines);
+            });
+            let answer = received.recv_timeout(Duration::from_secs(60));
+            assert_eq!(
+                answer,
+                Ok(true),
+                "taken and resolved while the lock is held"
+            );
+        });
+
+        assert!(asked > 0);
+    }
+
     #[test]
     fn who_cannot_wait_gets_addresses() {
         let mut symbolicator = Symbolicator::new(64 << 20);
