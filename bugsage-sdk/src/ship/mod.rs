@@ -243,6 +243,7 @@ impl Shipper {
 
     /// Seals what is due; during a flush everything is.
     fn seal(&mut self, everything: bool) {
+        self.finish.symbolicator.look_again();
         while self.may_seal(everything) {
             let (own, finish) = (&self.own, &mut self.finish);
             let mut prepare = |due: Due, reports: Reports| {

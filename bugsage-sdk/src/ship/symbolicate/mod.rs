@@ -43,8 +43,8 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long the thread waits for more before it gives its memory back.
 const IDLE: Duration = Duration::from_millis(300);
 
-/// How long a list of modules is trusted: something may be unloaded and something else loaded in its
-/// place at any time.
+/// How long a list of modules is trusted while one batch is packed: something may be unloaded and
+/// something else loaded in its place at any time.
 const TRUST: Duration = Duration::from_millis(500);
 
 /// Where a return address lies.
@@ -134,6 +134,12 @@ impl Symbolicator {
     /// part of a second, so this is for when nothing more is at hand.
     pub(super) fn rest(&mut self) {
         self.requests = None;
+    }
+
+    /// Trusts no list of modules any more: since the last reports were resolved, a library may have
+    /// taken the place of another.
+    pub(super) fn look_again(&mut self) {
+        self.looked_at = None;
     }
 
     /// Brings the list of modules up to date, where it may be old or cannot be right.
