@@ -5,6 +5,8 @@ mod support;
 // The SDK, in the order in which a report travels.
 mod sdk_panics; // whatever panics is taken down
 mod sdk_hooks; // beside hooks of the app's own
+mod sdk_builds; // however the program was built
+mod stacks; // whose a frame is
 mod sdk_abort; // where a panic ends the process
 mod sdk_errors; // what the app hands over or logs
 mod sdk_context; // what surrounds a report

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::program::{Ended, subject};
+use bugsage_core::event::Event;
+
+use crate::support::collector::Folder;
+use crate::support::program::{Ended, Program, subject};
 use crate::support::sink::Sink;
 
 /// Runs an app whose hook, which was there first, prints and then does something.
@@ -53,6 +56,94 @@ fn a_hook_may_log_what_it_was_told() {
     let events = sink.events();
     let messages: Vec<_> = events.iter().map(|event| &*event.message).collect();
     assert_eq!(messages, ["the cause", "logged by the hook"]);
+}
+
+/// Ends an app by a hook that kills it, or by the way in which it ends itself, and lets another life
+/// find what is in the file.
+#[track_caller]
+fn what_is_left(dying: Program, how: impl FnOnce(Ended) -> Ended) -> Vec<Event> {
+    let (sink, spool) = (Sink::open(), Folder::new());
+    how(dying.spool(spool.path()).dsn(sink.dsn()).run());
+
+    let heir = subject("nothing").spool(spool.path()).dsn(sink.dsn());
+    heir.run().well();
+
+    sink.events()
+}
+
+#[track_caller]
+fn messages(events: &[Event]) -> Vec<&str> {
+    events.iter().map(|event| &*event.message).collect()
+}
+
+#[test]
+fn the_record_is_in_the_file_before_a_chained_hook_runs_wherever_the_panic_is() {
+    for (way, expected) in [
+        (
+            "main",
+            "index out of bounds: the len is 3 but the index is 7",
+        ),
+        (
+            "thread",
+            "index out of bounds: the len is 3 but the index is 7",
+        ),
+        ("inlined call", "in an inlined call"),
+        ("small stack", "on a small stack"),
+        ("task", "order 17 cannot be booked"),
+        ("extern C", "nothing may unwind into C"),
+        ("thread-local", "in a destructor of a thread-local"),
+        ("stdout", "with the locks held"),
+    ] {
+        let events = what_is_left(subject("hook_kills").arg(way), Ended::by_kill);
+
+        assert_eq!(messages(&events), [expected], "{way}");
+        assert!(events[0].location.is_some(), "{way}");
+    }
+}
+
+#[test]
+fn the_record_of_a_second_panic_is_in_the_file_before_a_chained_hook_runs() {
+    let events = what_is_left(subject("hook_kills").arg("destructor"), Ended::by_kill);
+
+    let expected = ["the first", "the second, in a destructor"];
+    assert_eq!(messages(&events), expected);
+}
+
+#[test]
+fn a_panic_is_in_the_file_before_a_hook_ends_the_process() {
+    for deed in ["panic", "abort"] {
+        let events = what_is_left(subject("hook").arg(deed), Ended::by_abort);
+
+        assert_eq!(messages(&events), ["the cause"], "{deed}");
+    }
+    let exiting = subject("hook").arg("exit");
+    let events = what_is_left(exiting, |ended| ended.with_code(7));
+    assert_eq!(messages(&events), ["the cause"]);
+}
+
+#[test]
+fn panics_that_abort_are_found_by_the_next_start() {
+    for (scenario, expected) in [
+        (
+            "panic_in_drop",
+            &["the first", "the second, in a destructor"][..],
+        ),
+        ("panic_in_extern_c", &["nothing may unwind into C"]),
+        (
+            "panic_in_thread_local",
+            &["in a destructor of a thread-local"],
+        ),
+    ] {
+        let events = what_is_left(subject(scenario), Ended::by_abort);
+
+        let messages = messages(&events);
+        let own = messages.iter().take(expected.len());
+        assert_eq!(own.collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+        // Where nothing may unwind, std panics once more before it aborts, and says why.
+        let rest = &messages[expected.len()..];
+        let is_of_std = |message: &&str| message.starts_with("panic in a ");
+        assert!(rest.len() <= 1 && rest.iter().all(is_of_std), "{rest:?}");
+    }
 }
 
 #[test]

@@ -182,7 +182,37 @@ fn a_panic_on_a_stack_of_64_kib_is_reported() {
     let event = only_event("panic_on_small_stack");
 
     assert_eq!(&*event.message, "on a small stack");
-    assert_eq!(&*event.spans[0].name, "small");
+    let spans: Vec<_> = event.spans.iter().map(|span| &*span.name).collect();
+    assert_eq!(spans, ["small", "inner"]);
+    assert_eq!(event.breadcrumbs.len(), limits::BREADCRUMBS_MAX);
+    assert_eq!(event.tags.len(), 20);
+    assert_eq!(event.user.as_deref(), Some("ann"));
+}
+
+/// std's own part of a panic takes some of it: on a stack of a third, without the SDK, it overflows.
+#[test]
+fn a_panic_is_reported_on_half_of_the_smallest_stack_that_is_promised() {
+    let sink = Sink::open();
+
+    let running = subject("panic_on_stack").arg((32 << 10).to_string());
+    running.dsn(sink.dsn()).run().well();
+
+    assert_eq!(&*sink.only_event().message, "on a small stack");
+}
+
+#[test]
+fn a_panic_with_the_locks_of_the_standard_streams_held_is_reported_at_once() {
+    let (sink, ended) = run("panic_holding_stdout");
+
+    let ended = ended.well();
+    let held = ended.account("while held");
+    assert_eq!((held.produced, held.delivered), (2, 2));
+    let mut messages: Vec<_> = sink.events().into_iter().map(|it| it.message).collect();
+    messages.sort();
+    assert_eq!(
+        messages,
+        ["beside the locks".into(), "with the locks held".into()]
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Machines are shared and noisy, so every figure is a median of at least seven rounds.
 
 pub mod events;
+pub mod library;
 pub mod load;
 
 use std::io::{BufRead, BufReader, Read, Write};

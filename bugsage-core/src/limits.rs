@@ -113,6 +113,10 @@ pub const SPOOL_TAKEN_MAX: usize = 32;
 /// Files that are looked at in one folder: of runs, or of one run. Somebody may have put in others.
 pub const SPOOL_FILES_MAX: usize = 16_384;
 
+/// Debug information that the SDK holds at a time to resolve a stack, unless the app sets another
+/// limit: what most services have, and what a process that has just failed can spare for a moment.
+pub const SYMBOLS_BYTES_MAX: u64 = 64 << 20;
+
 /// What the spool notes about a run: release, contexts, modules.
 pub const SPOOL_ABOUT_BYTES_MAX: usize = 1 << 20;
 

@@ -35,6 +35,7 @@ pub(crate) struct Setup {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) spool: Settings,
     pub(crate) limit: Option<Limit>,
+    pub(crate) symbols_bytes_max: u64,
 }
 
 /// Starts a client and makes it the one that captures, in place of its `parent` in a child.
@@ -55,12 +56,12 @@ pub(crate) fn launch(
         sdk: concat!("bugsage-sdk@", env!("CARGO_PKG_VERSION")).into(),
     };
     let executable = env::current_exe().unwrap_or_default();
-    let modules = capture::modules::loaded(BUILD_IDS_AT_START).into_iter();
+    let modules = capture::modules::loaded(BUILD_IDS_AT_START);
     let about = About {
         run: Arc::new(run),
         executable: executable.to_string_lossy().into_owned(),
         contexts: capture::host::contexts(),
-        modules: modules.map(|loaded| loaded.module).collect(),
+        modules,
     };
     let (mut opened, failure) = spool::open(&setup.spool, &setup.destination, &about);
     if let Some(error) = failure {
@@ -76,6 +77,7 @@ pub(crate) fn launch(
         about,
         before_send: setup.before_send.clone(),
         settings: setup.spool.clone(),
+        symbols_bytes_max: setup.symbols_bytes_max,
         opened,
     };
     let client: &'static Client =

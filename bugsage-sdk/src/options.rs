@@ -28,7 +28,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Collects the settings of the SDK. Made by [`builder`](crate::builder).
 ///
 /// What is not set is taken from the environment: `BUGSAGE_DSN`, `BUGSAGE_RELEASE`,
-/// `BUGSAGE_ENVIRONMENT` and `BUGSAGE_SPOOL_DIR`.
+/// `BUGSAGE_ENVIRONMENT`, `BUGSAGE_SPOOL_DIR` and `BUGSAGE_SYMBOLS_BYTES_MAX`.
 #[derive(Default)]
 #[must_use = "a builder does nothing before init() or try_init()"]
 pub struct Builder {
@@ -40,6 +40,7 @@ pub struct Builder {
     spool: Settings,
     transport: Option<Box<dyn Transport>>,
     limit: Option<Limit>,
+    symbols_bytes_max: Option<u64>,
     #[cfg(feature = "http")]
     roots: Vec<Vec<u8>>,
 }
@@ -140,6 +141,16 @@ impl Builder {
         self
     }
 
+    /// How much debug information the SDK may hold in memory at a time, 64 MiB where nothing is set.
+    /// It is read for a new stack and given back soon after. Of a program or library with more, only
+    /// the symbol table is read: functions without files and lines. With 0 nothing is read for symbols:
+    /// addresses and build-ids go out, for the collector to resolve.
+    /// `BUGSAGE_SYMBOLS_BYTES_MAX` does the same.
+    pub fn symbols_bytes_max(mut self, bytes: u64) -> Self {
+        self.symbols_bytes_max = Some(bytes);
+        self
+    }
+
     /// How long dropping the guard may wait for delivery, 2 seconds where nothing is set. Under
     /// `panic = "abort"` also how long a panic may wait, after its message was printed.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
@@ -225,6 +236,7 @@ impl Builder {
             shutdown_timeout: self.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT),
             spool,
             limit: self.limit,
+            symbols_bytes_max: symbols_bytes_max(self.symbols_bytes_max),
         };
         let client = launch(Arc::new(setup), None)?;
         capture::panic::install();
@@ -251,6 +263,14 @@ fn spool_settings(mut settings: Settings) -> Settings {
         folder => settings.folder = folder.map(PathBuf::from),
     }
     settings
+}
+
+/// What is set, else what the environment says in bytes, else the default.
+fn symbols_bytes_max(set: Option<u64>) -> u64 {
+    let said = || variable("BUGSAGE_SYMBOLS_BYTES_MAX");
+    // What is no number is as good as unset: symbols are worth more than a strict setting.
+    let said = || said().and_then(|bytes| bytes.trim().parse().ok());
+    set.or_else(said).unwrap_or(limits::SYMBOLS_BYTES_MAX)
 }
 
 /// A variable of the environment, unless it is empty or no text.

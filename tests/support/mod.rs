@@ -8,6 +8,7 @@ pub(crate) mod sink;
 pub(crate) mod http;
 pub(crate) mod account;
 pub(crate) mod source;
+pub(crate) mod build;
 pub(crate) mod collector;
 pub(crate) mod client;
 pub(crate) mod events;

@@ -18,8 +18,13 @@ const OUTPUT_BYTES_MAX: usize = 4 << 20;
 
 /// A scenario of the app that the tests look at from outside.
 pub(crate) fn subject(scenario: &str) -> Program {
+    subject_at(Path::new(env!("CARGO_BIN_EXE_subject")), scenario)
+}
+
+/// The same of a copy of that app.
+pub(crate) fn subject_at(path: &Path, scenario: &str) -> Program {
     let spool = Folder::new();
-    Program::new(env!("CARGO_BIN_EXE_subject"))
+    Program::new(path)
         .arg(scenario)
         .spool(spool.path())
         .keeping(spool)

@@ -30,6 +30,16 @@ pub(crate) fn in_errors(name: &str) -> Place {
     )
 }
 
+/// Finds a place in the library that stories load.
+#[track_caller]
+pub(crate) fn in_plugin(name: &str) -> Place {
+    find(
+        "plugin.rs",
+        include_str!("../programs/plugin/plugin.rs"),
+        name,
+    )
+}
+
 #[track_caller]
 fn find(file: &'static str, source: &str, name: &str) -> Place {
     let mark = format!("// here: {name}");
@@ -65,9 +75,10 @@ impl Place {
     }
 
     fn of(file: &str, line: u32) -> Option<Self> {
-        let file = match file.rsplit_once("tests/programs/subject/")?.1 {
-            "panics.rs" => "panics.rs",
-            "errors.rs" => "errors.rs",
+        let file = match file.rsplit_once("tests/programs/")?.1 {
+            "subject/panics.rs" => "panics.rs",
+            "subject/errors.rs" => "errors.rs",
+            "plugin/plugin.rs" => "plugin.rs",
             _ => return None,
         };
         Some(Self { file, line })

@@ -13,6 +13,7 @@ pub(crate) const NAMES: &[&str] = &[
     "fingerprint",
     "ingest",
     "hook",
+    "symbols",
     "wire",
     "delivery",
     "fix",

@@ -6,6 +6,7 @@
 use std::hint::black_box;
 use std::panic::catch_unwind;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bugsage_benches::{Figures, Sink, black_hole, median};
@@ -15,6 +16,26 @@ const PANICS: u64 = 150;
 
 /// Panics of one kind that are counted on the wire.
 const REPEATS: u64 = 100_000;
+
+/// When the hook that prints was last called.
+static PRINTS: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// The app's own hook: where it would print, it notes the time.
+fn would_print() {
+    if let Ok(mut prints) = PRINTS.lock() {
+        *prints = Some(Instant::now());
+    }
+}
+
+/// Microseconds from a panic to where its message is printed.
+fn message_us(number: u64) -> f64 {
+    std::thread::sleep(Duration::from_millis(2));
+    let begun = Instant::now();
+    drop(black_box(catch_unwind(|| deep(20, number))));
+    let prints = PRINTS.lock().ok().and_then(|prints| *prints);
+    let elapsed = prints.map(|prints| prints.duration_since(begun));
+    elapsed.map_or(f64::NAN, |elapsed| elapsed.as_nanos() as f64 / 1e3)
+}
 
 #[inline(never)]
 fn deep(levels: u32, number: u64) -> u64 {
@@ -57,7 +78,7 @@ fn drop_ms(dsn: &str, spool: &Path, timeout: Duration) -> f64 {
 
 fn main() -> anyhow::Result<()> {
     let mut figures = Figures::default();
-    std::panic::set_hook(Box::new(|_| {}));
+    std::panic::set_hook(Box::new(|_| would_print()));
     black_box(panics_us(0..20));
     let control = panics_us(0..PANICS);
     figures.add(
@@ -79,6 +100,12 @@ fn main() -> anyhow::Result<()> {
         first - control,
         "the first panic of the process",
     );
+    let messages = (1 << 40..).take(PANICS as usize / 2).map(message_us);
+    figures.add(
+        "message_us",
+        median(messages.collect()),
+        "from a panic to where its message is printed",
+    );
     let distinct = panics_us(0..PANICS);
     figures.add(
         "different_over_silent_us",
@@ -92,6 +119,27 @@ fn main() -> anyhow::Result<()> {
         "the same panic again and again, warm",
     );
     drop(guard);
+
+    let up = Sink::start()?;
+    let slow = Sink::behind(Duration::from_millis(500))?;
+    for (name, dsn) in [
+        ("up", up.dsn()),
+        ("slow", slow.dsn()),
+        ("refused", "http://key@127.0.0.1:1/1".to_owned()),
+    ] {
+        let guard = bugsage_sdk::builder()
+            .dsn(dsn)
+            .spool_dir(&spool)
+            .shutdown_timeout(Duration::from_millis(100))
+            .init();
+        let distinct = panics_us(0..PANICS);
+        figures.add(
+            &format!("different_{name}_over_silent_us"),
+            distinct - control,
+            "the same with a network that is so",
+        );
+        drop(guard);
+    }
 
     let timeout = Duration::from_millis(500);
     let over = |dsn: &str| median((0..7).map(|_| drop_ms(dsn, &spool, timeout)).collect()) - 500.0;

@@ -165,7 +165,12 @@ pub(super) fn judge_named(frame: &Frame, function: Option<&str>) -> Part {
         if function.ends_with("__rust_begin_short_backtrace") {
             return Part::Runtime;
         }
-        if frame.file.is_none() && C_RUNTIME.contains(&function) {
+        // On a system with debug information of its C library these have files, in C.
+        let is_rust = frame
+            .file
+            .as_deref()
+            .is_some_and(|file| file.ends_with(".rs"));
+        if !is_rust && C_RUNTIME.contains(&function) {
             return Part::Runtime;
         }
         let krate = symbol::crate_of(function);
@@ -344,6 +349,7 @@ mod tests {
             ("shop::pricing::discount", "src/pricing.rs", Part::App),
             ("main", "src/main.rs", Part::App),
             ("main", "", Part::Runtime),
+            ("start_thread", "./nptl/pthread_create.c", Part::Runtime),
             ("core::panicking::panic_fmt", library, Part::Machinery),
             (
                 "core::panicking::panic_bounds_check",

@@ -18,8 +18,11 @@ impl Addresses {
             count: 0,
         };
         walk(|address| {
-            addresses.taken[addresses.count] = address;
-            addresses.count += 1;
+            // Stacks of threads may end in a frame that is nowhere.
+            if address != 0 {
+                addresses.taken[addresses.count] = address;
+                addresses.count += 1;
+            }
             addresses.count < ADDRESSES_MAX
         });
         addresses

@@ -1,90 +1,80 @@
 //! The binaries and libraries of this process: where they lie, and their build-ids.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use bugsage_core::limits;
 use bugsage_core::stacktrace::Module;
-use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, ReadCache, SymbolKind};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Object, ReadCache};
 
-/// Symbols that are looked through in one module: more than the largest programs have.
-const SYMBOLS_MAX: usize = 4_000_000;
+/// What is read of a loaded file's beginning: its headers, and the notes, which linkers put there.
+const HEAD_BYTES: u64 = 4_096;
 
-/// Segments are loaded at multiples of at least this.
-const PAGE_BYTES: u64 = 4_096;
+/// What a path in `/proc` ends in where the file has another name now, or none.
+const DELETED: &str = " (deleted)";
 
-/// A loaded file.
-pub(crate) struct LoadedModule {
-    pub(crate) module: Arc<Module>,
-    /// How large its debug sections are.
-    pub(crate) debug_bytes: u64,
-}
+#[cfg(target_pointer_width = "64")]
+type Elf = object::elf::FileHeader64<object::Endianness>;
+#[cfg(not(target_pointer_width = "64"))]
+type Elf = object::elf::FileHeader32<object::Endianness>;
 
-impl LoadedModule {
-    /// The linker's names of the functions that addresses lie in, by one pass over the symbol
-    /// table; nothing of it stays in memory.
-    ///
-    /// Debug information with line tables alone names a function without its path. The symbol of
-    /// the function that was really called has the whole path, mangled.
-    pub(crate) fn function_names(&self, addresses: &[u64]) -> Vec<Option<String>> {
-        let mut names = vec![None; addresses.len()];
-        let Some(file) = File::open(&*self.module.path).ok() else {
-            return names;
-        };
-        let cache = ReadCache::new(file);
-        let Ok(file) = object::File::parse(&cache) else {
-            return names;
-        };
-        let Some(first) = file.segments().map(|segment| segment.address()).min() else {
-            return names;
-        };
-        // The file's first segment lies where the module was loaded.
-        let bias = self.module.base.wrapping_sub(first & !(PAGE_BYTES - 1));
-        let functions = file
-            .symbols()
-            .filter(|s| s.kind() == SymbolKind::Text && s.size() > 0);
-        for symbol in functions.take(SYMBOLS_MAX) {
-            let start = symbol.address().wrapping_add(bias);
-            for (address, name) in addresses.iter().zip(&mut names) {
-                // A return address may lie just behind a function whose last instruction is a call.
-                let within = address.wrapping_sub(1).wrapping_sub(start) < symbol.size();
-                if within && name.is_none() {
-                    *name = symbol.name().ok().map(str::to_owned);
-                }
-            }
-        }
-        names
-    }
-
-    pub(crate) fn contains(&self, address: u64) -> bool {
-        address
-            .checked_sub(self.module.base)
-            .is_some_and(|offset| offset < self.module.size)
-    }
+/// Whether an address of this process lies in the module.
+pub(crate) fn contains(module: &Module, address: u64) -> bool {
+    let offset = address.checked_sub(module.base);
+    offset.is_some_and(|offset| offset < module.size)
 }
 
 /// Lists what is mapped into this process now, with the build-ids of the first so many files. Empty
 /// where the system has no `/proc`.
-pub(crate) fn loaded(files_read_max: usize) -> Vec<LoadedModule> {
+pub(crate) fn loaded(files_read_max: usize) -> Vec<Arc<Module>> {
+    let mut modules = mapped();
+    let unread = modules.iter_mut().take(files_read_max);
+    unread.for_each(|module| module.build_id = build_id(module).into());
+    modules.into_iter().map(Arc::new).collect()
+}
+
+/// Brings a list up to date, and tells whether something else is loaded than before: an address may
+/// mean something else then.
+pub(crate) fn update(known: &mut Vec<Arc<Module>>) -> bool {
+    let is_same = |a: &Module, b: &Module| (&a.path, a.base, a.size) == (&b.path, b.base, b.size);
+    let now = mapped();
+    if now.len() == known.len() && now.iter().zip(known.iter()).all(|(a, b)| is_same(a, b)) {
+        return false;
+    }
+    let modules = now.into_iter().map(|mut module| {
+        // One that was there before may be another now, at the same place: it is read anew.
+        module.build_id = build_id(&module).into();
+        Arc::new(module)
+    });
+    *known = modules.collect();
+    true
+}
+
+/// Files and where they are mapped, without build-ids.
+fn mapped() -> Vec<Module> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let mut modules: Vec<(String, u64, u64)> = Vec::new();
+    let mut modules: Vec<Module> = Vec::new();
     for line in maps.lines() {
         let Some((start, end, path)) = mapping(line) else {
             continue;
         };
+        let path = path.strip_suffix(DELETED).unwrap_or(path);
         let has_room = modules.len() < limits::MODULES_MAX;
         match modules.last_mut() {
             // A file's mappings stand together; the first is where it was loaded.
-            Some((known, _, known_end)) if known == path => *known_end = end,
-            _ if has_room => modules.push((path.to_owned(), start, end)),
+            Some(known) if &*known.path == path => known.size = end.saturating_sub(known.base),
+            _ if has_room => modules.push(Module {
+                path: path.into(),
+                build_id: "".into(),
+                base: start,
+                size: end.saturating_sub(start),
+            }),
             _ => break,
         }
     }
     modules
-        .into_iter()
-        .enumerate()
-        .map(|(index, (path, base, end))| load(path, base, end, index < files_read_max))
-        .collect()
 }
 
 /// Start, end and file of a line of `/proc/self/maps`, where it has a file.
@@ -98,33 +88,48 @@ fn mapping(line: &str) -> Option<(u64, u64, &str)> {
     ))
 }
 
-fn load(path: String, base: u64, end: u64, is_read: bool) -> LoadedModule {
-    let facts = is_read.then(|| read(&path)).flatten();
-    let (build_id, debug_bytes) = facts.unwrap_or_default();
-    let module = Module {
-        path: path.into(),
-        build_id: build_id.into(),
-        base,
-        size: end.saturating_sub(base),
-    };
-    LoadedModule {
-        module: Arc::new(module),
-        debug_bytes,
-    }
+/// The build-id of what was loaded, which after a deploy is not what lies under its path. Empty
+/// where there is none.
+fn build_id(module: &Module) -> String {
+    let loaded = build_id_in_memory(module.base);
+    // A process that may not read its own memory this way has none but the file's.
+    let known = loaded.or_else(|| build_id_of(&File::open(&*module.path).ok()?));
+    known.unwrap_or_default()
 }
 
-/// Reads build-id and sizes from the file's headers; the sections themselves stay on disk.
-fn read(path: &str) -> Option<(String, u64)> {
-    let cache = ReadCache::new(File::open(path).ok()?);
+/// Reads a module's notes from where it is loaded. By way of a file, since what is unmapped at this
+/// moment by another thread is an error there and no fault.
+fn build_id_in_memory(base: u64) -> Option<String> {
+    let mut memory = File::open("/proc/self/mem").ok()?;
+    memory.seek(SeekFrom::Start(base)).ok()?;
+    let mut head = Vec::new();
+    memory.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+    let head = &*head;
+    let elf = Elf::parse(head).ok()?;
+    let endian = elf.endian().ok()?;
+    for segment in elf.program_headers(endian, head).ok()? {
+        let Ok(Some(mut notes)) = segment.notes(endian, head) else {
+            continue;
+        };
+        while let Ok(Some(note)) = notes.next() {
+            let is_build_id = note.n_type(endian) == object::elf::NT_GNU_BUILD_ID;
+            if is_build_id && note.name() == object::elf::ELF_NOTE_GNU {
+                return Some(hex(note.desc()));
+            }
+        }
+    }
+    None
+}
+
+/// The build-id that a file tells of itself.
+pub(crate) fn build_id_of(file: &File) -> Option<String> {
+    let cache = ReadCache::new(file);
     let file = object::File::parse(&cache).ok()?;
-    let build_id = file.build_id().ok().flatten().unwrap_or_default();
-    let build_id = build_id.iter().map(|byte| format!("{byte:02x}")).collect();
-    let debug = file.sections().filter(|section| {
-        section
-            .name()
-            .is_ok_and(|name| name.starts_with(".debug_") || name.starts_with(".zdebug_"))
-    });
-    Some((build_id, debug.map(|section| section.size()).sum()))
+    file.build_id().ok().flatten().map(hex)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -138,12 +143,37 @@ mod tests {
         let modules = loaded(usize::MAX);
         let module = modules
             .iter()
-            .find(|module| module.contains(here))
+            .find(|module| contains(module, here))
             .expect("is loaded");
 
         let exe = std::env::current_exe().expect("is running");
-        assert_eq!(&*module.module.path, exe.to_str().expect("is text"));
-        assert!(module.debug_bytes > 0);
+        assert_eq!(&*module.path, exe.to_str().expect("is text"));
+    }
+
+    #[test]
+    fn a_loaded_file_tells_the_build_id_that_its_file_tells() {
+        let modules = loaded(usize::MAX);
+
+        let mut compared = 0;
+        for module in &modules {
+            let in_memory = build_id_in_memory(module.base);
+            let in_file = File::open(&*module.path).ok();
+            let in_file = in_file.and_then(|file| build_id_of(&file));
+            if in_memory.is_some() {
+                assert_eq!(in_memory, in_file, "{}", module.path);
+                compared += 1;
+            }
+        }
+        assert!(compared >= 2, "the program and libc at least");
+    }
+
+    #[test]
+    fn a_list_that_is_up_to_date_stays_as_it_is() {
+        let mut modules = Vec::new();
+
+        assert!(update(&mut modules), "everything is new");
+        let missing = modules.pop();
+        assert!(missing.is_some() && update(&mut modules), "one was missing");
     }
 
     #[test]

@@ -20,10 +20,14 @@ pub(super) struct Finish {
 }
 
 impl Finish {
-    pub(super) fn new(client: &'static Client, before_send: Option<BeforeSend>) -> Self {
+    pub(super) fn new(
+        client: &'static Client,
+        before_send: Option<BeforeSend>,
+        symbols_bytes_max: u64,
+    ) -> Self {
         Self {
             client,
-            symbolicator: Symbolicator::default(),
+            symbolicator: Symbolicator::new(symbols_bytes_max),
             before_send,
         }
     }

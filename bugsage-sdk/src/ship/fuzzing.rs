@@ -45,7 +45,7 @@ pub fn read(data: &[u8]) {
     record.resize(data.len() + REST_BYTES, 0);
     let mut pending = Pending::default();
     pending.add(0, &record, &run(), Instant::now());
-    let mut symbolicator = Symbolicator::default();
+    let mut symbolicator = Symbolicator::new(0);
     let words = Words::Shared(&[]);
     while let Some(due) = pending.take_due(Instant::now(), true) {
         let reports = due.reports(&words);
@@ -88,7 +88,7 @@ pub fn recover(data: &[u8]) {
     let mut pending = dead.records();
     let new_id = || (BatchId::from_bytes([1; 16]), Timestamp(2));
     let mut prepare = |due: Due, reports: Reports| {
-        let mut symbolicator = Symbolicator::default();
+        let mut symbolicator = Symbolicator::new(0);
         Ok(due.into_event(reports, &mut symbolicator, Spot::Here, || true))
     };
     pack_all(

@@ -47,8 +47,9 @@ use bugsage_core::clock::Timestamp;
 use bugsage_core::event::Event;
 use bugsage_core::id::BatchId;
 use bugsage_core::limits;
+use bugsage_core::stacktrace::Module;
 
-use crate::capture::modules::{self, LoadedModule};
+use crate::capture::modules;
 use crate::client::{self, Client, Stop};
 use crate::context;
 use crate::ledger::Reason;
@@ -92,6 +93,7 @@ pub(crate) struct Shipment {
     pub(crate) before_send: Option<BeforeSend>,
     pub(crate) opened: Opened,
     pub(crate) settings: Settings,
+    pub(crate) symbols_bytes_max: u64,
 }
 
 /// Starts the thread.
@@ -127,7 +129,7 @@ struct Shipper {
     /// How often to look again at once, since there were more than could be taken at a time.
     looks_left: usize,
     /// What is loaded here, as it was a minute ago at most.
-    modules: Vec<LoadedModule>,
+    modules: Vec<Arc<Module>>,
     outbox: Outbox,
     /// What is on its way to the collector.
     sending: Option<(Arc<Sealed>, Post)>,
@@ -150,6 +152,7 @@ impl Shipper {
             before_send,
             opened,
             settings,
+            symbols_bytes_max,
         } = shipment;
         let own = Origin {
             about,
@@ -163,7 +166,7 @@ impl Shipper {
             client,
             destination: format!("{destination:?}"),
             carrier: Carrier::new(destination),
-            finish: Finish::new(client, before_send),
+            finish: Finish::new(client, before_send, symbols_bytes_max),
             own: Rc::new(own),
             pending: Pending::default(),
             dead: VecDeque::new(),
@@ -248,6 +251,7 @@ impl Shipper {
 
     /// Seals what is due; during a flush everything is.
     fn seal(&mut self, everything: bool) {
+        self.finish.symbolicator.look_again();
         while self.may_seal(everything) {
             let (own, finish) = (&self.own, &mut self.finish);
             let mut prepare = |due: Due, reports: Reports| {
@@ -295,9 +299,8 @@ impl Shipper {
         let Some(folder) = &self.own.folder else {
             return;
         };
-        let loaded = self.modules.iter();
         let about = About {
-            modules: loaded.map(|loaded| loaded.module.clone()).collect(),
+            modules: self.modules.clone(),
             ..self.own.about.clone()
         };
         // Where that fails there are the modules of the start.

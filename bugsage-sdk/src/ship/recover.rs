@@ -15,7 +15,6 @@ use bugsage_core::id::BatchId;
 use bugsage_core::limits;
 use bugsage_core::stacktrace::{Frame, Module};
 
-use crate::capture::modules::LoadedModule;
 use crate::client;
 use crate::ledger::{Reason, Tally};
 use crate::queue;
@@ -214,7 +213,7 @@ fn square(origin: &Rc<Origin>, outbox: &Outbox) {
 }
 
 /// Where an address of a dead run lies: in this process, where that has the very same module.
-pub(super) fn spot(address: u64, dead: &[Arc<Module>], here: &[LoadedModule]) -> Spot {
+pub(super) fn spot(address: u64, dead: &[Arc<Module>], here: &[Arc<Module>]) -> Spot {
     let offset_in = |module: &Module| {
         let offset = address.checked_sub(module.base)?;
         (offset < module.size).then_some(offset)
@@ -228,11 +227,10 @@ pub(super) fn spot(address: u64, dead: &[Arc<Module>], here: &[LoadedModule]) ->
             ..Frame::default()
         });
     };
-    let is_same = |loaded: &&LoadedModule| {
-        !module.build_id.is_empty() && loaded.module.build_id == module.build_id
-    };
+    let is_same =
+        |loaded: &&Arc<Module>| !module.build_id.is_empty() && loaded.build_id == module.build_id;
     match here.iter().find(is_same) {
-        Some(loaded) => Spot::Here(loaded.module.base.wrapping_add(offset)),
+        Some(loaded) => Spot::Here(loaded.base.wrapping_add(offset)),
         None => Spot::Elsewhere(Frame {
             address: offset,
             module: Some(module.clone()),

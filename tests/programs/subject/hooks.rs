@@ -5,7 +5,7 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
-use crate::{add_layer, finish, start};
+use crate::{add_layer, finish, panics, start};
 
 /// A hook that was there first, and after its message does what it was told to do.
 pub(crate) fn chained(deed: &str) {
@@ -25,6 +25,30 @@ pub(crate) fn chained(deed: &str) {
     add_layer();
     let _ = catch_unwind(|| panic!("the cause"));
     finish(guard);
+}
+
+/// A hook that ends the process as `kill -9` does, at the last of the panics that are to come.
+pub(crate) fn kills(way: &str) {
+    panic::set_hook(Box::new(|info| {
+        let message = info.payload_as_str().unwrap_or("?");
+        eprintln!("the chained hook: {message}");
+        if message != "the first" {
+            let ourselves = rustix::process::getpid();
+            let _ = rustix::process::kill_process(ourselves, rustix::process::Signal::KILL);
+        }
+    }));
+    match way {
+        "main" => panics::in_main(),
+        "thread" => panics::in_thread(),
+        "inlined call" => panics::in_inlined_call(),
+        "small stack" => panics::on_small_stack(),
+        "task" => panics::in_task_of_many_threads(),
+        "destructor" => panics::in_drop(),
+        "extern C" => panics::in_extern_c(),
+        "thread-local" => panics::in_thread_local(),
+        "stdout" => panics::holding_stdout(),
+        _ => panic!("there is no way {way:?}"),
+    }
 }
 
 /// A hook from before the guard and one from after it, that calls what it found.

@@ -4,6 +4,7 @@
 
 mod panics;
 mod hooks;
+mod modules;
 mod errors;
 mod context;
 mod layers;
@@ -30,6 +31,7 @@ fn main() {
         "panic_with_long_message" => panics::with_long_message(),
         "panic_in_inlined_call" => panics::in_inlined_call(),
         "panic_on_small_stack" => panics::on_small_stack(),
+        "panic_on_stack" => panics::on_stack(argument().parse().expect("is a number")),
         "panic_resumed" => panics::resumed(),
         "panic_in_hundred_threads" => panics::in_hundred_threads(),
         "panic_many_times" => panics::many_times(),
@@ -40,8 +42,12 @@ fn main() {
         "panic_in_task_of_many_threads" => panics::in_task_of_many_threads(),
         "panic_in_task_of_one_thread" => panics::in_task_of_one_thread(),
         "panic_in_task_after_await" => panics::in_task_after_await(),
+        "panic_holding_stdout" => panics::holding_stdout(),
         "hook" => hooks::chained(&argument()),
         "hook_order" => hooks::order(),
+        "hook_kills" => hooks::kills(&argument()),
+        "libraries" => modules::libraries(&argument()),
+        "replaced" => modules::replaced(&argument()),
         "capture_error" => errors::captured(),
         "log_error" => errors::logged(),
         "display_panics" => errors::display_panics(),

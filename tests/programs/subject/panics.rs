@@ -1,13 +1,14 @@
 //! Panics, in all the places where a panic can happen.
 
 use std::cell::Cell;
+use std::io;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
 use tracing::Instrument;
 
-use crate::{add_layer, builder, finish, start};
+use crate::{add_layer, builder, finish, start, tell_account, timeout};
 
 /// The whole app panics, with the guard on the stack.
 pub(crate) fn in_main() {
@@ -74,17 +75,49 @@ fn inlined() {
 }
 
 pub(crate) fn on_small_stack() {
+    on_stack(64 << 10);
+}
+
+/// With as much around it as a report tells of: spans, breadcrumbs, tags, a user.
+pub(crate) fn on_stack(bytes: usize) {
     let guard = start();
     add_layer();
-    let thread = thread::Builder::new().stack_size(64 << 10);
+    let thread = thread::Builder::new().stack_size(bytes);
     let ended = thread
         .spawn(|| {
+            let words = "many words ".repeat(100);
             let _span = tracing::info_span!("small", room = "64 KiB").entered();
+            let _inner = tracing::info_span!("inner", words).entered();
+            bugsage_sdk::set_user("ann");
+            for number in 0..20 {
+                bugsage_sdk::set_tag(format!("tag {number}"), &words);
+            }
+            for number in 0..200 {
+                tracing::info!("breadcrumb {number}");
+            }
             panic!("on a small stack");
         })
         .expect("a thread can be started")
         .join();
     assert!(ended.is_err());
+    finish(guard);
+}
+
+/// With both locks of the standard streams held, by the thread that panics and by another.
+pub(crate) fn holding_stdout() {
+    let guard = start();
+    let held = (io::stdout().lock(), io::stderr().lock());
+    let ended = catch_unwind(|| panic!("with the locks held"));
+    assert!(ended.is_err());
+    // The message of this one waits for the lock; its report does not.
+    let thread = thread::spawn(|| panic!("beside the locks"));
+    while guard.flush(timeout()).produced < 2 {
+        thread::yield_now();
+    }
+    let report = guard.flush(timeout());
+    drop(held);
+    assert!(thread.join().is_err());
+    tell_account("while held", &report);
     finish(guard);
 }
 
