@@ -72,7 +72,7 @@ const FUZZ_FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Tests of the SDK that go through its `unsafe`: mapped files, marks of a process, the client, stacks.
-const UNSAFE_TESTS: &str = "spool birthmark ship::tests queue capture::payload test::";
+const UNSAFE_TESTS: &str = "spool birthmark ship::tests queue symbolicate test::";
 
 /// Those of them that valgrind gets through in a minute: it is fifty times slower.
 const VALGRIND_TESTS: &str = "birthmark queue::tests::a_ test::tests spool::";

@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use bugsage_core::checksum::crc32c;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::id::BatchId;
 use bugsage_core::limits;
@@ -104,7 +103,7 @@ impl Dead {
             // A damaged one is counted when the books are squared.
             if let Ok(mut record) = record
                 && record.len() == left.length
-                && crc32c(&record) == left.crc
+                && queue::check([&*record]) == left.check
             {
                 record.resize(left.length + REST_BYTES, 0);
                 pending.add(left.head, &record, &self.origin.about.run, Instant::now());

@@ -4,8 +4,7 @@
 //! information of a large program takes a part of a second, and a process that ends has to ship what
 //! it has meanwhile, resolved or not. All debug information that is held at a time has
 //! [`Symbolicator::bytes_max`] at most; that of a larger module is not read: its functions are named by
-//! its symbol table. The memory is given back when there
-//! is no more to do; what was found stays known.
+//! its symbol table. The memory is given back when there is no more to do; what was found stays known.
 
 #[cfg(target_os = "linux")]
 mod image;
