@@ -359,7 +359,8 @@ impl Shipper {
         let sleep = next
             .map_or(SLEEP_MAX, |at| at.saturating_duration_since(now))
             .min(SLEEP_MAX);
-        if sleep <= NAP_MAX {
+        // While the network is behind there is nothing to do about a report but to let it wait.
+        if sleep <= NAP_MAX || !self.may_seal(false) {
             self.client.napping();
         }
         let mut sleep = std::pin::pin!(tokio::time::sleep(sleep));
