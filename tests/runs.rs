@@ -112,6 +112,19 @@ fn a_panic_that_aborts_is_told_as_panicked() {
 }
 
 #[test]
+fn a_panic_that_may_not_unwind_is_told_as_panicked_by_the_next_start() {
+    for scenario in ["panic_in_extern_c", "panic_in_drop"] {
+        let (sink, spool) = (Sink::open(), Folder::new());
+
+        run_in(&spool, scenario, "", &sink).run().by_abort();
+        run_in(&spool, "nothing", "", &sink).run().well();
+
+        let is_told = |state: &RunState| state.ended == Ended::Panicked;
+        assert!(sink.run_states().iter().any(is_told), "{scenario}");
+    }
+}
+
+#[test]
 fn a_killed_run_is_told_by_the_next_start_with_all_that_it_counted_and_once() {
     let sink = Sink::open();
     let spool = Folder::new();

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bugsage_core::clock::Timestamp;
@@ -12,6 +12,7 @@ use bugsage_core::pauses::Pauses;
 use tokio::sync::Notify;
 
 use crate::birthmark::Birthmark;
+use crate::context::Scope;
 use crate::fold::FoldTable;
 use crate::launch::{Setup, launch};
 use crate::ledger::{Ledger, Reason};
@@ -37,6 +38,8 @@ pub(crate) struct Client {
     /// What a child that is made by `fork` starts with.
     setup: Option<Arc<Setup>>,
     birthmark: Birthmark,
+    /// Tags and user of a test's recorder.
+    pub(crate) scope: RwLock<Scope>,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) last_run: Option<LastRun>,
     pub(crate) limiter: Option<Limiter>,
@@ -57,7 +60,7 @@ pub(crate) struct Progress {
     pub(crate) flush_wanted: u64,
     /// Number of the latest flush that is done.
     pub(crate) flush_done: u64,
-    /// From when on a flush has no time left for symbols: half of its timeout is for shipping.
+    /// From when on a flush has no time left for symbols: the rest of its timeout is for shipping.
     symbols_until: Option<Instant>,
     /// Whether the thread is to end, once its flush is done or at once.
     pub(crate) stop: Stop,
@@ -72,6 +75,10 @@ impl Progress {
         is_flushing && self.symbols_until.is_some_and(|until| until <= now)
     }
 }
+
+/// What a flush keeps of its timeout for shipping, half of it at most: symbols that are not found by then
+/// go without.
+const SHIPPING_TIME: Duration = Duration::from_millis(500);
 
 /// Every so many slots that are filled the shipping thread is woken, whatever it does.
 const WAKING_SLOTS: u16 = 256;
@@ -110,6 +117,7 @@ impl Client {
             hash_keys,
             setup: None,
             birthmark: Birthmark::new(),
+            scope: RwLock::new(Scope::new()),
             shutdown_timeout: Duration::ZERO,
             last_run: None,
             limiter: None,
@@ -183,7 +191,8 @@ impl Client {
         let deadline = Instant::now().checked_add(timeout);
         let mut wanted = 0;
         self.change_progress(|progress| {
-            progress.symbols_until = Instant::now().checked_add(timeout / 2);
+            let for_symbols = timeout - (timeout / 2).min(SHIPPING_TIME);
+            progress.symbols_until = Instant::now().checked_add(for_symbols);
             progress.flush_wanted += 1;
             wanted = progress.flush_wanted;
             if progress.stop == Stop::No {
@@ -285,6 +294,13 @@ pub(crate) fn deactivate(client: &'static Client) {
     let (known, nobody) = (pointer(Some(client)), pointer(None));
     // Where another client is active already there is nothing to end.
     let _ = ACTIVE.compare_exchange(known, nobody, Ordering::AcqRel, Ordering::Acquire);
+}
+
+/// Notes for the next start that a panic ends the process.
+pub(crate) fn ends_by_panic() {
+    if let Some(client) = active() {
+        client.ledger.ended(Ended::Panicked);
+    }
 }
 
 /// Waits until what was captured is delivered, for a process that ends when the hook returns.

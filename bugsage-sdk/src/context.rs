@@ -8,7 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use bugsage_core::event::Level;
 use bugsage_core::limits;
@@ -21,6 +21,9 @@ const BREADCRUMBS_KEPT: usize = limits::BREADCRUMBS_MAX;
 /// Open spans told with a report; of a deeper nest the innermost count.
 pub(crate) const SPANS_TOLD: usize = limits::SPANS_MAX;
 
+/// How often a reader tries, about a microsecond in all.
+const TRIES: usize = 64;
+
 thread_local! {
     /// With the number that the registry knows each by.
     static ENTERED: RefCell<Vec<(u64, Arc<OpenSpan>)>> = const { RefCell::new(Vec::new()) };
@@ -29,14 +32,14 @@ thread_local! {
     static OURS: Cell<bool> = const { Cell::new(false) };
 }
 
-static PROCESS: Mutex<Scope> = Mutex::new(Scope::new());
+static PROCESS: RwLock<Scope> = RwLock::new(Scope::new());
 
 /// A span that is not closed yet.
 pub(crate) struct OpenSpan {
     pub(crate) name: &'static str,
     pub(crate) target: &'static str,
-    fields: Mutex<Vec<(&'static str, String)>>,
-    scope: Mutex<Scope>,
+    fields: RwLock<Vec<(&'static str, String)>>,
+    scope: RwLock<Scope>,
     tree: Arc<Tree>,
     parent: Option<Arc<OpenSpan>>,
 }
@@ -44,7 +47,7 @@ pub(crate) struct OpenSpan {
 /// What a root span shares with all spans below it.
 struct Tree {
     /// A task's breadcrumbs follow it from thread to thread.
-    breadcrumbs: Mutex<Ring>,
+    breadcrumbs: RwLock<Ring>,
     /// Whether an error or a panic was captured.
     has_failed: AtomicBool,
 }
@@ -59,15 +62,15 @@ impl OpenSpan {
         let tree = match &parent {
             Some(parent) => parent.tree.clone(),
             None => Arc::new(Tree {
-                breadcrumbs: Mutex::new(Ring::new()),
+                breadcrumbs: RwLock::new(Ring::new()),
                 has_failed: AtomicBool::new(false),
             }),
         };
         Arc::new(Self {
             name,
             target,
-            fields: Mutex::new(fields),
-            scope: Mutex::new(Scope::new()),
+            fields: RwLock::new(fields),
+            scope: RwLock::new(Scope::new()),
             tree,
             parent,
         })
@@ -90,7 +93,7 @@ impl OpenSpan {
 
     /// Adds fields that were recorded after the span was made.
     pub(crate) fn record(&self, fields: Vec<(&'static str, String)>) {
-        let mut known = lock(&self.fields);
+        let mut known = write(&self.fields);
         for (name, value) in fields {
             let has_room = known.len() < limits::PAIRS_MAX;
             match known.iter_mut().find(|(known, _)| *known == name) {
@@ -103,7 +106,7 @@ impl OpenSpan {
 
     /// Hands the fields to `read`, unless another thread is changing them at this moment.
     pub(crate) fn read_fields(&self, read: impl FnOnce(&[(&'static str, String)])) {
-        if let Some(fields) = try_lock(&self.fields) {
+        if let Some(fields) = try_read(&self.fields) {
             read(&fields);
         }
     }
@@ -196,7 +199,7 @@ impl Ring {
 /// Keeps a breadcrumb with the current span's tree, or else with the thread.
 pub(crate) fn add_breadcrumb(crumb: Crumb) {
     let oldest = match current() {
-        Some(span) => lock(&span.tree.breadcrumbs).push(crumb),
+        Some(span) => write(&span.tree.breadcrumbs).push(crumb),
         None => BREADCRUMBS
             .try_with(|ring| {
                 ring.try_borrow_mut()
@@ -215,7 +218,7 @@ pub(crate) fn read_breadcrumbs(
     current: Option<&Arc<OpenSpan>>,
     mut read: impl FnMut(&Crumb) -> bool,
 ) {
-    if let Some(ring) = current.and_then(|span| try_lock(&span.tree.breadcrumbs))
+    if let Some(ring) = current.and_then(|span| try_read(&span.tree.breadcrumbs))
         && !ring.0.iter().rev().all(&mut read)
     {
         return;
@@ -228,13 +231,13 @@ pub(crate) fn read_breadcrumbs(
 }
 
 /// Tags and user of a span or of the process.
-struct Scope {
+pub(crate) struct Scope {
     tags: Vec<(Box<str>, Box<str>)>,
     user: Option<Box<str>>,
 }
 
 impl Scope {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             tags: Vec::new(),
             user: None,
@@ -278,8 +281,8 @@ pub fn set_user(user: impl AsRef<str>) {
 
 fn with_scope(change: impl FnOnce(&mut Scope)) {
     match current() {
-        Some(span) => change(&mut lock(&span.scope)),
-        None => change(&mut lock(&PROCESS)),
+        Some(span) => change(&mut write(&span.scope)),
+        None => change(&mut write(outermost())),
     }
 }
 
@@ -297,25 +300,35 @@ pub(crate) fn read_scopes(
         }
     };
     for span in open_spans(current).take(SPANS_TOLD) {
-        if let Some(scope) = try_lock(&span.scope) {
+        if let Some(scope) = try_read(&span.scope) {
             read(&scope);
         }
     }
-    if let Some(scope) = try_lock(&PROCESS) {
+    if let Some(scope) = try_read(outermost()) {
         read(&scope);
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// What holds where no span is open: for the whole process, or for a test's recorder.
+fn outermost() -> &'static RwLock<Scope> {
+    crate::test::recording().map_or(&PROCESS, |client| &client.scope)
 }
 
-fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tries to read, a few times where somebody writes: writers are done after some instructions, unless
+/// the system has stopped them in between. Readers do not keep each other out.
+fn try_read<T>(lock: &RwLock<T>) -> Option<RwLockReadGuard<'_, T>> {
+    (0..TRIES).find_map(|_| match lock.try_read() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    }
+        Err(TryLockError::WouldBlock) => {
+            std::hint::spin_loop();
+            None
+        }
+    })
 }
 
 #[cfg(test)]
@@ -355,6 +368,25 @@ mod tests {
         });
 
         assert_eq!(seen.join().expect("no panic"), ["after", "before"]);
+    }
+
+    #[test]
+    fn threads_that_read_at_the_same_moment_all_see_the_tags() {
+        let span = OpenSpan::new("request", "t", Vec::new(), None);
+        write(&span.scope).set_tag("region".into(), "eu".into());
+        let reading = try_read(&span.scope);
+
+        let seen = std::thread::scope(|scope| {
+            let read = || {
+                let mut tags = 0;
+                read_scopes(Some(&span), |_, _| tags += 1, |_| {});
+                tags
+            };
+            scope.spawn(read).join()
+        });
+
+        assert_eq!(seen.ok(), Some(1));
+        drop(reading);
     }
 
     #[test]

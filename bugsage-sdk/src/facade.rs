@@ -59,7 +59,8 @@ impl Builder {
         // Not `eprintln!`, which panics where standard error is closed.
         let _ = writeln!(
             io::stderr(),
-            "bugsage: nothing is reported: the SDK was built without the feature `capture`"
+            "bugsage: nothing is reported: the SDK was built without the feature `capture`; \
+             leave out `default-features = false`, or add `ring` or `capture`"
         );
         Guard {}
     }

@@ -68,7 +68,8 @@ pub(crate) fn launch(
         // Not `eprintln!`, which panics where standard error is closed.
         let _ = writeln!(
             io::stderr(),
-            "bugsage: there is no spool, so reports die with the process: {error}"
+            "bugsage: there is no spool, so reports die with the process: {error}; \
+             set BUGSAGE_SPOOL_DIR to a folder of this user alone, or to `off`"
         );
     }
     let (memory, last_run) = (opened.take_memory(started_at), opened.last.take());

@@ -55,6 +55,9 @@ pub enum InitError {
     /// The DSN cannot be read: copy it again from the collector.
     #[error("{0}; copy it from `bugsage project list`")]
     InvalidDsn(#[from] InvalidDsn),
+    /// The DSN names a file that events cannot be written to.
+    #[error("events cannot be written to {path:?}: {source}; name an absolute path of a file", path = .0, source = .1)]
+    File(PathBuf, #[source] io::Error),
     /// The DSN names a collector, and the SDK was built without the feature `http`.
     #[error("this SDK was built without the feature `http`: add it, or bring a transport")]
     NoTransport,
@@ -214,6 +217,7 @@ impl Builder {
             (None, None) => return Err(InitError::MissingDsn),
             (None, Some(dsn)) => match Lines::of(&dsn) {
                 Some(lines) => {
+                    lines.check()?;
                     // Nothing keeps them from going out at once.
                     spool.is_on = false;
                     Destination::Lines(lines)

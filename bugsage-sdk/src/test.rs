@@ -22,6 +22,7 @@ use bugsage_core::id::RunId;
 
 use crate::capture;
 use crate::client::{self, Client};
+use crate::context::Scope;
 use crate::ship::collect;
 use crate::spool::layout::Memory;
 
@@ -41,7 +42,9 @@ pub(crate) fn recording() -> Option<&'static Client> {
 
 /// Runs something and returns what it reported on this thread, in its order: panics that it caught,
 /// errors, messages, and through the layer what it logged. Equal reports are folded into one event with
-/// their count, as they are in life; secrets are removed; stacks hold addresses, not functions.
+/// their count, as they are in life; secrets are removed; stacks hold addresses, not functions. Tags and
+/// user that are set outside of any span are those of this capture alone. At most 4,096 different events
+/// are kept.
 ///
 /// Other threads report as they did before: attach a [`Recorder`] to them. So tests may run side by
 /// side, and beside a real guard. A panic that `run` does not catch goes on after that.
@@ -84,6 +87,11 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // Nobody else's events may be found by the next.
         collect::events(self.client, &self.run);
+        *self
+            .client
+            .scope
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Scope::new();
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push(self.client);
     }
@@ -209,6 +217,20 @@ mod tests {
         assert!(outcome.is_err());
         assert!(recording().is_none());
         assert_eq!(capture(|| ()), []);
+    }
+
+    #[test]
+    fn tags_stay_in_the_capture_that_set_them() {
+        let set = capture(|| {
+            crate::set_tag("region", "eu");
+            crate::set_user("ada");
+            crate::capture_message(Level::ERROR, "with a tag");
+        });
+        let other = capture(|| drop(crate::capture_message(Level::ERROR, "without").to_string()));
+
+        assert_eq!(set[0].tags, [("region".into(), "eu".into())]);
+        assert_eq!(set[0].user.as_deref(), Some("ada"));
+        assert_eq!((other[0].tags.len(), &other[0].user), (0, &None));
     }
 
     #[test]

@@ -12,6 +12,12 @@ use crate::client;
 
 static INSTALLED: Once = Once::new();
 
+/// What std says right before it aborts, since a panic may not go on from where it is.
+const LAST_WORDS: [&str; 2] = [
+    "panic in a function that cannot unwind",
+    "panic in a destructor during cleanup",
+];
+
 /// Puts our hook in front of the one that is installed, once per process.
 pub(crate) fn install() {
     if std::thread::panicking() {
@@ -38,6 +44,9 @@ fn take_down(info: &PanicHookInfo<'_>) {
     let location = info
         .location()
         .map(|at| (at.file(), at.line(), at.column()));
+    if LAST_WORDS.contains(&message) {
+        client::ends_by_panic();
+    }
     let addresses = Addresses::take();
     capture(&Sighting {
         kind: EventKind::Panic,

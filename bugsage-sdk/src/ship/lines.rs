@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use bugsage_core::event::{Event, Pairs};
 
+use crate::options::InitError;
 use crate::transport::{Answer, Batch, Sending, Transport};
 
 /// Where lines go.
@@ -27,6 +28,21 @@ impl Lines {
         }
         let path = dsn.strip_prefix("file://")?;
         Some(Lines::File(PathBuf::from(path)))
+    }
+
+    /// Whether lines can be written there: somebody who develops shall not wait to see it.
+    pub(crate) fn check(&self) -> Result<(), InitError> {
+        let Lines::File(path) = self else {
+            return Ok(());
+        };
+        let opened = if path.is_absolute() {
+            OpenOptions::new().append(true).create(true).open(path)
+        } else {
+            Err(io::ErrorKind::InvalidInput.into())
+        };
+        opened
+            .map(drop)
+            .map_err(|error| InitError::File(path.clone(), error))
     }
 
     fn write(&self, lines: &str) -> io::Result<()> {
