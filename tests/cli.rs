@@ -5,6 +5,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use bugsage_core::event::ErrorLink;
 use serde_json::Value;
 
 use crate::support::client::{Request, read_answer};
@@ -111,6 +112,46 @@ fn documents_have_the_fields_that_tools_rely_on() {
         projects[0]["dsn"], here,
         "it tells where the collector runs now"
     );
+}
+
+#[test]
+fn an_event_is_shown_as_text_with_all_that_was_told_of_it() {
+    let collector = Collector::start();
+    let project = collector.create_project("shop");
+    let batch = EventBuilder::panic("price")
+        .user("u1")
+        .with(|event| {
+            event.tags = vec![("region".into(), "eu".into())];
+            event.errors = ["no price", "no connection"].map(link).to_vec();
+        })
+        .seal();
+    collector.client().send(&project.key, &batch.bytes).taken();
+    let issue = collector.folder().issue(1);
+    let id = issue["latest_event"].as_str().expect("is text").to_owned();
+
+    let shown = collector.folder().run(&["events", "show", &id]).well();
+
+    let text = shown.stdout;
+    for line in [
+        "  1 report at ",
+        "  at src/price.rs:7:5",
+        "  release shop@1.0.0",
+        "  user u1",
+        "  tag region = eu",
+        "  error no price",
+        "  because of no connection",
+        "  thread ",
+        ">   0  shop::price::fail",
+    ] {
+        assert!(text.contains(line), "{line:?} is missing in:\n{text}");
+    }
+}
+
+fn link(message: &str) -> ErrorLink {
+    ErrorLink {
+        type_name: None,
+        message: message.into(),
+    }
 }
 
 #[test]

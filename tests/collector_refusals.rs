@@ -203,6 +203,20 @@ fn a_wrong_key_opens_nothing() {
 }
 
 #[test]
+fn a_dsn_whose_project_is_not_that_of_its_key_is_told() {
+    let scene = Scene::new();
+
+    for other in ["2", "", "1x"] {
+        scene
+            .ask(|request| request.header("bugsage-project", other))
+            .error(403, "other_project");
+    }
+
+    let own = scene.ask(|request| request.header("bugsage-project", "1"));
+    own.taken();
+}
+
+#[test]
 fn a_bad_item_is_named_and_leaves_its_neighbors() {
     let collector = Collector::start();
     let project = collector.create_project("shop");

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::{Event, Pairs};
+use bugsage_core::event::{Event, Location, Pairs};
 use bugsage_core::fingerprint;
 use bugsage_pipeline::analyze::Analysis;
 use bugsage_pipeline::apply::Branch;
@@ -529,6 +529,21 @@ pub fn ago(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// How many reports, in words: `1 report`, `2,000 reports`.
+pub fn reports(count: u64) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} report{plural}", thousands(count))
+}
+
+/// A place in the source; log lines have no column.
+pub fn place(location: &Location) -> String {
+    let Location { file, line, column } = location;
+    match column {
+        0 => format!("{file}:{line}"),
+        _ => format!("{file}:{line}:{column}"),
+    }
+}
+
 /// A number with its thousands apart.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -548,6 +563,8 @@ mod tests {
 
     #[test]
     fn numbers_and_times_are_easy_to_read() {
+        assert_eq!(reports(1), "1 report");
+        assert_eq!(reports(2_000), "2,000 reports");
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1_234_567), "1,234,567");

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// The header of a batch that holds the number of the DSN's project.
+pub const PROJECT_HEADER: &str = "bugsage-project";
+
 /// The longest DSN that is read; real ones have about 80 bytes.
 const DSN_BYTES_MAX: usize = 1_024;
 
@@ -59,7 +62,7 @@ pub enum InvalidDsn {
     #[error("the DSN is longer than {DSN_BYTES_MAX} bytes")]
     TooLong,
     /// It does not begin with `http://` or `https://`.
-    #[error("the DSN must begin with http:// or https://")]
+    #[error("the DSN must begin with http:// or https:// (for development: stdout: or file:///)")]
     Scheme,
     /// There is no key before the `@`.
     #[error("the DSN has no ingest key before an @")]

@@ -1,5 +1,6 @@
 //! The surface of an SDK that captures.
 
+pub use bugsage_core::clock::Timestamp;
 pub use bugsage_core::event::Ended;
 pub use bugsage_core::{event, stacktrace};
 

@@ -53,6 +53,36 @@ impl Builder {
         self
     }
 
+    /// Has no effect.
+    pub fn spool_bytes_max(self, _: u64) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn spool_age_max(self, _: Duration) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn without_spool(self) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn rate_limit(self, _: u16, _: Duration) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn panic_payload<T: 'static>(self) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn symbols_bytes_max(self, _: u64) -> Self {
+        self
+    }
+
     /// Says once on standard error that nothing is reported: an app that sets the SDK up wants to
     /// know.
     pub fn init(self) -> Guard {
@@ -129,7 +159,11 @@ mod tests {
 
     #[test]
     fn a_library_reports_to_nobody() {
-        let guard = builder().dsn("http://key@127.0.0.1:1/1").init();
+        let guard = builder()
+            .dsn("http://key@127.0.0.1:1/1")
+            .rate_limit(100, Duration::from_secs(60))
+            .without_spool()
+            .init();
         let _subscribed =
             tracing::subscriber::set_default(tracing_subscriber::registry().with(layer()));
         set_tag("region", "eu");

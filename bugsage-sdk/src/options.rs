@@ -271,9 +271,18 @@ fn spool_settings(mut settings: Settings) -> Settings {
 
 /// What is set, else what the environment says in bytes, else the default.
 fn symbols_bytes_max(set: Option<u64>) -> u64 {
-    let said = || variable("BUGSAGE_SYMBOLS_BYTES_MAX");
-    // What is no number is as good as unset: symbols are worth more than a strict setting.
-    let said = || said().and_then(|bytes| bytes.trim().parse().ok());
+    let said = || {
+        let said = variable("BUGSAGE_SYMBOLS_BYTES_MAX")?;
+        let bytes = said.trim().parse().ok();
+        if bytes.is_none() {
+            // As good as unset: symbols are worth more than a strict setting.
+            let _ = writeln!(
+                io::stderr(),
+                "bugsage: BUGSAGE_SYMBOLS_BYTES_MAX is no number of bytes and is not heeded: {said:?}"
+            );
+        }
+        bytes
+    };
     set.or_else(said).unwrap_or(limits::SYMBOLS_BYTES_MAX)
 }
 

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use bugsage_core::event::Event;
 use bugsage_core::id::EventId;
 
 use crate::clock::rfc3339;
 use crate::store::Store;
 use crate::store::model::StoredEvent;
 use crate::store::scope::Scope;
-use crate::view::{EventView, thousands};
+use crate::view::{EventView, place, reports, thousands};
 
 use super::{DataArgs, WrongUsage, output};
 
@@ -98,6 +99,32 @@ fn list(events: &[StoredEvent]) {
     );
 }
 
+/// Who, where and under which build: one line each, where it is known.
+fn facts(event: &Event) {
+    let number = || format!("number {}", event.thread.id);
+    let thread = event
+        .thread
+        .name
+        .as_deref()
+        .map_or_else(number, str::to_owned);
+    let facts = [
+        ("thread", Some(thread.as_str())),
+        ("release", event.run.release.as_deref()),
+        ("environment", event.run.environment.as_deref()),
+        ("user", event.user.as_deref()),
+    ];
+    for (name, value) in facts {
+        if let Some(value) = value {
+            output::line(&output::plain(&format!("  {name} {value}")));
+        }
+    }
+    for (what, pairs) in [("tag", &event.tags), ("context", &event.contexts)] {
+        for (name, value) in pairs {
+            output::line(&output::plain(&format!("  {what} {name} = {value}")));
+        }
+    }
+}
+
 fn show(stored: &StoredEvent) {
     let event = &stored.event;
     output::line(&format!("event {} of issue {}", event.id, stored.issue));
@@ -108,18 +135,23 @@ fn show(stored: &StoredEvent) {
         output::plain(&event.message)
     ));
     if let Some(location) = &event.location {
-        let place = format!(
-            "  at {}:{}:{}",
-            location.file, location.line, location.column
-        );
-        output::line(&output::plain(&place));
+        output::line(&output::plain(&format!("  at {}", place(location))));
     }
-    output::line(&format!(
-        "  {} reports from {} to {}",
-        thousands(event.count),
-        rfc3339(event.first_at),
-        rfc3339(event.last_at)
-    ));
+    let (first, last) = (rfc3339(event.first_at), rfc3339(event.last_at));
+    output::line(&match event.count {
+        1 => format!("  1 report at {first}"),
+        count => format!("  {} from {first} to {last}", reports(count)),
+    });
+    facts(event);
+    for (depth, error) in event.errors.iter().enumerate() {
+        let word = if depth == 0 { "error" } else { "because of" };
+        let type_name = error.type_name.as_deref().map(|name| format!("{name}: "));
+        let type_name = type_name.unwrap_or_default();
+        output::line(&output::plain(&format!(
+            "  {word} {type_name}{}",
+            error.message
+        )));
+    }
     for span in &event.spans {
         let fields: Vec<String> = span
             .fields

@@ -12,7 +12,7 @@ use crate::clock::SystemClock;
 use crate::store::model::NewProject;
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
-use crate::view::ProjectView;
+use crate::view::{ProjectView, reports};
 
 use super::{DataArgs, WrongUsage, output, serve};
 
@@ -199,9 +199,10 @@ fn show(project: ProjectView, json: bool) -> anyhow::Result<ExitCode> {
         "  dsn         {}",
         project.dsn().unwrap_or("none")
     ));
-    for (reason, reports) in project.losses() {
+    for (reason, count) in project.losses() {
         output::line(&format!(
-            "  lost        {reports} reports, before they were sent: {reason}"
+            "  lost        {}, before they were sent: {reason}",
+            reports(*count)
         ));
     }
     output::line("");

@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use crate::view::reports;
+
 /// Hours that a chart shows: two days.
 const HOURS: u64 = 48;
 
@@ -24,7 +26,10 @@ pub(super) fn hours(counts: &[(u64, u64)], now_hour: u64) -> Markup {
         .unwrap_or(0)
         .max(1);
     let total: u64 = shown.iter().map(|(_, count)| count).sum();
-    let label = format!("{total} reports in the last {HOURS} hours, at most {highest} in one");
+    let label = format!(
+        "{} in the last {HOURS} hours, at most {highest} in one",
+        reports(total)
+    );
     html! {
         svg class="chart" viewBox={ "0 0 " (HOURS * BAR) " " (HEIGHT) } role="img" aria-label=(label) preserveAspectRatio="none" {
             title { (label) }

@@ -17,7 +17,7 @@ use bugsage_pipeline::evidence::{Evidence, FrameSource};
 use crate::clock::rfc3339;
 use crate::store::StoreError;
 use crate::store::model::IssueDetail;
-use crate::view::{thousands, visible};
+use crate::view::{place, thousands, visible};
 
 use super::{Page, Pages, chart, fix, parts};
 
@@ -228,10 +228,7 @@ fn more(all: usize, shown: usize, what: &str, event: &Event) -> Markup {
 fn facts(event: &Event) -> Markup {
     let mut facts: Vec<(&str, String)> = Vec::new();
     if let Some(location) = &event.location {
-        facts.push((
-            "at",
-            format!("{}:{}:{}", location.file, location.line, location.column),
-        ));
+        facts.push(("at", place(location)));
     }
     facts.push((
         "thread",

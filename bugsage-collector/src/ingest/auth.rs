@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+
+use bugsage_core::dsn::PROJECT_HEADER;
 
 use crate::api::error::ApiError;
 use crate::store::Store;
@@ -39,6 +41,12 @@ impl KeyCache {
                 "send the ingest key as Authorization: Bearer KEY",
             )
         })?;
+        let scope = self.of_key(store, key).await?;
+        check_project(&scope, headers)?;
+        Ok(scope)
+    }
+
+    async fn of_key(&self, store: &dyn Store, key: &str) -> Result<Scope, ApiError> {
         if let Some(scope) = self.known(key) {
             return Ok(scope);
         }
@@ -61,6 +69,23 @@ impl KeyCache {
         let (scope, since) = keys.get(key)?;
         (since.elapsed() < BELIEVED).then(|| scope.clone())
     }
+}
+
+/// A DSN whose project is not its key's was put together by hand: its reports would turn up where
+/// nobody looks for them.
+fn check_project(scope: &Scope, headers: &HeaderMap) -> Result<(), ApiError> {
+    let named = headers.get(PROJECT_HEADER);
+    let named = named.and_then(|value| value.to_str().ok());
+    let of_key = scope.ingest_project();
+    if named.is_none_or(|named| of_key == named.parse().ok()) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "other_project",
+        "this ingest key is not of the project that the DSN names: copy the DSN again from \
+         `bugsage project list`",
+    ))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

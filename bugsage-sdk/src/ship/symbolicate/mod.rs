@@ -125,7 +125,12 @@ impl Symbolicator {
             },
         });
         let all: Vec<Frame> = frames.collect();
-        let symbolicated = all.iter().any(is_line_of_rust);
+        // What could not be waited for may be resolved elsewhere, so half of a stack is not enough.
+        let is_whole = spots.iter().all(|spot| match spot {
+            Spot::Elsewhere(_) => true,
+            Spot::Here(address) => known.contains_key(address),
+        });
+        let symbolicated = is_whole && all.iter().any(is_line_of_rust);
         frames::trim(all, symbolicated)
     }
 
@@ -398,6 +403,24 @@ mod tests {
         });
 
         assert!(asked > 0);
+    }
+
+    #[test]
+    fn half_a_stack_is_not_said_to_be_resolved() {
+        let mut symbolicator = Symbolicator::new(1 << 40);
+        let addresses = where_it_happens();
+        let known: Vec<Spot> = addresses.into_iter().map(Spot::Here).collect();
+        let whole = symbolicator.resolve(&known, || false);
+        let mut more = known.clone();
+        more.push(Spot::Here(1));
+
+        symbolicator.rest();
+        symbolicator.bytes_max = 0;
+        let half = symbolicator.resolve(&more, || true);
+
+        assert!(whole.symbolicated);
+        assert!(half.frames.iter().any(|frame| is_line_of_rust(frame)));
+        assert!(!half.symbolicated, "one address is not resolved");
     }
 
     #[test]
