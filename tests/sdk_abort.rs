@@ -25,6 +25,29 @@ fn a_panic_is_delivered_before_the_process_aborts() {
 }
 
 #[test]
+fn a_program_at_a_fixed_address_is_resolved_too() {
+    let sink = Sink::open();
+
+    let aborting = aborting_subject("panic_in_thread").dsn(sink.dsn());
+    let file = std::fs::read(aborting.file()).expect("the program can be read");
+    aborting.run().by_abort();
+
+    // The kind of file in the head of ELF: 2 lies where it says, 3 anywhere.
+    assert_eq!(file[16], 2, "it was built to lie at a fixed address");
+    let stack = sink.only_event().stack.expect("a stack was taken");
+    let modules = stack
+        .frames
+        .iter()
+        .filter_map(|frame| frame.module.as_ref());
+    assert!(
+        modules
+            .clone()
+            .any(|module| module.path.ends_with("/subject"))
+    );
+    source::in_panics("pick").is_called(&stack.frames[0], "panics::pick");
+}
+
+#[test]
 fn a_hundred_threads_that_panic_at_once_end_the_process() {
     let sink = Sink::open();
 

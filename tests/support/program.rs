@@ -30,7 +30,7 @@ pub(crate) fn subject_at(path: &Path, scenario: &str) -> Program {
         .keeping(spool)
 }
 
-/// The same app, built with `panic = "abort"`. The build shares lock file and downloads with the
+/// The same app, built with `panic = "abort"`, and to lie at a fixed address. The build shares lock file and downloads with the
 /// one that made this test, needs no network, and does nothing where it was done before.
 pub(crate) fn aborting_subject(scenario: &str) -> Program {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -46,14 +46,15 @@ fn build_aborting_subject() -> PathBuf {
     let target = unwinding.ancestors().nth(2).expect("is two folders down");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args(["build", "--profile", "abort", "--bin", "subject"])
+        .args(["rustc", "--profile", "abort", "--bin", "subject"])
         .args(["--no-default-features", "--locked", "--offline", "--quiet"])
         .args([
             "--manifest-path",
             concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
         ])
         .arg("--target-dir")
-        .arg(target);
+        .arg(target)
+        .args(["--", "-Crelocation-model=static"]);
     // What cargo told this test about its package would make build scripts run anew.
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
@@ -104,6 +105,11 @@ impl Program {
     /// Where a subject's reports lie until they are delivered. Unset it is a folder of its own.
     pub(crate) fn spool(self, folder: &Path) -> Self {
         self.env("BUGSAGE_SPOOL_DIR", folder)
+    }
+
+    /// The file that is run.
+    pub(crate) fn file(&self) -> &OsStr {
+        self.command.get_program()
     }
 
     fn keeping(mut self, folder: Folder) -> Self {

@@ -129,7 +129,7 @@ fn steps(root: &Path) -> Vec<Step> {
         run(
             "aborting app",
             Program::cargo(
-                "build --profile abort --package bugsage-tests --bin subject --no-default-features --locked",
+                "rustc --profile abort --package bugsage-tests --bin subject --no-default-features --locked -- -Crelocation-model=static",
             ),
         ),
         step(
