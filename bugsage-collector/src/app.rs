@@ -20,6 +20,7 @@ use bugsage_core::clock::Clock;
 use crate::api;
 use crate::clock::SystemClock;
 use crate::dashboard::{self, Pages};
+use crate::group::sample::Keep;
 use crate::ingest::{self, Ingest};
 use crate::store::Store;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore, make_folder};
@@ -82,7 +83,7 @@ impl App {
         let address_file = config.data.join("address");
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("cannot write {}", address_file.display()))?;
-        let ingest = Arc::new(Ingest::new(store.clone(), clock.clone()));
+        let ingest = Arc::new(Ingest::new(store.clone(), clock.clone(), Keep::Samples));
         let pages = Pages::new(store.clone(), clock.clone(), address.ip().is_loopback());
         let router = Router::new()
             .merge(ingest::routes(ingest))

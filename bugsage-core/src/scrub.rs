@@ -64,18 +64,23 @@ pub struct Cleaner {
 impl Cleaner {
     /// As [`event`] does.
     pub fn event(&mut self, event: &mut Event) {
-        self.replace(&mut event.message);
-        for error in &mut event.errors {
-            self.replace(&mut error.message);
-        }
+        self.head(event);
         for span in &mut event.spans {
             self.pairs(&mut span.fields);
         }
         for breadcrumb in &mut event.breadcrumbs {
             self.replace(&mut breadcrumb.message);
         }
-        self.pairs(&mut event.tags);
         self.pairs(&mut event.contexts);
+    }
+
+    /// Cleans only what an event is counted by: message, errors, tags and user.
+    pub fn head(&mut self, event: &mut Event) {
+        self.replace(&mut event.message);
+        for error in &mut event.errors {
+            self.replace(&mut error.message);
+        }
+        self.pairs(&mut event.tags);
         if let Some(user) = &mut event.user
             && let Cow::Owned(_) = text(user)
         {

@@ -105,6 +105,7 @@ impl From<StoreError> for ApiError {
                 Self::new(StatusCode::CONFLICT, "conflict", message)
             }
             StoreError::Forbidden => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
+            StoreError::Poison => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "poison", message),
             StoreError::Unavailable(_) | StoreError::Failed(_) | StoreError::Unusable(_) => {
                 tracing::error!(error = message, "the store refused a request");
                 let public = "the store cannot write now; the batch was not taken";

@@ -7,9 +7,10 @@
 //! computed anew for the same reason.
 
 pub mod regression;
+pub mod sample;
 
 use std::collections::HashMap;
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -25,24 +26,54 @@ use bugsage_core::stacktrace::{Frame, StackTrace};
 
 use crate::forward;
 use crate::store::model::{GroupedBatch, GroupedEvent, StoredStack};
+use crate::store::pack::Packer;
+
+use sample::{Candidate, Sampler};
 
 /// A sender's clock may be ahead by this much before it is worth a note.
 const DRIFT_NOTED_US: u64 = 1_000_000;
 
-/// Groups a batch.
-pub fn group(batch: Batch, received_at: Timestamp) -> GroupedBatch {
+/// Groups a batch of a project.
+///
+/// # Errors
+///
+/// Where events cannot be compressed, which takes a system without memory.
+pub fn group(
+    batch: Batch,
+    project: u64,
+    received_at: Timestamp,
+    sampler: &Sampler,
+) -> io::Result<GroupedBatch> {
     let (mut cleaner, mut stacks) = (Cleaner::default(), Stacks::default());
     let events = batch.events.into_iter().map(|(_, mut event)| {
-        cleaner.event(&mut event);
+        cleaner.head(&mut event);
         group_event(event, received_at, &mut stacks)
     });
-    GroupedBatch {
+    let mut events: Vec<GroupedEvent> = events.collect();
+    let candidates = events.iter().filter_map(|grouped| {
+        Some(Candidate {
+            fingerprint: *grouped.fingerprints.first()?,
+            run: &grouped.event.run,
+            last_at: grouped.event.last_at,
+        })
+    });
+    let chosen = sampler.choose(project, received_at, candidates);
+    let mut packer = Packer::default();
+    let candidates = events.iter_mut().filter(|it| !it.fingerprints.is_empty());
+    for (grouped, is_chosen) in candidates.zip(chosen) {
+        if is_chosen {
+            cleaner.event(&mut grouped.event);
+            grouped.document = Some(packer.push(&grouped.event)?);
+        }
+    }
+    Ok(GroupedBatch {
         id: batch.id,
         received_at,
-        events: events.collect(),
+        events,
+        packs: packer.finish()?,
         losses: batch.losses,
         run_states: run_states(batch.run_states, received_at),
-    }
+    })
 }
 
 fn group_event(mut event: Event, received_at: Timestamp, stacks: &mut Stacks) -> GroupedEvent {
@@ -61,6 +92,7 @@ fn group_event(mut event: Event, received_at: Timestamp, stacks: &mut Stacks) ->
         class: grouping.class,
         culprit: grouping.culprit,
         title: grouping.title,
+        document: None,
         event,
     }
 }

@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use bugsage_core::clock::Clock;
 use bugsage_core::limits;
 
+use crate::group::sample::{Keep, Sampler};
 use crate::store::Store;
 
 use auth::KeyCache;
@@ -57,17 +58,19 @@ pub struct Ingest {
     keys: KeyCache,
     bodies: Arc<Semaphore>,
     decoded: Semaphore,
+    sampler: Arc<Sampler>,
 }
 
 impl Ingest {
     /// An ingest path into a store.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, keep: Keep) -> Self {
         Self {
             store,
             clock,
             keys: KeyCache::default(),
             bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
             decoded: Semaphore::new(DECODED_KIB_MAX),
+            sampler: Arc::new(Sampler::new(keep)),
         }
     }
 }

@@ -73,11 +73,14 @@ async fn take(
     let mut held = turn.map_err(|_| ApiError::busy("the collector is closing", RETRY_AFTER))?;
 
     let received_at = ingest.clock.now();
+    let project = scope.ingest_project().ok_or_else(ApiError::internal)?;
+    let sampler = ingest.sampler.clone();
     let decoded = tokio::task::spawn_blocking(move || {
         let mut batch = batch::decode(&body).map_err(refuse)?;
         let rejected = std::mem::take(&mut batch.rejected);
         let kib = decoded_kib(batch.size_bytes);
-        Ok::<_, ApiError>((group::group(batch, received_at), rejected, kib))
+        let grouped = group::group(batch, project, received_at, &sampler);
+        Ok::<_, ApiError>((grouped.map_err(|_| ApiError::internal())?, rejected, kib))
     });
     let (grouped, rejected, kib) = decoded.await.map_err(|_| ApiError::internal())??;
     drop(in_body);

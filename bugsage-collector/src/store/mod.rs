@@ -8,6 +8,7 @@
 
 pub mod scope;
 pub mod model;
+pub mod pack;
 pub mod sqlite;
 #[cfg(test)]
 mod conformance;
@@ -72,6 +73,11 @@ pub enum StoreError {
     /// which writes again what that sync covered.
     #[error("a sync failed ({0}): nothing is written until the collector is started again")]
     Failed(String),
+    /// The program itself failed at this batch, and would again.
+    #[error(
+        "this batch cannot be worked on: that is a fault of the collector, and its log says more"
+    )]
+    Poison,
     /// The data folder cannot be used as it is.
     #[error("{0}")]
     Unusable(String),

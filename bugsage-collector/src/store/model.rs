@@ -9,6 +9,8 @@ use bugsage_core::id::{BatchId, CaseId, EventId};
 use bugsage_core::stacktrace::StackTrace;
 use bugsage_pipeline::case::State;
 
+use super::pack::{Pack, Slot};
+
 /// A project to be made.
 #[derive(Debug, Clone)]
 pub struct NewProject {
@@ -48,6 +50,8 @@ pub struct GroupedBatch {
     pub received_at: Timestamp,
     /// Its events.
     pub events: Vec<GroupedEvent>,
+    /// The documents of those that are to be kept whole.
+    pub packs: Vec<Pack>,
     /// What its senders say they lost.
     pub losses: Vec<Losses>,
     /// How runs are doing.
@@ -57,8 +61,10 @@ pub struct GroupedBatch {
 /// An event with the bug it belongs to.
 #[derive(Debug)]
 pub struct GroupedEvent {
-    /// The event, cleaned, without its stack.
+    /// The event without its stack. Cleaned, where it has a document; otherwise as far as it is counted.
     pub event: Event,
+    /// Its document, if it was chosen to be kept whole. A store may have to keep it without.
+    pub document: Option<Slot>,
     /// The stack as it is stored, once for all events that have it.
     pub stack: Option<StoredStack>,
     /// Its fingerprints, most telling first.
@@ -142,7 +148,7 @@ pub struct Issue {
     pub severity: String,
     /// Reports, repeats counted.
     pub events: u64,
-    /// Different users.
+    /// About how many different users, within 2.3 %.
     pub users: u64,
     /// When its first report was made.
     pub first_seen: Timestamp,
@@ -152,7 +158,7 @@ pub struct Issue {
     pub first_release: Option<String>,
     /// The release that last had it.
     pub last_release: Option<String>,
-    /// Its latest event.
+    /// The latest of its events that were kept.
     pub latest_event: Option<EventId>,
     /// Its latest case.
     pub case: Option<CaseId>,

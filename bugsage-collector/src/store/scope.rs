@@ -10,15 +10,15 @@ pub struct Scope(Kind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    Ingest { project: u64 },
+    Ingest { project: u64, key: u64 },
     Operator { organization: u64, actor: String },
     System,
 }
 
 impl Scope {
     /// What an ingest key opens: writing into its project.
-    pub(super) fn of_ingest_key(project: u64) -> Self {
-        Self(Kind::Ingest { project })
+    pub(super) fn of_ingest_key(project: u64, key: u64) -> Self {
+        Self(Kind::Ingest { project, key })
     }
 
     /// The person at this machine, known by the name the operating system has for them. Not by the
@@ -53,7 +53,15 @@ impl Scope {
     /// The project that the scope may write events into.
     pub(crate) fn ingest_project(&self) -> Option<u64> {
         match self.0 {
-            Kind::Ingest { project } => Some(project),
+            Kind::Ingest { project, .. } => Some(project),
+            _ => None,
+        }
+    }
+
+    /// The number of the key that opened the scope, for accounts.
+    pub(crate) fn ingest_key(&self) -> Option<u64> {
+        match self.0 {
+            Kind::Ingest { key, .. } => Some(key),
             _ => None,
         }
     }

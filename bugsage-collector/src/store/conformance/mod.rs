@@ -14,6 +14,7 @@ use bugsage_core::id::{BatchId, EventId, RunId};
 use bugsage_core::stacktrace::{Frame, StackTrace};
 
 use crate::group;
+use crate::group::sample::{Keep, Sampler};
 
 use super::model::{GroupedBatch, Issue, IssueFilter, NewProject, Project, Receipt};
 use super::scope::Scope;
@@ -232,7 +233,13 @@ fn batch_of(id: BatchId, events: impl IntoIterator<Item = Event>) -> GroupedBatc
         unknown_items: 0,
         size_bytes: 0,
     };
-    group::group(decoded, later(1_000))
+    grouped(decoded, later(1_000))
+}
+
+/// What all of it is kept of.
+fn grouped(batch: Batch, received_at: Timestamp) -> GroupedBatch {
+    let grouped = group::group(batch, 1, received_at, &Sampler::new(Keep::All));
+    grouped.expect("can be packed")
 }
 
 async fn all_issues(store: &dyn Store) -> Vec<Issue> {

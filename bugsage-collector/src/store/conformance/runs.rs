@@ -8,11 +8,10 @@ use bugsage_core::id::{BatchId, RunId};
 use bugsage_core::limits;
 use bugsage_core::sketch::{Mark, Sketch};
 
-use crate::group;
 use crate::store::model::{GroupedBatch, ReleaseFilter, ReleaseHealth, RunCounts};
 use crate::store::{Store, StoreError};
 
-use super::{HOUR_US, NOW, Sender, at, batch, in_release, later, operator, panic};
+use super::{HOUR_US, NOW, Sender, at, batch, grouped, in_release, later, operator, panic};
 
 /// The hour in which everything begins.
 const HOUR: u64 = NOW.0 / HOUR_US;
@@ -56,7 +55,7 @@ fn told(states: &[RunState], received_at: Timestamp) -> GroupedBatch {
         unknown_items: 0,
         size_bytes: 0,
     };
-    group::group(decoded, received_at)
+    grouped(decoded, received_at)
 }
 
 fn everything() -> ReleaseFilter {

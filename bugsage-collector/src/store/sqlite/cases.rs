@@ -119,9 +119,10 @@ pub(super) fn subject(
     let samples = events::list(c, organizations, issue.id, SAMPLES_MAX)?;
     let releases = c
         .prepare_cached(
-            "select r.name, r.first_seen, r.last_seen, i.release is not null
-             from releases r left join issue_releases i
-                 on i.project = r.project and i.release = r.name and i.issue = ?2
+            "select r.name, r.first_seen, r.last_seen, exists (
+                 select 1 from issue_variants v
+                 where v.project = r.project and v.release = r.name and v.issue = ?2)
+             from releases r
              where r.project = ?1 order by r.first_seen desc limit ?3",
         )?
         .query_map(

@@ -1,5 +1,6 @@
 //! Events as they were stored, with their stacks.
 
+use std::io;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -10,13 +11,14 @@ use bugsage_core::stacktrace::StackTrace;
 
 use crate::store::StoreError;
 use crate::store::model::StoredEvent;
+use crate::store::pack::{self, Pack};
 use crate::store::scope::Organizations;
 
 use super::{issues, scoped, sql, unsigned};
 
-const SELECT: &str = "select e.issue, e.document, s.document
+const SELECT: &str = "select e.issue, e.id >> 16, e.at, e.bytes, s.document
     from events e join projects p on p.id = e.project
-    left join stacks s on s.project = e.project and s.hash = e.stack";
+    left join stacks s on s.id = e.stack";
 
 pub(super) fn list(
     c: &Connection,
@@ -28,8 +30,9 @@ pub(super) fn list(
     let query =
         format!("{SELECT} where e.project = ? and e.issue = ? order by e.first_at desc limit ?");
     let mut statement = c.prepare_cached(&query)?;
-    let rows = statement.query_map(params![sql(issue.project), sql(issue.id), limit], documents)?;
-    rows.map(|row| event(row?)).collect()
+    let rows = statement.query_map(params![sql(issue.project), sql(issue.id), limit], kept)?;
+    let mut packs = Packs::new(c);
+    rows.map(|row| packs.event(&row?)).collect()
 }
 
 pub(super) fn one(
@@ -37,36 +40,88 @@ pub(super) fn one(
     organizations: Organizations,
     id: EventId,
 ) -> Result<StoredEvent, StoreError> {
-    let query = format!("{SELECT} where {} and e.id = ?", scoped(organizations));
+    let query = format!(
+        "{SELECT} where {} and e.id =
+             (select n.event from seen_events n where n.project = p.id and n.id = ?)",
+        scoped(organizations)
+    );
     let row = c
         .prepare_cached(&query)?
-        .query_row([id.to_bytes()], documents)
+        .query_row([id.to_bytes()], kept)
         .optional()?;
-    event(row.ok_or_else(|| StoreError::NotFound {
+    let not_found = || StoreError::NotFound {
         what: "event",
         name: id.to_string(),
-    })?)
-}
-
-type Documents = (i64, String, Option<String>);
-
-fn documents(row: &Row<'_>) -> rusqlite::Result<Documents> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-}
-
-fn event((issue, document, stack): Documents) -> Result<StoredEvent, StoreError> {
-    let unreadable = |error: serde_json::Error| {
-        StoreError::Unusable(format!(
-            "a stored event of issue {issue} cannot be read: {error}"
-        ))
     };
-    let mut event: Event = serde_json::from_str(&document).map_err(unreadable)?;
-    if let Some(stack) = stack {
-        let stack: StackTrace = serde_json::from_str(&stack).map_err(unreadable)?;
-        event.stack = Some(Arc::new(stack));
-    }
-    Ok(StoredEvent {
-        issue: unsigned(issue),
-        event,
+    Packs::new(c).event(&row.ok_or_else(not_found)?)
+}
+
+/// An event as the tables have it.
+struct Kept {
+    issue: i64,
+    pack: i64,
+    at: u32,
+    bytes: u32,
+    stack: Option<Vec<u8>>,
+}
+
+fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
+    Ok(Kept {
+        issue: row.get(0)?,
+        pack: row.get(1)?,
+        at: row.get(2)?,
+        bytes: row.get(3)?,
+        stack: row.get(4)?,
     })
+}
+
+/// Reads events out of their packs. The last pack stays expanded: events of one time lie together.
+struct Packs<'a> {
+    c: &'a Connection,
+    last: i64,
+    documents: Vec<u8>,
+}
+
+impl<'a> Packs<'a> {
+    fn new(c: &'a Connection) -> Self {
+        Self {
+            c,
+            last: 0,
+            documents: Vec::new(),
+        }
+    }
+
+    fn event(&mut self, kept: &Kept) -> Result<StoredEvent, StoreError> {
+        let issue = unsigned(kept.issue);
+        let unreadable = |error: io::Error| {
+            StoreError::Unusable(format!(
+                "a stored event of issue {issue} cannot be read: {error}"
+            ))
+        };
+        if self.last != kept.pack {
+            let pack = self
+                .c
+                .prepare_cached("select documents, raw_bytes from packs where id = ?")?
+                .query_row([kept.pack], |row| {
+                    Ok(Pack {
+                        documents: row.get(0)?,
+                        raw_bytes: row.get(1)?,
+                    })
+                })?;
+            self.documents = pack.expand().map_err(unreadable)?;
+            self.last = kept.pack;
+        }
+        let (at, bytes) = (kept.at as usize, kept.bytes as usize);
+        let document = self.documents.get(at..at + bytes);
+        let document = document.ok_or_else(|| unreadable(io::ErrorKind::UnexpectedEof.into()))?;
+        let mut event: Event =
+            serde_json::from_slice(document).map_err(|error| unreadable(error.into()))?;
+        if let Some(stack) = &kept.stack {
+            let stack = pack::expand(stack).map_err(unreadable)?;
+            let stack: StackTrace =
+                serde_json::from_slice(&stack).map_err(|error| unreadable(error.into()))?;
+            event.stack = Some(Arc::new(stack));
+        }
+        Ok(StoredEvent { issue, event })
+    }
 }

@@ -72,8 +72,9 @@ pub(super) fn detail(
     let key = params![sql(issue.project), sql(id)];
     let releases = c
         .prepare_cached(
-            "select release, events, first_seen, last_seen from issue_releases
-             where project = ? and issue = ? order by first_seen, release",
+            "select release, sum(events), min(first_seen) as first, max(last_seen) from issue_variants
+             where project = ? and issue = ? and release <> ''
+             group by release order by first, release",
         )?
         .query_map(key, |row| {
             Ok(IssueRelease {

@@ -10,6 +10,7 @@
 //! process and never checkpoint.
 
 mod open;
+mod carry;
 mod writer;
 mod ingest;
 mod issues;
@@ -23,7 +24,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rusqlite::Connection;
+use rusqlite::types::FromSqlError;
+use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::Semaphore;
 
 use bugsage_core::clock::Timestamp;
@@ -38,6 +40,7 @@ use super::model::{
 use super::scope::Scope;
 use super::{Store, StoreError};
 
+use ingest::Sender;
 pub use open::{OpenOptions, Owner, SQLITE_VERSION_MIN, make_folder};
 use writer::Writer;
 
@@ -98,7 +101,11 @@ impl SqliteStore {
                 Some(connection) => connection,
                 None => open::for_reading(&readers.options)?,
             };
-            let result = query(&connection);
+            // What a reader meets says nothing about what was written.
+            let result = query(&connection).map_err(|error| match error {
+                StoreError::Failed(reason) => StoreError::Unavailable(reason),
+                error => error,
+            });
             readers
                 .idle
                 .lock()
@@ -128,8 +135,8 @@ impl Store for SqliteStore {
 
     async fn ingest(&self, scope: &Scope, batch: GroupedBatch) -> Result<Receipt, StoreError> {
         let project = scope.ingest_project().ok_or(StoreError::Forbidden)?;
-        self.write(move |tx| ingest::batch(tx, project, batch))
-            .await
+        let key = scope.ingest_key().ok_or(StoreError::Forbidden)?;
+        self.writer.ingest(Sender { project, key }, batch).await
     }
 
     async fn create_project(&self, scope: &Scope, new: NewProject) -> Result<Project, StoreError> {
@@ -326,9 +333,25 @@ impl Store for SqliteStore {
     }
 }
 
-/// Any other error of the database, by what it means for the caller.
+/// Any other error of the database, by what it means for whoever writes.
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
+        let is_sync = matches!(
+            extended,
+            ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC
+        );
+        let is_corrupt = error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt);
+        if is_sync || is_corrupt {
+            return StoreError::Failed(error.to_string());
+        }
+        StoreError::Unavailable(error.to_string())
+    }
+}
+
+/// A column is not what it should be.
+impl From<FromSqlError> for StoreError {
+    fn from(error: FromSqlError) -> Self {
         StoreError::Unavailable(error.to_string())
     }
 }

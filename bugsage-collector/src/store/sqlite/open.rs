@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::store::StoreError;
 
-use super::SqliteStore;
+use super::{SqliteStore, carry};
 
 /// The oldest SQLite that is safe: earlier ones may corrupt a log that two processes write
 /// (<https://sqlite.org/releaselog/3_51_3.html>).
@@ -21,11 +21,28 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The size that the log's file shrinks to once all of it was copied back.
 const LOG_FILE_BYTES_MAX: i64 = 64 << 20;
 
+/// One step of the schema: SQL, and what it cannot say.
+type Migration = (&'static str, fn(&Connection) -> Result<(), StoreError>);
+
 /// Every migration, oldest first; its number is its place in this list, from 1.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../../../migrations/sqlite/0001_first.sql"),
-    include_str!("../../../migrations/sqlite/0002_runs.sql"),
+const MIGRATIONS: &[Migration] = &[
+    (
+        include_str!("../../../migrations/sqlite/0001_first.sql"),
+        nothing,
+    ),
+    (
+        include_str!("../../../migrations/sqlite/0002_runs.sql"),
+        nothing,
+    ),
+    (
+        include_str!("../../../migrations/sqlite/0003_kept.sql"),
+        carry::to_3,
+    ),
 ];
+
+fn nothing(_: &Connection) -> Result<(), StoreError> {
+    Ok(())
+}
 
 /// Who opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +86,10 @@ pub(super) fn for_writing(options: &OpenOptions) -> Result<(Connection, u32), St
     make_folder(&options.folder)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = open(options, flags)?;
+    // Of a file that is made now: pages that are free go back to the disk, in steps, when asked.
+    connection
+        .pragma_update(None, "auto_vacuum", "incremental")
+        .map_err(unusable)?;
     connection
         .pragma_update(None, "journal_mode", "wal")
         .map_err(unusable)?;
@@ -210,8 +231,9 @@ fn migrate(connection: &mut Connection) -> Result<u32, StoreError> {
         .map_err(unusable)?;
     // Another process may have been faster.
     let applied = version(&tx).map_err(unusable)?;
-    for (index, migration) in MIGRATIONS.iter().enumerate().skip(applied as usize) {
-        tx.execute_batch(migration).map_err(unusable)?;
+    for (index, (sql, carry)) in MIGRATIONS.iter().enumerate().skip(applied as usize) {
+        tx.execute_batch(sql).map_err(unusable)?;
+        carry(&tx)?;
         tx.pragma_update(None, "user_version", index as u32 + 1)
             .map_err(unusable)?;
     }

@@ -9,11 +9,11 @@ use crate::store::scope::{Organizations, Scope};
 use super::{scoped, sql, unsigned};
 
 pub(super) fn ingest_scope(c: &Connection, key: &str) -> Result<Option<Scope>, StoreError> {
-    let project = c
-        .prepare_cached("select project from ingest_keys where key = ? and revoked_at is null")?
-        .query_row([key], |row| row.get::<_, i64>(0))
+    let found = c
+        .prepare_cached("select project, id from ingest_keys where key = ? and revoked_at is null")?
+        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(project.map(|project| Scope::of_ingest_key(unsigned(project))))
+    Ok(found.map(|(project, key)| Scope::of_ingest_key(unsigned(project), unsigned(key))))
 }
 
 pub(super) fn create(

@@ -113,7 +113,7 @@ fn with_counts(
     }
     let events = c
         .prepare_cached(
-            "select coalesce(sum(events), 0) from issue_releases where project = ? and release = ?",
+            "select coalesce(sum(events), 0) from issue_variants where project = ? and release = ?",
         )?
         .query_row(params![project, name], |row| row.get(0))?;
     let new_issues = c

@@ -1,27 +1,37 @@
-//! The one thread that writes: many changes, one transaction, one sync, then the answers.
+//! The one thread that writes: many batches, one transaction, one sync, then the answers.
 //!
-//! The thread takes what waits (while a sync runs, more gathers), runs each change inside its own
-//! savepoint, so that one that fails takes nothing of its neighbours along, commits, and only then
-//! answers. A commit that fails is answered with its error, and nothing of it is kept. When it was
-//! the sync that failed, nobody knows what the disk has: the writer takes nothing more until the
-//! next start, which writes again what that sync covered (see [`super::open`]).
+//! The thread takes what waits (while a sync runs, more gathers), commits, and only then answers. A
+//! commit that fails is answered with its error to all who wait for it, and nothing of it is kept. A
+//! batch that makes the program itself fail is taken out, and its neighbors are written without it.
+//! Changes other than batches have transactions of their own, each change inside a savepoint, so that
+//! one that is refused takes nothing of the others along.
+//!
+//! When it was the sync that failed, nobody knows what the disk has: the writer takes nothing more
+//! until the next start, which writes again what that sync covered (see [`super::open`]).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use crate::store::StoreError;
+use crate::store::model::{GroupedBatch, Receipt};
 
+use super::ingest::{Cache, Sender, Session};
 use super::open::{self, Copy, Owner};
 
-/// Changes that may wait. Each is a batch whose memory the ingest path has bounded already.
+/// Batches and changes that may wait. The ingest path has bounded the memory of batches already.
 const WAITING_MAX: usize = 1_024;
 
-/// Changes of one transaction: enough to share a sync, few enough to answer within milliseconds.
+/// Batches or changes of one transaction: enough to share a sync, few enough to answer within
+/// milliseconds.
 const GROUP_MAX: usize = 256;
+
+/// Events of one transaction, beyond which no further batch is taken in: some tens of milliseconds.
+const EVENTS_MAX: usize = 16_384;
 
 /// How long one transaction may go on taking further changes.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(20);
@@ -34,7 +44,7 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// Hands changes to the writer thread.
 pub(super) struct Writer {
-    changes: mpsc::SyncSender<Box<dyn Change>>,
+    work: mpsc::SyncSender<Work>,
     state: Arc<State>,
 }
 
@@ -73,6 +83,18 @@ impl State {
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
     }
 
+    /// Remembers that nothing more is to be written, where an error means that.
+    fn judge(&self, error: StoreError) -> StoreError {
+        match &error {
+            StoreError::Failed(reason) => {
+                tracing::error!(error = %error, "the store takes nothing more until a restart");
+                self.fail(reason.clone());
+            }
+            _ => tracing::warn!(error = %error, "a transaction failed and was rolled back"),
+        }
+        error
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         if !self.has_failed.load(Ordering::Acquire) {
             return Ok(());
@@ -81,7 +103,22 @@ impl State {
     }
 }
 
-/// A change that waits, with whoever waits for it.
+/// Work that waits, with whoever waits for it.
+enum Work {
+    Batch(Box<WaitingBatch>),
+    Change(Box<dyn Change>),
+}
+
+/// A batch that waits.
+struct WaitingBatch {
+    sender: Sender,
+    batch: GroupedBatch,
+    outcome: Result<Receipt, StoreError>,
+    /// The batch goes back too: freeing it takes time that the writer has not.
+    answer: oneshot::Sender<(Result<Receipt, StoreError>, GroupedBatch)>,
+}
+
+/// A change other than a batch.
 trait Change: Send {
     fn run(&mut self, tx: &Connection) -> Result<(), StoreError>;
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -127,7 +164,7 @@ where
 
 impl Writer {
     pub(super) fn start(connection: Connection, owner: Owner) -> Result<Self, StoreError> {
-        let (changes, waiting) = mpsc::sync_channel(WAITING_MAX);
+        let (work, waiting) = mpsc::sync_channel(WAITING_MAX);
         let state = Arc::new(State {
             failed: Mutex::new(None),
             has_failed: AtomicBool::new(false),
@@ -136,11 +173,18 @@ impl Writer {
             busy_since: AtomicU64::new(0),
         });
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
-        let of_thread = state.clone();
+        let writing = Writing {
+            connection,
+            owner,
+            waiting,
+            next: None,
+            cache: Cache::default(),
+            state: state.clone(),
+        };
         thread
-            .spawn(move || write(connection, owner, &waiting, &of_thread))
+            .spawn(move || writing.run())
             .map_err(|error| StoreError::Unusable(format!("no thread for the store: {error}")))?;
-        Ok(Self { changes, state })
+        Ok(Self { work, state })
     }
 
     pub(super) fn state(&self) -> &State {
@@ -151,115 +195,243 @@ impl Writer {
         &self,
         change: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.state.check()?;
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
             change: Some(change),
             outcome: None,
             answer,
         };
-        let full = |_| StoreError::Unavailable("too many writes are waiting".to_owned());
-        self.changes.try_send(Box::new(waiting)).map_err(full)?;
-        let gone = |_| StoreError::Unavailable("the writer has ended".to_owned());
+        self.enqueue(Work::Change(Box::new(waiting)))?;
         answered.await.map_err(gone)?
+    }
+
+    pub(super) async fn ingest(
+        &self,
+        sender: Sender,
+        batch: GroupedBatch,
+    ) -> Result<Receipt, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let waiting = WaitingBatch {
+            sender,
+            batch,
+            outcome: Err(StoreError::Unavailable(
+                "the batch was not written".to_owned(),
+            )),
+            answer,
+        };
+        self.enqueue(Work::Batch(Box::new(waiting)))?;
+        let (outcome, batch) = answered.await.map_err(gone)?;
+        drop(batch);
+        outcome
+    }
+
+    fn enqueue(&self, work: Work) -> Result<(), StoreError> {
+        self.state.check()?;
+        let full = |_| StoreError::Unavailable("too many writes are waiting".to_owned());
+        self.work.try_send(work).map_err(full)
     }
 }
 
-fn write(
-    mut connection: Connection,
+fn gone(_: oneshot::error::RecvError) -> StoreError {
+    StoreError::Unavailable("the writer has ended".to_owned())
+}
+
+/// The thread that writes.
+struct Writing {
+    connection: Connection,
     owner: Owner,
-    waiting: &mpsc::Receiver<Box<dyn Change>>,
-    state: &State,
-) {
-    let mut is_copied = true;
-    loop {
-        let first = match waiting.recv_timeout(IDLE) {
-            Ok(first) => first,
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                if owner == Owner::Server && !is_copied && state.check().is_ok() {
-                    is_copied = copy_back(&connection, Copy::WhatIsFree, state) == 0;
+    waiting: mpsc::Receiver<Work>,
+    /// What was taken and belongs into the next transaction.
+    next: Option<Work>,
+    cache: Cache,
+    state: Arc<State>,
+}
+
+impl Writing {
+    fn run(mut self) {
+        let mut is_copied = true;
+        loop {
+            let first = match self.next.take() {
+                Some(work) => Ok(work),
+                None => self.waiting.recv_timeout(IDLE),
+            };
+            let first = match first {
+                Ok(first) => first,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if self.is_owner() && !is_copied && self.state.check().is_ok() {
+                        is_copied = self.copy_back(Copy::WhatIsFree) == 0;
+                    }
+                    continue;
                 }
-                continue;
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            };
+            let begun = Instant::now();
+            let since_start = begun.duration_since(self.state.started).as_micros() as u64;
+            self.state
+                .busy_since
+                .store(since_start + 1, Ordering::Relaxed);
+            let is_written = match first {
+                Work::Batch(first) => self.batches(first),
+                Work::Change(first) => self.changes(first),
+            };
+            is_copied = false;
+            self.state
+                .commit_us
+                .store(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+            if self.is_owner() && is_written {
+                let waiting = self.copy_back(Copy::Nothing);
+                if waiting > LOG_PAGES_MAX {
+                    self.copy_back(Copy::WhatIsFree);
+                }
             }
-            Err(mpsc::RecvTimeoutError::Disconnected) => break,
-        };
+            self.state.busy_since.store(0, Ordering::Relaxed);
+        }
+        if self.is_owner() && self.state.check().is_ok() {
+            self.copy_back(Copy::AndEmpty);
+        }
+    }
+
+    fn is_owner(&self) -> bool {
+        self.owner == Owner::Server
+    }
+
+    /// Writes batches in one transaction, and answers them. Tells whether anything was written.
+    fn batches(&mut self, first: Box<WaitingBatch>) -> bool {
+        let mut group = vec![first];
+        let mut committed = self.commit_batches(&mut group, true);
+        // One that the program cannot bear takes none of its neighbors along.
+        while let Err(Trouble::Poison(at)) = committed {
+            let poison = group.swap_remove(at);
+            poison.reply(Err(StoreError::Poison));
+            if group.is_empty() {
+                return false;
+            }
+            committed = self.commit_batches(&mut group, false);
+        }
+        let is_written = committed.is_ok();
+        if !is_written {
+            // What was looked up in a transaction that is gone may never have been.
+            self.cache.clear();
+        }
+        for waiting in group {
+            let outcome = match &committed {
+                Err(Trouble::All(error)) => Err(error.clone()),
+                _ => waiting.outcome.clone(),
+            };
+            waiting.reply(outcome);
+        }
+        is_written
+    }
+
+    fn commit_batches(
+        &mut self,
+        group: &mut Vec<Box<WaitingBatch>>,
+        may_take_more: bool,
+    ) -> Result<(), Trouble> {
+        self.state.check().map_err(Trouble::All)?;
         let begun = Instant::now();
-        let since_start = begun.duration_since(state.started).as_micros() as u64;
-        state.busy_since.store(since_start + 1, Ordering::Relaxed);
-        let mut group = Vec::new();
-        let committed = commit(&mut connection, first, waiting, &mut group, state);
-        is_copied = false;
-        state
-            .commit_us
-            .store(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+        let judged = |error: StoreError| Trouble::All(self.state.judge(error));
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| judged(error.into()))?;
+        let mut session = Session::begin(&tx, &mut self.cache).map_err(judged)?;
+        let (mut at, mut events) = (0, 0);
+        while at < group.len() {
+            let waiting = &mut group[at];
+            events += waiting.batch.events.len();
+            let add = AssertUnwindSafe(|| session.add(waiting.sender, &waiting.batch));
+            match catch_unwind(add) {
+                Ok(Ok(receipt)) => waiting.outcome = Ok(receipt),
+                Ok(Err(error)) => return Err(judged(error)),
+                Err(_) => return Err(Trouble::Poison(at)),
+            }
+            at += 1;
+            let has_room = at == group.len()
+                && group.len() < GROUP_MAX
+                && events < EVENTS_MAX
+                && begun.elapsed() < GROUP_TIME_MAX;
+            if may_take_more && has_room && self.next.is_none() {
+                match self.waiting.try_recv() {
+                    Ok(Work::Batch(batch)) => group.push(batch),
+                    Ok(change) => self.next = Some(change),
+                    Err(_) => {}
+                }
+            }
+        }
+        session.end().map_err(judged)?;
+        tx.commit().map_err(|error| judged(error.into()))
+    }
+
+    /// Runs changes in one transaction, each inside its own savepoint, and answers them. Tells whether
+    /// anything was written.
+    fn changes(&mut self, first: Box<dyn Change>) -> bool {
+        let mut group = vec![first];
+        let committed = self.commit_changes(&mut group);
+        // A change may be about anything that was looked up.
+        self.cache.clear();
         for change in group {
             change.answer(committed.clone());
         }
-        if owner == Owner::Server && committed.is_ok() {
-            let waiting = copy_back(&connection, Copy::Nothing, state);
-            if waiting > LOG_PAGES_MAX {
-                copy_back(&connection, Copy::WhatIsFree, state);
+        committed.is_ok()
+    }
+
+    fn commit_changes(&mut self, group: &mut Vec<Box<dyn Change>>) -> Result<(), StoreError> {
+        self.state.check()?;
+        let begun = Instant::now();
+        let judged = |error: rusqlite::Error| self.state.judge(error.into());
+        let mut tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(judged)?;
+        let mut at = 0;
+        while at < group.len() {
+            let savepoint = tx.savepoint().map_err(judged)?;
+            match group[at].run(&savepoint) {
+                Ok(()) => savepoint.commit().map_err(judged)?,
+                // The savepoint rolls back; the change has its own answer.
+                Err(_) => drop(savepoint),
+            }
+            at += 1;
+            let has_room = at == group.len()
+                && group.len() < GROUP_MAX
+                && begun.elapsed() < GROUP_TIME_MAX
+                && self.next.is_none();
+            if has_room {
+                match self.waiting.try_recv() {
+                    Ok(Work::Change(change)) => group.push(change),
+                    Ok(batch) => self.next = Some(batch),
+                    Err(_) => {}
+                }
             }
         }
-        state.busy_since.store(0, Ordering::Relaxed);
+        tx.commit().map_err(judged)
     }
-    if owner == Owner::Server && state.check().is_ok() {
-        copy_back(&connection, Copy::AndEmpty, state);
+
+    /// Copies the log into the database, and tells how many pages are only in the log.
+    fn copy_back(&self, how: Copy) -> i64 {
+        match open::copy_back(&self.connection, how) {
+            Ok(log) => log.waiting(),
+            // Acknowledged data is safe in the log; but a sync that failed is never tried again.
+            Err(error) => {
+                self.state.judge(error.into());
+                0
+            }
+        }
     }
 }
 
-/// Runs a group of changes in one transaction. The changes come back in `group` to be answered.
-fn commit(
-    connection: &mut Connection,
-    first: Box<dyn Change>,
-    waiting: &mpsc::Receiver<Box<dyn Change>>,
-    group: &mut Vec<Box<dyn Change>>,
-    state: &State,
-) -> Result<(), StoreError> {
-    group.push(first);
-    state.check()?;
-    let begun = Instant::now();
-    let mut tx = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(|error| judge(&error, state))?;
-    let mut at = 0;
-    while at < group.len() {
-        let savepoint = tx.savepoint().map_err(|error| judge(&error, state))?;
-        match group[at].run(&savepoint) {
-            Ok(()) => savepoint.commit().map_err(|error| judge(&error, state))?,
-            // The savepoint rolls back; the change has its own answer.
-            Err(_) => drop(savepoint),
-        }
-        at += 1;
-        if at == group.len() && group.len() < GROUP_MAX && begun.elapsed() < GROUP_TIME_MAX {
-            group.extend(waiting.try_recv());
-        }
+impl WaitingBatch {
+    fn reply(self: Box<Self>, outcome: Result<Receipt, StoreError>) {
+        // Whoever asked may have gone; the batch is written all the same.
+        let _ = self.answer.send((outcome, self.batch));
     }
-    tx.commit().map_err(|error| judge(&error, state))
 }
 
-/// What an error of a whole transaction means for all of its changes.
-fn judge(error: &rusqlite::Error, state: &State) -> StoreError {
-    let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
-    let is_sync = extended == ffi::SQLITE_IOERR_FSYNC || extended == ffi::SQLITE_IOERR_DIR_FSYNC;
-    let is_corrupt = error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt);
-    if is_sync || is_corrupt {
-        tracing::error!(error = %error, "the store takes nothing more until a restart");
-        state.fail(error.to_string());
-        return StoreError::Failed(error.to_string());
-    }
-    tracing::warn!(error = %error, "a transaction failed and was rolled back");
-    StoreError::Unavailable(error.to_string())
-}
-
-/// Copies the log into the database, and tells how many pages are only in the log.
-fn copy_back(connection: &Connection, how: Copy, state: &State) -> i64 {
-    match open::copy_back(connection, how) {
-        Ok(log) => log.waiting(),
-        // Acknowledged data is safe in the log; but a sync that failed is never tried again.
-        Err(error) => {
-            judge(&error, state);
-            0
-        }
-    }
+/// Why a transaction of batches was not committed.
+enum Trouble {
+    /// For a reason that has nothing to do with any of them.
+    All(StoreError),
+    /// The program failed at the batch in this place.
+    Poison(usize),
 }

@@ -1,0 +1,149 @@
+//! Carries over what SQL alone cannot: what the tables of schema 2 held, as schema 3 keeps it.
+
+use std::collections::HashMap;
+use std::io;
+
+use rusqlite::{Connection, params};
+
+use bugsage_core::sketch::Sketch;
+
+use crate::store::StoreError;
+use crate::store::pack::{self, Packer, Slot};
+
+/// Events that are carried over at a time: a few megabytes.
+const CHUNK: u32 = 1_000;
+
+/// Fills the tables of schema 3 from those that it has renamed, and drops these.
+pub(super) fn to_3(tx: &Connection) -> Result<(), StoreError> {
+    let stacks = stacks(tx)?;
+    while events(tx, &stacks)? {}
+    users(tx)?;
+    tx.execute_batch(
+        "update issues set kept = (select count(*) from events e where e.issue = issues.id);
+         drop table old_events;
+         drop table old_stacks;
+         drop table old_issue_users;",
+    )?;
+    Ok(())
+}
+
+type Stacks = HashMap<(i64, [u8; 16]), i64>;
+
+fn stacks(tx: &Connection) -> Result<Stacks, StoreError> {
+    let mut stacks = Stacks::new();
+    let mut select = tx.prepare("select project, hash, document from old_stacks")?;
+    let mut insert = tx.prepare("insert into stacks (project, hash, document) values (?, ?, ?)")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (project, hash) = (row.get(0)?, row.get(1)?);
+        let document = pack::compress(row.get_ref(2)?.as_bytes()?).map_err(unpackable)?;
+        insert.execute(params![project, hash, document])?;
+        stacks.insert((project, hash), tx.last_insert_rowid());
+    }
+    Ok(stacks)
+}
+
+struct Event {
+    project: i64,
+    id: Vec<u8>,
+    issue: i64,
+    first_at: i64,
+    reports: i64,
+    stack: Option<i64>,
+    slot: Slot,
+}
+
+/// Carries some events over; false where there are no more.
+fn events(tx: &Connection, stacks: &Stacks) -> Result<bool, StoreError> {
+    let mut packer = Packer::default();
+    let mut events = Vec::new();
+    {
+        let mut select = tx.prepare_cached(
+            "select project, id, issue, first_at, reports, stack, document from old_events
+             order by project, id limit ?",
+        )?;
+        let mut rows = select.query([CHUNK])?;
+        while let Some(row) = rows.next()? {
+            let project = row.get(0)?;
+            // A pack is of one project.
+            if events
+                .first()
+                .is_some_and(|first: &Event| first.project != project)
+            {
+                break;
+            }
+            let stack: Option<[u8; 16]> = row.get(5)?;
+            events.push(Event {
+                project,
+                id: row.get(1)?,
+                issue: row.get(2)?,
+                first_at: row.get(3)?,
+                reports: row.get(4)?,
+                stack: stack.and_then(|hash| stacks.get(&(project, hash)).copied()),
+                slot: packer
+                    .push_document(row.get_ref(6)?.as_bytes()?)
+                    .map_err(unpackable)?,
+            });
+        }
+    }
+    let Some(first) = events.first() else {
+        return Ok(false);
+    };
+    let mut packs = Vec::new();
+    for pack in packer.finish().map_err(unpackable)? {
+        tx.prepare_cached(
+            "insert into packs (project, created_at, raw_bytes, documents) values (?, ?, ?, ?)",
+        )?
+        .execute(params![
+            first.project,
+            first.first_at,
+            pack.raw_bytes,
+            pack.documents
+        ])?;
+        packs.push(tx.last_insert_rowid());
+    }
+    for event in &events {
+        let pack = packs.get(event.slot.pack as usize).copied().unwrap_or(0);
+        let number = pack << 16 | i64::from(event.slot.place);
+        tx.prepare_cached("insert into seen_events (project, id, event) values (?, ?, ?)")?
+            .execute(params![event.project, event.id, number])?;
+        tx.prepare_cached(
+            "insert into events (id, project, issue, event, first_at, reports, stack, at, bytes, why, ordinal)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0,
+                 (select count(*) from events where project = ?2 and issue = ?3))",
+        )?
+        .execute(params![
+            number,
+            event.project,
+            event.issue,
+            event.id,
+            event.first_at,
+            event.reports,
+            event.stack,
+            event.slot.at,
+            event.slot.bytes,
+        ])?;
+        tx.prepare_cached("delete from old_events where project = ? and id = ?")?
+            .execute(params![event.project, event.id])?;
+    }
+    Ok(true)
+}
+
+fn users(tx: &Connection) -> Result<(), StoreError> {
+    let mut sketches: HashMap<(i64, i64), Sketch> = HashMap::new();
+    let mut select = tx.prepare("select project, issue, user from old_issue_users")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let sketch = sketches.entry((row.get(0)?, row.get(1)?)).or_default();
+        sketch.add(row.get_ref(2)?.as_str().unwrap_or(""));
+    }
+    for ((project, issue), sketch) in sketches {
+        tx.prepare_cached("insert into issue_users (project, issue, users) values (?, ?, ?)")?
+            .execute(params![project, issue, sketch.to_bytes()])?;
+    }
+    Ok(())
+}
+
+fn unpackable(error: io::Error) -> StoreError {
+    StoreError::Unusable(format!("a stored event cannot be packed: {error}"))
+}
