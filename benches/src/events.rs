@@ -27,6 +27,8 @@ pub struct Maker {
     shape: Shape,
     run: Arc<Run>,
     stacks: Vec<Arc<StackTrace>>,
+    /// 1 + 1/2 + ... + 1/n, for each bug n.
+    harmonic: Vec<f64>,
     made: u64,
     seed: u64,
 }
@@ -48,16 +50,22 @@ impl Maker {
             shape,
             run: Arc::new(run),
             stacks,
+            harmonic: (1..=shape.bugs)
+                .scan(0.0, |sum, n| {
+                    *sum += 1.0 / n as f64;
+                    Some(*sum)
+                })
+                .collect(),
             made: 0,
             seed,
         }
     }
 
-    /// The next event, of the bugs in turn.
+    /// The next event, of bug number n as often as 1/n says (Zipf).
     pub fn event(&mut self) -> Event {
         let number = self.made;
         self.made += 1;
-        let bug = (number % self.shape.bugs as u64) as usize;
+        let bug = self.bug(number);
         let at = Timestamp(1_790_000_000_000_000 + number);
         let mut random = [0; 10];
         random[..8].copy_from_slice(&(self.seed << 40 | number).to_be_bytes());
@@ -115,6 +123,16 @@ impl Maker {
                 ("host.name".into(), "web-7".into()),
             ],
         }
+    }
+
+    /// The bug of an event: n of the harmonic numbers up to n, of all.
+    fn bug(&self, number: u64) -> usize {
+        let mixed = (self.seed << 40 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let share = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
+        let wanted = share * self.harmonic.last().copied().unwrap_or(1.0);
+        let bug = self.harmonic.partition_point(|sum| *sum < wanted);
+        bug.min(self.shape.bugs - 1)
     }
 }
 

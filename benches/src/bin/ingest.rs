@@ -56,10 +56,10 @@ const MIXES: [Mix; 3] = [
     },
     Mix {
         name: "light",
-        words: "5 breadcrumbs, 500 a batch",
+        words: "5 breadcrumbs, 2,000 a batch",
         shape: LIGHT,
-        events_per_batch: 500,
-        batches: 120,
+        events_per_batch: 2_000,
+        batches: 150,
         connections: 8,
     },
 ];
@@ -80,7 +80,12 @@ fn bodies(mix: &Mix, seed: u64) -> Vec<Vec<u8>> {
 
 fn main() -> anyhow::Result<()> {
     let mut figures = Figures::default();
-    for mix in &MIXES {
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--json")
+        .collect();
+    let is_wanted = |mix: &&Mix| wanted.is_empty() || wanted.iter().any(|name| name == mix.name);
+    for mix in MIXES.iter().filter(is_wanted) {
         let collector = Collector::start()?;
         let idle_kib = memory_kib(collector.pid(), "VmRSS");
         let disk_before = collector.disk_bytes();

@@ -8,30 +8,46 @@
 
 pub mod regression;
 pub mod sample;
+pub mod stacks;
 
-use std::collections::HashMap;
-use std::io::{self, BufWriter};
+use std::io;
 use std::sync::Arc;
-
-use sha2::{Digest, Sha256};
 
 use bugsage_core::batch::Batch;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, EventKind, RunState};
-use bugsage_core::fingerprint::frames::Part;
-use bugsage_core::fingerprint::{self, Names, Outline};
+use bugsage_core::fingerprint::{self, Outline};
 use bugsage_core::limits;
 use bugsage_core::scrub::Cleaner;
-use bugsage_core::stacktrace::{Frame, StackTrace};
 
 use crate::forward;
-use crate::store::model::{GroupedBatch, GroupedEvent, StoredStack};
+use crate::store::model::{GroupedBatch, GroupedEvent};
 use crate::store::pack::Packer;
 
-use sample::{Candidate, Sampler};
+use sample::{Candidate, Keep, Sampler};
+use stacks::{StackCache, Stacks};
 
 /// A sender's clock may be ahead by this much before it is worth a note.
 const DRIFT_NOTED_US: u64 = 1_000_000;
+
+/// What is remembered from batch to batch, to be faster. Nothing depends on it.
+#[derive(Default)]
+pub struct Memory {
+    /// What was kept a moment ago.
+    pub sampler: Sampler,
+    /// What came of stacks.
+    pub stacks: StackCache,
+}
+
+impl Memory {
+    /// One that remembers nothing yet.
+    pub fn new(keep: Keep) -> Self {
+        Self {
+            sampler: Sampler::new(keep),
+            stacks: StackCache::default(),
+        }
+    }
+}
 
 /// Groups a batch of a project.
 ///
@@ -42,9 +58,9 @@ pub fn group(
     batch: Batch,
     project: u64,
     received_at: Timestamp,
-    sampler: &Sampler,
+    memory: &Memory,
 ) -> io::Result<GroupedBatch> {
-    let (mut cleaner, mut stacks) = (Cleaner::default(), Stacks::default());
+    let (mut cleaner, mut stacks) = (Cleaner::default(), Stacks::new(&memory.stacks));
     let events = batch.events.into_iter().map(|(_, mut event)| {
         cleaner.head(&mut event);
         group_event(event, received_at, &mut stacks)
@@ -57,7 +73,7 @@ pub fn group(
             last_at: grouped.event.last_at,
         })
     });
-    let chosen = sampler.choose(project, received_at, candidates);
+    let chosen = memory.sampler.choose(project, received_at, candidates);
     let mut packer = Packer::default();
     let candidates = events.iter_mut().filter(|it| !it.fingerprints.is_empty());
     for (grouped, is_chosen) in candidates.zip(chosen) {
@@ -133,76 +149,4 @@ fn severity(kind: EventKind) -> &'static str {
         EventKind::Error => "medium",
         EventKind::Log => "low",
     }
-}
-
-/// The stacks of a batch. Names, frames and stacks are shared by reference, so each is judged once,
-/// however often a sender refers to it.
-#[derive(Default)]
-struct Stacks {
-    names: Names,
-    /// By the address of what was decoded, which lives as long as its entry here.
-    frames: HashMap<*const Frame, (Arc<Frame>, Arc<Frame>)>,
-    known: HashMap<*const StackTrace, (Arc<StackTrace>, Judged)>,
-}
-
-/// A stack as it counts and as it is stored.
-struct Judged {
-    outline: Outline,
-    stored: StoredStack,
-}
-
-impl Stacks {
-    fn judge(&mut self, stack: &Arc<StackTrace>) -> &Judged {
-        let (names, frames) = (&mut self.names, &mut self.frames);
-        let known = self.known.entry(Arc::as_ptr(stack)).or_insert_with(|| {
-            let judged = StackTrace {
-                frames: stack
-                    .frames
-                    .iter()
-                    .map(|frame| judge_frame(frame, names, frames))
-                    .collect(),
-                symbolicated: stack.symbolicated,
-            };
-            let outline = Outline::of(&judged, names);
-            let stored = StoredStack {
-                hash: hash(&judged),
-                stack: Arc::new(judged),
-            };
-            (stack.clone(), Judged { outline, stored })
-        });
-        &known.1
-    }
-}
-
-fn judge_frame(
-    frame: &Arc<Frame>,
-    names: &mut Names,
-    known: &mut HashMap<*const Frame, (Arc<Frame>, Arc<Frame>)>,
-) -> Arc<Frame> {
-    let known = known.entry(Arc::as_ptr(frame)).or_insert_with(|| {
-        let in_app = names.judge(frame) == Part::App;
-        let judged = if in_app == frame.in_app {
-            frame.clone()
-        } else {
-            Arc::new(Frame {
-                in_app,
-                ..Frame::clone(frame)
-            })
-        };
-        (frame.clone(), judged)
-    });
-    known.1.clone()
-}
-
-/// SHA-256 over the stack's JSON, cut to 128 bits. The text itself is made only for a stack that the
-/// store does not have.
-fn hash(stack: &StackTrace) -> [u8; 16] {
-    let mut digest = BufWriter::new(Sha256::new());
-    // Neither a hash nor plain data can fail to be written.
-    let _ = serde_json::to_writer(&mut digest, stack);
-    let mut hash = [0; 16];
-    if let Ok(digest) = digest.into_inner() {
-        hash.copy_from_slice(&digest.finalize()[..16]);
-    }
-    hash
 }

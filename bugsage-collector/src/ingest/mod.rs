@@ -21,7 +21,8 @@ use tokio::sync::Semaphore;
 use bugsage_core::clock::Clock;
 use bugsage_core::limits;
 
-use crate::group::sample::{Keep, Sampler};
+use crate::group::Memory;
+use crate::group::sample::Keep;
 use crate::store::Store;
 
 use auth::KeyCache;
@@ -58,7 +59,7 @@ pub struct Ingest {
     keys: KeyCache,
     bodies: Arc<Semaphore>,
     decoded: Semaphore,
-    sampler: Arc<Sampler>,
+    memory: Arc<Memory>,
 }
 
 impl Ingest {
@@ -70,7 +71,7 @@ impl Ingest {
             keys: KeyCache::default(),
             bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
             decoded: Semaphore::new(DECODED_KIB_MAX),
-            sampler: Arc::new(Sampler::new(keep)),
+            memory: Arc::new(Memory::new(keep)),
         }
     }
 }

@@ -74,12 +74,12 @@ async fn take(
 
     let received_at = ingest.clock.now();
     let project = scope.ingest_project().ok_or_else(ApiError::internal)?;
-    let sampler = ingest.sampler.clone();
+    let memory = ingest.memory.clone();
     let decoded = tokio::task::spawn_blocking(move || {
         let mut batch = batch::decode(&body).map_err(refuse)?;
         let rejected = std::mem::take(&mut batch.rejected);
         let kib = decoded_kib(batch.size_bytes);
-        let grouped = group::group(batch, project, received_at, &sampler);
+        let grouped = group::group(batch, project, received_at, &memory);
         Ok::<_, ApiError>((grouped.map_err(|_| ApiError::internal())?, rejected, kib))
     });
     let (grouped, rejected, kib) = decoded.await.map_err(|_| ApiError::internal())??;

@@ -14,7 +14,7 @@ use bugsage_core::id::{BatchId, EventId, RunId};
 use bugsage_core::stacktrace::{Frame, StackTrace};
 
 use crate::group;
-use crate::group::sample::{Keep, Sampler};
+use crate::group::sample::Keep;
 
 use super::model::{GroupedBatch, Issue, IssueFilter, NewProject, Project, Receipt};
 use super::scope::Scope;
@@ -238,7 +238,7 @@ fn batch_of(id: BatchId, events: impl IntoIterator<Item = Event>) -> GroupedBatc
 
 /// What all of it is kept of.
 fn grouped(batch: Batch, received_at: Timestamp) -> GroupedBatch {
-    let grouped = group::group(batch, 1, received_at, &Sampler::new(Keep::All));
+    let grouped = group::group(batch, 1, received_at, &group::Memory::new(Keep::All));
     grouped.expect("can be packed")
 }
 

@@ -1,0 +1,149 @@
+//! Judges stacks: which frames are the app's own, what counts of them, and what they are stored as.
+//!
+//! To judge a stack takes a hundred microseconds, and the same few come again and again, in one batch and
+//! from batch to batch. What came of them is remembered.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::io::BufWriter;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use bugsage_core::fingerprint::frames::Part;
+use bugsage_core::fingerprint::{Names, Outline};
+use bugsage_core::stacktrace::{Frame, StackTrace};
+
+use crate::store::model::StoredStack;
+
+/// Frames of all stacks that are remembered. One takes some 300 bytes, so this is 30 MB.
+const FRAMES_MAX: usize = 100_000;
+
+/// A stack as it counts and as it is stored.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) outline: Outline,
+    pub(super) stored: StoredStack,
+}
+
+/// Stacks that were judged a while ago, whoever sent them: what comes of a stack is the same for all.
+#[derive(Default)]
+pub struct StackCache {
+    hasher: RandomState,
+    known: Mutex<Remembered>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    /// By the hash of the stack. What has the same hash is compared.
+    stacks: HashMap<u64, Vec<(Arc<StackTrace>, Arc<Judged>)>>,
+    frames: usize,
+}
+
+impl StackCache {
+    fn judge(
+        &self,
+        stack: &Arc<StackTrace>,
+        names: &mut Names,
+        frames: &mut Frames,
+    ) -> Arc<Judged> {
+        let hash = self.hasher.hash_one(stack);
+        if let Some(judged) = self.find(hash, stack) {
+            return judged;
+        }
+        let judged = Arc::new(judge(stack, names, frames));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.frames > FRAMES_MAX {
+            *known = Remembered::default();
+        }
+        known.frames += stack.frames.len();
+        let same = known.stacks.entry(hash).or_default();
+        same.push((stack.clone(), judged.clone()));
+        judged
+    }
+
+    fn find(&self, hash: u64, stack: &Arc<StackTrace>) -> Option<Arc<Judged>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut same = known.stacks.get(&hash)?.iter();
+        same.find(|(known, _)| known == stack)
+            .map(|(_, judged)| judged.clone())
+    }
+}
+
+/// The stacks of a batch. Names, frames and stacks are shared by reference, so each is judged once,
+/// however often a sender refers to it.
+pub(super) struct Stacks<'a> {
+    cache: &'a StackCache,
+    names: Names,
+    frames: Frames,
+    /// By the address of what was decoded, which lives as long as its entry here.
+    known: HashMap<*const StackTrace, (Arc<StackTrace>, Arc<Judged>)>,
+}
+
+/// What became of frames, by the address of what was decoded.
+type Frames = HashMap<*const Frame, (Arc<Frame>, Arc<Frame>)>;
+
+impl<'a> Stacks<'a> {
+    pub(super) fn new(cache: &'a StackCache) -> Self {
+        Self {
+            cache,
+            names: Names::default(),
+            frames: Frames::new(),
+            known: HashMap::new(),
+        }
+    }
+
+    pub(super) fn judge(&mut self, stack: &Arc<StackTrace>) -> &Judged {
+        let known = self.known.entry(Arc::as_ptr(stack)).or_insert_with(|| {
+            let judged = self.cache.judge(stack, &mut self.names, &mut self.frames);
+            (stack.clone(), judged)
+        });
+        &known.1
+    }
+}
+
+fn judge(stack: &StackTrace, names: &mut Names, frames: &mut Frames) -> Judged {
+    let judged = StackTrace {
+        frames: stack
+            .frames
+            .iter()
+            .map(|frame| judge_frame(frame, names, frames))
+            .collect(),
+        symbolicated: stack.symbolicated,
+    };
+    let outline = Outline::of(&judged, names);
+    let stored = StoredStack {
+        hash: hash(&judged),
+        stack: Arc::new(judged),
+    };
+    Judged { outline, stored }
+}
+
+fn judge_frame(frame: &Arc<Frame>, names: &mut Names, known: &mut Frames) -> Arc<Frame> {
+    let known = known.entry(Arc::as_ptr(frame)).or_insert_with(|| {
+        let in_app = names.judge(frame) == Part::App;
+        let judged = if in_app == frame.in_app {
+            frame.clone()
+        } else {
+            Arc::new(Frame {
+                in_app,
+                ..Frame::clone(frame)
+            })
+        };
+        (frame.clone(), judged)
+    });
+    known.1.clone()
+}
+
+/// SHA-256 over the stack's JSON, cut to 128 bits. The text itself is made only for a stack that the
+/// store does not have.
+fn hash(stack: &StackTrace) -> [u8; 16] {
+    let mut digest = BufWriter::new(Sha256::new());
+    // Neither a hash nor plain data can fail to be written.
+    let _ = serde_json::to_writer(&mut digest, stack);
+    let mut hash = [0; 16];
+    if let Ok(digest) = digest.into_inner() {
+        hash.copy_from_slice(&digest.finalize()[..16]);
+    }
+    hash
+}
