@@ -4,10 +4,11 @@
 //! from batch to batch. What came of them is remembered.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::io::BufWriter;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
 use sha2::{Digest, Sha256};
 
 use bugsage_core::fingerprint::frames::Part;
@@ -18,6 +19,9 @@ use crate::store::model::StoredStack;
 
 /// Frames of all stacks that are remembered. One takes some 300 bytes, so this is 30 MB.
 const FRAMES_MAX: usize = 100_000;
+
+/// Stacks of one hash that are remembered: two are chance, more are somebody's will.
+const SAME_MAX: usize = 4;
 
 /// A stack as it counts and as it is stored.
 #[derive(Debug)]
@@ -35,8 +39,8 @@ pub struct StackCache {
 
 #[derive(Default)]
 struct Remembered {
-    /// By the hash of the stack. What has the same hash is compared.
-    stacks: HashMap<u64, Vec<(Arc<StackTrace>, Arc<Judged>)>>,
+    /// By the hash of the stack. What has the same hash is compared, so the hash may be a cheap one.
+    stacks: HashMap<u64, Vec<(Arc<StackTrace>, Arc<Judged>)>, RandomState>,
     frames: usize,
 }
 
@@ -58,6 +62,9 @@ impl StackCache {
         }
         known.frames += stack.frames.len();
         let same = known.stacks.entry(hash).or_default();
+        if same.len() == SAME_MAX {
+            same.clear();
+        }
         same.push((stack.clone(), judged.clone()));
         judged
     }
@@ -77,19 +84,19 @@ pub(super) struct Stacks<'a> {
     names: Names,
     frames: Frames,
     /// By the address of what was decoded, which lives as long as its entry here.
-    known: HashMap<*const StackTrace, (Arc<StackTrace>, Arc<Judged>)>,
+    known: HashMap<*const StackTrace, (Arc<StackTrace>, Arc<Judged>), RandomState>,
 }
 
 /// What became of frames, by the address of what was decoded.
-type Frames = HashMap<*const Frame, (Arc<Frame>, Arc<Frame>)>;
+type Frames = HashMap<*const Frame, (Arc<Frame>, Arc<Frame>), RandomState>;
 
 impl<'a> Stacks<'a> {
     pub(super) fn new(cache: &'a StackCache) -> Self {
         Self {
             cache,
             names: Names::default(),
-            frames: Frames::new(),
-            known: HashMap::new(),
+            frames: Frames::default(),
+            known: HashMap::default(),
         }
     }
 

@@ -147,3 +147,70 @@ fn users(tx: &Connection) -> Result<(), StoreError> {
 fn unpackable(error: io::Error) -> StoreError {
     StoreError::Unusable(format!("a stored event cannot be packed: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use bugsage_core::id::EventId;
+
+    use crate::store::Store;
+    use crate::store::model::IssueFilter;
+    use crate::store::scope::Scope;
+    use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
+
+    use super::*;
+
+    /// What was there before, as the program of then told it.
+    const ISSUES: [(u64, u64, u64, &str); 6] = [
+        (1, 3, 0, "01a2054d-ea27-7765-be3c-95fcbcec2820"),
+        (2, 3, 0, "01a2054d-e677-74b0-9843-f7667f319a9b"),
+        (3, 1, 1, "01a2054e-2120-7566-9fb9-282cb5bc8bdf"),
+        (4, 1, 1, "01a2054e-2120-7619-88c6-da3d367a8533"),
+        (5, 1, 0, "01a2054e-2180-73b9-817e-16315bfb55b8"),
+        (6, 1, 0, "01a2054e-2180-7ed4-af20-2c62f1799ce5"),
+    ];
+
+    #[tokio::test]
+    async fn a_store_of_schema_2_has_all_that_it_had() {
+        let name = format!("bugsage-carry-{}", uuid::Uuid::new_v4().simple());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir(&folder).expect("can be made");
+        let old = Connection::open(SqliteStore::file(&folder)).expect("can be made");
+        old.execute_batch(include_str!(
+            "../../../migrations/sqlite/tests/schema_2.sql"
+        ))
+        .expect("is SQL");
+        drop(old);
+
+        let store = SqliteStore::open(OpenOptions::new(&folder, Owner::Server));
+
+        let store = store.expect("is brought up to date");
+        let operator = Scope::local_operator();
+        let filter = IssueFilter {
+            limit: 10,
+            ..IssueFilter::default()
+        };
+        let mut issues = store.issues(&operator, filter).await.expect("is read");
+        issues.sort_by_key(|issue| issue.id);
+        assert_eq!(issues.len(), ISSUES.len());
+        for (issue, (id, events, users, latest)) in issues.iter().zip(ISSUES) {
+            let latest: EventId = latest.parse().expect("is an id");
+            let counts = (issue.id, issue.events, issue.users, issue.latest_event);
+            assert_eq!(counts, (id, events, users, Some(latest)));
+            let kept = store.events(&operator, id, 10).await.expect("is read");
+            let reports: u64 = kept.iter().map(|it| it.event.count).sum();
+            assert_eq!(reports, events, "of issue {id}");
+            let event = store.event(&operator, latest).await.expect("is kept").event;
+            assert_eq!(event.id, latest);
+            let detail = store.issue(&operator, id).await.expect("is read");
+            let releases = detail.releases.iter();
+            let releases: Vec<_> = releases.map(|it| (&*it.release, it.events)).collect();
+            assert_eq!(releases, [("subject@1.2.3+0a1b2c3d", events)]);
+        }
+        let panic = store.events(&operator, 1, 1).await.expect("is read");
+        let stack = panic[0].event.stack.as_ref().expect("has one");
+        let function = stack.frames[0].function.as_deref();
+        assert!(function.is_some_and(|it| it.ends_with("panics::pick")));
+        drop(store);
+        std::fs::remove_dir_all(&folder).expect("can be removed");
+    }
+}
