@@ -136,7 +136,7 @@ impl Shipper {
             // Whoever died over this before may have had no time for symbols.
             let give_up = || dead.attempt > 1 || progress().is_past_symbols(Instant::now());
             let spot = |address| spot(address, &about.modules, here);
-            finish.event(due, reports, &about.contexts, spot, &give_up)
+            finish.event(due, reports, &about.contexts, &spot, &give_up)
         };
         let new_id = || new_id(self.client);
         let outbox = &mut self.outbox;
