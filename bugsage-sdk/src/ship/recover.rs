@@ -249,7 +249,8 @@ fn open_words(folder: &RunFolder) -> io::Result<Words> {
 /// Opens new books for a run whose own cannot be read: its batches go out, and what its records
 /// were nobody knows, so they count as one loss.
 fn start_anew(folder: &RunFolder, last_batch: u64) -> Option<Words> {
-    folder.write(folder::RECORDS, &[0; WORDS_BYTES]).ok()?;
+    // Not an array: that would be a constant of this size in every app.
+    folder.write(folder::RECORDS, &vec![0; WORDS_BYTES]).ok()?;
     let words = Words::Dead(FileWords::read(folder.records().ok()?).ok()?);
     Books::open(words).lose_all(last_batch, folder.run)
 }
