@@ -4,14 +4,15 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::header::{HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 
 use super::connection::{Connection, Outgoing, Unanswered};
 use super::dial::{self, Stream};
 use super::route::{Host, Proxy, Route};
-use super::tls::Tls;
+use super::tls::{Tls, secure};
 
 /// How long a connection may take to be made, with all that it goes through.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,13 +20,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection is kept that nobody uses. What lies between may forget it without a word,
 /// mostly after minutes; a request that is lost so costs the time of a whole exchange.
 const IDLE_MAX: Duration = Duration::from_secs(90);
-
-/// What is offered to a collector, the best first. HTTP/1.1 alone needs no word.
-const PROTOCOLS: &[&[u8]] = if cfg!(feature = "http2") {
-    &[b"h2", b"http/1.1"]
-} else {
-    &[]
-};
 
 /// Why a post has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +105,7 @@ impl Client {
         if !collector.has_tls {
             return Connection::http1(stream).await.ok_or(Failure::Broken);
         }
-        let stream = self.tls.secure(&collector.name, PROTOCOLS, stream).await;
+        let stream = secure(&self.tls.to_collector, &collector.name, stream).await;
         let stream = stream.ok_or(Failure::Unreachable)?;
         #[cfg(feature = "http2")]
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
@@ -131,13 +125,48 @@ impl Client {
         };
         let mut stream = dial(proxy).await?;
         if proxy.has_tls {
-            let secured = self.tls.secure(&proxy.name, &[], stream).await;
+            let secured = secure(&self.tls.to_proxy, &proxy.name, stream).await;
             stream = Box::new(secured.ok_or(Failure::Unreachable)?);
         }
         if self.route.is_forwarded() {
             return Ok(stream);
         }
-        tunnel(stream, &self.route.collector, authorization.as_ref()).await
+        self.tunnel(stream, authorization.as_ref()).await
+    }
+
+    /// Asks a proxy to pass bytes on to the collector, and the answers back.
+    async fn tunnel(
+        &self,
+        proxy: Box<dyn Stream>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Box<dyn Stream>, Failure> {
+        let to = &*self.route.collector.authority;
+        let (Ok(authority), Ok(host)) = (to.parse::<Authority>(), HeaderValue::from_str(to)) else {
+            return Err(Failure::Unreachable);
+        };
+        let mut request = Request::new(Outgoing(None));
+        *request.method_mut() = Method::CONNECT;
+        *request.uri_mut() = Uri::from(authority);
+        let optional = [
+            (USER_AGENT, self.headers.get(USER_AGENT)),
+            (PROXY_AUTHORIZATION, authorization),
+        ];
+        let optional = optional.into_iter();
+        let optional = optional.filter_map(|(name, value)| Some((name, value?.clone())));
+        request.headers_mut().insert(HOST, host);
+        request.headers_mut().extend(optional);
+        let connection = Connection::http1(proxy).await;
+        let mut connection = connection.ok_or(Failure::Unreachable)?;
+        let answer = connection.send(request).await;
+        let answer = answer.map_err(|_| Failure::Unreachable)?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Failure::ProxyRefused),
+            _ => return Err(Failure::Unreachable),
+        }
+        let stream = hyper::upgrade::on(answer).await;
+        let stream = stream.map_err(|_| Failure::Unreachable)?;
+        Ok(Box::new(TokioIo::new(stream)))
     }
 }
 
@@ -146,30 +175,4 @@ async fn dial(host: &Host) -> Result<Box<dyn Stream>, Failure> {
         Ok(stream) => Ok(Box::new(stream)),
         Err(_) => Err(Failure::Unreachable),
     }
-}
-
-/// Asks a proxy to pass bytes on, and the answers back.
-async fn tunnel(
-    stream: Box<dyn Stream>,
-    to: &Host,
-    authorization: Option<&HeaderValue>,
-) -> Result<Box<dyn Stream>, Failure> {
-    let mut request = Request::connect(&*to.authority)
-        .header(HOST, &*to.authority)
-        .body(Outgoing(None))
-        .map_err(|_| Failure::Unreachable)?;
-    let authorization = authorization.map(|it| (PROXY_AUTHORIZATION, it.clone()));
-    request.headers_mut().extend(authorization);
-    let connection = Connection::http1(stream).await;
-    let mut connection = connection.ok_or(Failure::Unreachable)?;
-    let answer = connection.send(request).await;
-    let answer = answer.map_err(|_| Failure::Unreachable)?;
-    match answer.status() {
-        StatusCode::OK => {}
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Failure::ProxyRefused),
-        _ => return Err(Failure::Unreachable),
-    }
-    let stream = hyper::upgrade::on(answer).await;
-    let stream = stream.map_err(|_| Failure::Unreachable)?;
-    Ok(Box::new(TokioIo::new(stream)))
 }

@@ -99,7 +99,10 @@ impl Http {
         let client = self.client.clone();
         async move {
             match client {
-                Some(client) => exchange(&client, Bytes::from(sealed.bytes.clone())).await,
+                Some(client) => {
+                    let batch = Bytes::from(sealed.bytes.clone());
+                    exchange(&client, batch, EXCHANGE_TIMEOUT).await
+                }
                 None => Answer::Later { after: None }.into(),
             }
         }
@@ -123,8 +126,8 @@ fn headers(dsn: &Dsn) -> HeaderMap {
     ])
 }
 
-async fn exchange(client: &Client, batch: Bytes) -> Heard {
-    let deadline = Instant::now() + EXCHANGE_TIMEOUT;
+async fn exchange(client: &Client, batch: Bytes, timeout: Duration) -> Heard {
+    let deadline = Instant::now() + timeout;
     let posted = timeout_at(deadline, client.post(&batch)).await;
     let (mut response, connection) = match posted.unwrap_or(Err(Failure::Broken)) {
         Ok(answered) => answered,

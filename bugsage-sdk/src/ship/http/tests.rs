@@ -6,6 +6,9 @@ use std::thread::{self, JoinHandle};
 
 use super::*;
 
+/// How long an exchange may take here.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
 #[test]
 fn rejected_items_are_read_from_the_answer() {
     let answer =
@@ -84,6 +87,33 @@ fn an_answer_that_breaks_off_counts_by_its_status() {
 }
 
 #[test]
+fn an_answer_that_never_ends_counts_by_its_status_when_the_time_is_up() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"index\":3}";
+    // It waits for a second request before it closes the first connection.
+    let server = Server::answering(&[&[answer.to_owned(), ok("{}")]]);
+
+    let began = std::time::Instant::now();
+    let heard = server.heard(1);
+
+    assert!(began.elapsed() >= TIMEOUT);
+    assert_eq!(heard[0].answer, Answer::Taken);
+    assert_eq!(heard[0].rejected_items, [3]);
+}
+
+#[test]
+fn a_server_that_never_answers_costs_the_time_of_an_exchange() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let host = listener.local_addr().expect("is bound").to_string();
+
+    let began = std::time::Instant::now();
+    let heard = posts_to(&host, 1).remove(0);
+
+    let took = began.elapsed();
+    assert!(took >= TIMEOUT && took < 2 * TIMEOUT, "{took:?}");
+    assert_eq!(heard, Answer::Later { after: None }.into());
+}
+
+#[test]
 fn an_answer_without_end_is_read_up_to_a_limit() {
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -127,10 +157,11 @@ fn posts_to(host: &str, count: usize) -> Vec<Heard> {
         .enable_all()
         .build();
     let client = http.client.expect("a client can be made");
+    let batch = Bytes::from_static(b"batch");
     runtime.expect("a runtime can be made").block_on(async {
         let mut heard = Vec::new();
         for _ in 0..count {
-            heard.push(exchange(&client, Bytes::from_static(b"batch")).await);
+            heard.push(exchange(&client, batch.clone(), TIMEOUT).await);
         }
         heard
     })

@@ -12,8 +12,19 @@ use tokio_rustls::client::TlsStream;
 
 use super::dial::Stream;
 
-/// Whom to believe, and by which cryptography.
-pub(super) struct Tls(ClientConfig);
+/// What is offered to a collector, the best first. HTTP/1.1 alone needs no word.
+const PROTOCOLS: &[&[u8]] = if cfg!(feature = "http2") {
+    &[b"h2", b"http/1.1"]
+} else {
+    &[]
+};
+
+/// Whom to believe, and what to offer them.
+pub(super) struct Tls {
+    pub(super) to_collector: TlsConnector,
+    /// A proxy is spoken to in HTTP/1.1 alone.
+    pub(super) to_proxy: TlsConnector,
+}
 
 impl Tls {
     /// With `roots`, servers are also trusted that these certificates vouch for, as PEM. `None` where
@@ -25,28 +36,36 @@ impl Tls {
             .flat_map(|pem| CertificateDer::pem_slice_iter(pem));
         let certificates = certificates.flatten();
         let verifier = Verifier::new_with_extra_roots(certificates, provider.clone()).ok()?;
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .ok()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        Some(Self(config))
+        let verifier = Arc::new(verifier);
+        let connector = |protocols: &[&[u8]]| {
+            let mut config = ClientConfig::builder_with_provider(provider.clone())
+                .with_safe_default_protocol_versions()
+                .ok()?
+                .dangerous()
+                .with_custom_certificate_verifier(verifier.clone())
+                .with_no_client_auth();
+            config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
+            Some(TlsConnector::from(Arc::new(config)))
+        };
+        let to_collector = connector(PROTOCOLS)?;
+        Some(Self {
+            to_proxy: match PROTOCOLS {
+                [] => to_collector.clone(),
+                _ => connector(&[])?,
+            },
+            to_collector,
+        })
     }
+}
 
-    /// Agrees with `host`, which must prove that it is `host`, on keys and one of `protocols`.
-    pub(super) async fn secure(
-        &self,
-        host: &str,
-        protocols: &[&[u8]],
-        stream: Box<dyn Stream>,
-    ) -> Option<TlsStream<Box<dyn Stream>>> {
-        let name = ServerName::try_from(host.to_owned()).ok()?;
-        let mut config = ClientConfig::clone(&self.0);
-        config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
-        let connector = TlsConnector::from(Arc::new(config));
-        connector.connect(name, stream).await.ok()
-    }
+/// Agrees on keys with `host`, which must prove that it is `host`.
+pub(super) async fn secure(
+    connector: &TlsConnector,
+    host: &str,
+    stream: Box<dyn Stream>,
+) -> Option<TlsStream<Box<dyn Stream>>> {
+    let name = ServerName::try_from(host.to_owned()).ok()?;
+    connector.connect(name, stream).await.ok()
 }
 
 /// The provider of the feature that is on, else the one that the app has installed.
