@@ -19,12 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bugsage_core::batch::Sealed;
-use bugsage_core::dsn::Dsn;
+use bugsage_core::dsn::{self, Dsn};
 use bugsage_core::pauses::{self, Pauses};
 use hyper::Response;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    USER_AGENT,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -52,7 +53,7 @@ const UNREACHABLE: Trouble = Trouble {
 /// A proxy that does not know us.
 const UNKNOWN_TO_PROXY: Trouble = Trouble {
     advice: "the proxy wants a user and a password: they stand in its URL, `http://user:password@host:port`",
-    is_down: false,
+    is_down: true,
     patience: Duration::from_secs(60),
 };
 
@@ -63,17 +64,17 @@ const SOCKS: Trouble = Trouble {
     patience: Duration::from_secs(60),
 };
 
-/// The collector does not know the key.
+/// The collector does not know the key, or knows it for another project.
 const UNKNOWN_KEY: Trouble = Trouble {
-    advice: "the collector does not know the key: copy the DSN from `bugsage project list`",
-    is_down: false,
+    advice: "the collector does not know the key, or not for this project: copy the DSN from `bugsage project list`",
+    is_down: true,
     patience: Duration::from_secs(60),
 };
 
 /// The collector is older than this SDK.
 const UNKNOWN_FORMAT: Trouble = Trouble {
     advice: "the collector is older than this SDK: update it",
-    is_down: false,
+    is_down: true,
     patience: Duration::from_secs(60),
 };
 
@@ -110,8 +111,8 @@ impl Http {
 }
 
 /// What every post tells of itself.
-fn headers(dsn: &Dsn) -> HeaderMap {
-    let mut authorization = HeaderValue::try_from(format!("Bearer {}", dsn.key()))
+fn headers(to: &Dsn) -> HeaderMap {
+    let mut authorization = HeaderValue::try_from(format!("Bearer {}", to.key()))
         .unwrap_or(HeaderValue::from_static(""));
     authorization.set_sensitive(true);
     let ourselves = concat!("bugsage-sdk/", env!("CARGO_PKG_VERSION"));
@@ -123,6 +124,10 @@ fn headers(dsn: &Dsn) -> HeaderMap {
             HeaderValue::from_static("application/octet-stream"),
         ),
         (USER_AGENT, HeaderValue::from_static(ourselves)),
+        (
+            HeaderName::from_static(dsn::PROJECT_HEADER),
+            HeaderValue::from(to.project()),
+        ),
     ])
 }
 
