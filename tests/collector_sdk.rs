@@ -32,3 +32,19 @@ fn what_the_app_lost_is_told_beside_the_issues() {
     let page = collector.client().get("/issues");
     assert!(page.body.contains("lost reports"), "{}", page.body);
 }
+
+#[test]
+fn an_app_whose_dsn_names_another_project_is_told_and_loses_nothing() {
+    let collector = Collector::start();
+    let project = collector.create_project("subject");
+    let other = format!("{}2", project.dsn.strip_suffix('1').expect("is the first"));
+
+    let ended = subject("messages").arg("3").dsn(&other).run().well();
+
+    assert_eq!(ended.account("account").spooled, 3);
+    assert!(
+        ended.stderr.contains("not for this project"),
+        "{}",
+        ended.stderr
+    );
+}

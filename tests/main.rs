@@ -21,6 +21,8 @@ mod runs; // what became of a process, whether it failed or not
 mod sdk_shutdown; // the guard's time is bounded, whatever the network does
 #[cfg(feature = "aws-lc")]
 mod sdk_tls; // the app's own TLS stays its own
+#[cfg(feature = "aws-lc")]
+mod sdk_proxy; // by way of a proxy, where the environment names one
 
 // The collector, in the order in which a batch travels.
 mod collector_refusals; // bad input gets its reason and costs nobody else

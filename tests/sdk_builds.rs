@@ -70,6 +70,21 @@ fn is_told_by_addresses(event: &Event) {
 }
 
 #[test]
+fn a_program_carries_no_large_constant_without_content() {
+    let copy = Copy::new().with("objcopy", &["--dump-section=.rodata=constants", "subject"]);
+    let constants = fs::read(copy.folder().join("constants")).expect("was written");
+
+    let pages = constants.chunks(4_096);
+    let empty = pages.map(|page| page.iter().all(|byte| *byte == 0));
+    let (_, longest) = empty.fold((0, 0), |(run, longest): (usize, usize), is_empty| {
+        let run = if is_empty { run + 1 } else { 0 };
+        (run, longest.max(run))
+    });
+
+    assert!(longest < 16, "{longest} empty pages in a row");
+}
+
+#[test]
 fn a_stripped_program_tells_place_addresses_and_build_id() {
     let copy = Copy::new().with("strip", &["subject"]);
 

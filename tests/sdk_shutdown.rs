@@ -64,6 +64,19 @@ fn a_program_does_not_wait_for_nobody_with_all_of_its_reports_on_disk() {
 }
 
 #[test]
+fn a_program_does_not_wait_for_a_collector_that_does_not_know_its_key() {
+    let sink = Sink::replying([Reply::Status(401), Reply::Status(401), Reply::Status(401)]);
+    let timeout = Duration::from_secs(40);
+
+    let program = subject("messages").arg("3").dsn(sink.dsn());
+    let ended = program.timeout(timeout).run().well();
+
+    assert_eq!(ended.account("account").spooled, 3);
+    let took = ended.told_time("shutdown");
+    assert!(took < timeout / 2, "it took {took:?}");
+}
+
+#[test]
 fn a_guard_is_dropped_in_time_where_packets_vanish() {
     drop_is_bounded(&Sink::black_hole().dsn());
 }

@@ -4,6 +4,7 @@
 //! words of the spool; the rest is settled in its books by the one shipping thread, and told for
 //! the last time by whoever shuts down.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -202,9 +203,10 @@ impl Ledger {
     fn open_report(&self) -> Report {
         let settled = self.books.settled();
         let lost = self.books.lost(&Tally::default());
-        let dropped = lost
-            .by_reason()
-            .map(|(reason, reports)| (reason.as_str().to_owned(), reports));
+        let mut dropped = BTreeMap::new();
+        for (reason, reports) in lost.by_reason() {
+            dropped.insert(reason.as_str().to_owned(), reports);
+        }
         let settled_total = settled.delivered + lost.total();
         // Read last, so that it is never smaller than its parts.
         let produced = self.produced.load(Ordering::SeqCst).max(settled_total);
@@ -214,7 +216,7 @@ impl Ledger {
             delivered: settled.delivered,
             spooled: if self.is_file { open } else { 0 },
             pending: if self.is_file { 0 } else { open },
-            dropped: dropped.collect(),
+            dropped,
         }
     }
 }

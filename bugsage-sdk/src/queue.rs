@@ -133,7 +133,7 @@ impl Queue {
     /// its head. Their slots stay taken until [`release`].
     pub(crate) fn drain(&self, mut read: impl FnMut(u16, &[u8])) -> usize {
         let mut waiting: Vec<u16> = self.slots_in_state(|state| state == READY).collect();
-        waiting.sort_by_key(|slot| self.word(*slot, SEQUENCE).load(Ordering::Relaxed));
+        waiting.sort_by_cached_key(|slot| self.word(*slot, SEQUENCE).load(Ordering::Relaxed));
         let mut record = Vec::new();
         for head in &waiting {
             let load = |word| self.word(*head, word).load(Ordering::Relaxed);
@@ -361,7 +361,7 @@ pub(crate) fn left(words: &Words, batch: u64) -> Vec<Left> {
             }
         })
         .collect();
-    left.sort_by_key(|record| record.sequence);
+    left.sort_by_cached_key(|record| record.sequence);
     left
 }
 

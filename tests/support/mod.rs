@@ -5,6 +5,10 @@
 
 pub(crate) mod program;
 pub(crate) mod sink;
+#[cfg(feature = "aws-lc")]
+pub(crate) mod tls;
+#[cfg(feature = "aws-lc")]
+pub(crate) mod proxy;
 pub(crate) mod http;
 pub(crate) mod account;
 pub(crate) mod source;

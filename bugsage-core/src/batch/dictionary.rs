@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -44,8 +44,10 @@ pub struct BatchBuilder {
 }
 
 /// Values in the order of their first use, each once.
+///
+/// They are found by their hash, so one kind of table serves all of them.
 struct Interned<T> {
-    positions: HashMap<T, u32>,
+    positions: HashMap<u64, u32>,
     values: Vec<T>,
 }
 
@@ -61,13 +63,27 @@ impl<T> Default for Interned<T> {
 impl<T: Clone + Eq + Hash> Interned<T> {
     /// The position of `value` and whether it is new.
     fn position(&mut self, value: &T) -> (u32, bool) {
-        if let Some(&position) = self.positions.get(value) {
+        if let Some(position) = self.find(value) {
             return (position, false);
         }
         let position = self.values.len() as u32;
-        self.positions.insert(value.clone(), position);
+        self.positions.insert(self.hash(value), position);
         self.values.push(value.clone());
         (position, true)
+    }
+
+    fn find(&self, value: &T) -> Option<u32> {
+        let position = *self.positions.get(&self.hash(value))?;
+        if self.values.get(position as usize) == Some(value) {
+            return Some(position);
+        }
+        // Another value has the same hash. It is keyed, so that nobody can bring this about.
+        let position = self.values.iter().position(|known| known == value)?;
+        Some(position as u32)
+    }
+
+    fn hash(&self, value: &T) -> u64 {
+        self.positions.hasher().hash_one(value)
     }
 }
 
@@ -208,9 +224,9 @@ impl BatchBuilder {
     pub fn seal(self, id: BatchId) -> Sealed {
         let mut content = Vec::with_capacity(self.content_bytes + 1_024);
         let strings: Vec<&str> = self.strings.values.iter().map(|s| &**s).collect();
-        let positions = &self.strings.positions;
+        let known = &self.strings;
         let reference = |string: &Text| {
-            let position = positions.get(&*shortened(string));
+            let position = known.find(&shortened(string));
             position.map_or(0, |position| position + 1)
         };
         let modules = self.modules.values.iter().map(|module| ModuleV1 {
@@ -228,7 +244,7 @@ impl BatchBuilder {
             module: frame
                 .module
                 .as_ref()
-                .and_then(|module| self.modules.positions.get(module))
+                .and_then(|module| self.modules.find(module))
                 .map_or(0, |position| position + 1),
             flags: u8::from(frame.inlined) | u8::from(frame.in_app) << 1,
         });
@@ -237,8 +253,7 @@ impl BatchBuilder {
             frames: stack
                 .frames
                 .iter()
-                .filter_map(|f| self.frames.positions.get(f))
-                .copied()
+                .filter_map(|f| self.frames.find(f))
                 .collect(),
         });
         let contexts = self.contexts.values.iter();

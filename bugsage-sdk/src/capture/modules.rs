@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bugsage_core::limits;
 use bugsage_core::stacktrace::Module;
-use object::read::elf::{FileHeader, ProgramHeader};
+use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Object, ReadCache};
 
 /// What is read of a loaded file's beginning: its headers, and the notes, which linkers put there.
@@ -15,10 +15,15 @@ const HEAD_BYTES: u64 = 4_096;
 /// What a path in `/proc` ends in where the file has another name now, or none.
 const DELETED: &str = " (deleted)";
 
+/// How the files begin that this process can load.
 #[cfg(target_pointer_width = "64")]
-type Elf = object::elf::FileHeader64<object::Endianness>;
+pub(crate) type Header = object::elf::FileHeader64<object::Endianness>;
 #[cfg(not(target_pointer_width = "64"))]
-type Elf = object::elf::FileHeader32<object::Endianness>;
+pub(crate) type Header = object::elf::FileHeader32<object::Endianness>;
+
+/// A file of that kind: what reads files of all systems is as large as our whole reader of debug
+/// information.
+pub(crate) type Elf<'a> = ElfFile<'a, Header, &'a ReadCache<&'a File>>;
 
 /// Whether an address of this process lies in the module.
 pub(crate) fn contains(module: &Module, address: u64) -> bool {
@@ -105,7 +110,7 @@ fn build_id_in_memory(base: u64) -> Option<String> {
     let mut head = Vec::new();
     memory.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
     let head = &*head;
-    let elf = Elf::parse(head).ok()?;
+    let elf = Header::parse(head).ok()?;
     let endian = elf.endian().ok()?;
     for segment in elf.program_headers(endian, head).ok()? {
         let Ok(Some(mut notes)) = segment.notes(endian, head) else {
@@ -124,7 +129,7 @@ fn build_id_in_memory(base: u64) -> Option<String> {
 /// The build-id that a file tells of itself.
 pub(crate) fn build_id_of(file: &File) -> Option<String> {
     let cache = ReadCache::new(file);
-    let file = object::File::parse(&cache).ok()?;
+    let file = Elf::parse(&cache).ok()?;
     file.build_id().ok().flatten().map(hex)
 }
 

@@ -104,7 +104,8 @@ impl From<Answer> for Heard {
 pub(super) struct Trouble {
     /// What to do about it, in words.
     pub(super) advice: &'static str,
-    /// Whether nobody is there at all: then a program that ends need not wait to see that again.
+    /// Whether nobody takes anything before a person acts: then a program that ends need not wait to
+    /// see that again.
     pub(super) is_down: bool,
     /// How long to leave the collector alone: a person has to act before it helps to try again.
     pub(super) patience: Duration,

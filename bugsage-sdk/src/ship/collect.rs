@@ -26,7 +26,7 @@ pub(crate) fn events(client: &'static Client, run: &Arc<Run>) -> Vec<Event> {
     while let Some(due) = pending.take_due(Instant::now(), true) {
         let (slots, tickets) = (due.slots.clone(), due.tickets.clone());
         let reports = due.reports(words);
-        let event = finish.event(due, reports, &Vec::new(), Spot::Here, &|| true);
+        let event = finish.event(due, reports, &Vec::new(), &Spot::Here, &|| true);
         // There is no filter, and a record that cannot be read was taken out before.
         events.extend(event.ok());
         queue::release(words, &slots);

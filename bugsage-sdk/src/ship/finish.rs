@@ -38,7 +38,7 @@ impl Finish {
         due: Due,
         reports: Reports,
         contexts: &Pairs,
-        spot: impl Fn(u64) -> Spot,
+        spot: &dyn Fn(u64) -> Spot,
         give_up: &dyn Fn() -> bool,
     ) -> Result<Event, Reason> {
         let make = || {

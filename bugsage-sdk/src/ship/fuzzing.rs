@@ -49,7 +49,7 @@ pub fn read(data: &[u8]) {
     let words = Words::Shared(&[]);
     while let Some(due) = pending.take_due(Instant::now(), true) {
         let reports = due.reports(&words);
-        due.into_event(reports, &mut symbolicator, Spot::Here, || true);
+        due.into_event(reports, &mut symbolicator, &Spot::Here, || true);
     }
     let mut facts = crc32c(data).to_le_bytes().to_vec();
     facts.extend_from_slice(data);
@@ -89,7 +89,7 @@ pub fn recover(data: &[u8]) {
     let new_id = || (BatchId::from_bytes([1; 16]), Timestamp(2));
     let mut prepare = |due: Due, reports: Reports| {
         let mut symbolicator = Symbolicator::new(0);
-        Ok(due.into_event(reports, &mut symbolicator, Spot::Here, || true))
+        Ok(due.into_event(reports, &mut symbolicator, &Spot::Here, || true))
     };
     pack_all(
         &dead.origin,

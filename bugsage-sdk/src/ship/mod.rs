@@ -258,7 +258,7 @@ impl Shipper {
                 let progress = || finish.client.progress();
                 let give_up = || progress().is_past_symbols(Instant::now());
                 let contexts = &own.about.contexts;
-                finish.event(due, reports, contexts, Spot::Here, &give_up)
+                finish.event(due, reports, contexts, &Spot::Here, &give_up)
             };
             let (id, now) = new_id(self.client);
             let packed = own.pack(&mut self.pending, everything, id, &mut prepare);

@@ -1,6 +1,7 @@
 //! Reports that wait a moment for their repeats.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,7 @@ const KNOWN_MAX: usize = 4_096;
 #[derive(Default)]
 pub(super) struct Pending {
     waiting: HashMap<u64, Due>,
-    order: BTreeSet<(Instant, u64)>,
+    order: BinaryHeap<Reverse<(Instant, u64)>>,
     known: HashMap<u64, (Duration, Instant)>,
     /// The slots of records that cannot be read.
     unreadable: Vec<u16>,
@@ -66,7 +67,7 @@ impl Pending {
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.order.first().map(|(at, _)| *at)
+        self.order.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Takes a record in. One that cannot be read waits as a loss.
@@ -90,7 +91,7 @@ impl Pending {
             return;
         }
         let due_at = now + self.hold(key, now);
-        self.order.insert((due_at, key));
+        self.order.push(Reverse((due_at, key)));
         let tickets = Vec::from_iter(ticket);
         self.waiting.insert(
             key,
@@ -110,11 +111,11 @@ impl Pending {
 
     /// Takes out the next report whose time has come.
     pub(super) fn take_due(&mut self, now: Instant, everything: bool) -> Option<Due> {
-        let (due_at, key) = self.order.first().copied()?;
+        let Reverse((due_at, key)) = *self.order.peek()?;
         if due_at > now && !everything {
             return None;
         }
-        self.order.remove(&(due_at, key));
+        self.order.pop();
         self.waiting.remove(&key)
     }
 
@@ -163,7 +164,7 @@ impl Due {
         self,
         reports: Reports,
         symbolicator: &mut Symbolicator,
-        spot: impl Fn(u64) -> Spot,
+        spot: &dyn Fn(u64) -> Spot,
         give_up: impl Fn() -> bool,
     ) -> Event {
         let mut event = self.event;
@@ -245,7 +246,7 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
             message: from.text()?.into(),
         })
     })?;
-    breadcrumbs.sort_by_key(|breadcrumb| breadcrumb.at);
+    breadcrumbs.sort_by_cached_key(|breadcrumb| breadcrumb.at.0);
     let event = Event {
         id: EventId::from_bytes(id.to_be_bytes()),
         run: run.clone(),

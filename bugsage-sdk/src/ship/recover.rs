@@ -136,7 +136,7 @@ impl Shipper {
             // Whoever died over this before may have had no time for symbols.
             let give_up = || dead.attempt > 1 || progress().is_past_symbols(Instant::now());
             let spot = |address| spot(address, &about.modules, here);
-            finish.event(due, reports, &about.contexts, spot, &give_up)
+            finish.event(due, reports, &about.contexts, &spot, &give_up)
         };
         let new_id = || new_id(self.client);
         let outbox = &mut self.outbox;
@@ -249,7 +249,8 @@ fn open_words(folder: &RunFolder) -> io::Result<Words> {
 /// Opens new books for a run whose own cannot be read: its batches go out, and what its records
 /// were nobody knows, so they count as one loss.
 fn start_anew(folder: &RunFolder, last_batch: u64) -> Option<Words> {
-    folder.write(folder::RECORDS, &[0; WORDS_BYTES]).ok()?;
+    // Not an array: that would be a constant of this size in every app.
+    folder.write(folder::RECORDS, &vec![0; WORDS_BYTES]).ok()?;
     let words = Words::Dead(FileWords::read(folder.records().ok()?).ok()?);
     Books::open(words).lose_all(last_batch, folder.run)
 }

@@ -128,7 +128,7 @@ fn new_id() -> (BatchId, Timestamp) {
 /// Keys that end in 9 are dropped by the app's filter.
 fn prepare(due: Due, reports: Reports) -> Result<Event, Reason> {
     let mut symbolicator = Symbolicator::new(0);
-    let event = due.into_event(reports, &mut symbolicator, Spot::Here, || true);
+    let event = due.into_event(reports, &mut symbolicator, &Spot::Here, || true);
     if event.message.ends_with('9') {
         return Err(Reason::BeforeSend);
     }

@@ -111,6 +111,10 @@ impl Books {
     pub(crate) fn commit(&self, change: impl FnOnce(&mut Settled)) {
         let mut settled = self.lock();
         change(&mut settled);
+        self.write(&settled);
+    }
+
+    fn write(&self, settled: &Settled) {
         let epoch = self.words.load(EPOCH_AT).wrapping_add(1);
         fault::point();
         settled.write(&self.words, pane(epoch));

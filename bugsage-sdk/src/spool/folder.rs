@@ -130,7 +130,7 @@ impl RunFolder {
                 batches.push((number, at));
             }
         }
-        batches.sort_unstable();
+        batches.sort_by_cached_key(|(number, _)| *number);
         batches
     }
 

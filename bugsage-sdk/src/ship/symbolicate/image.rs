@@ -16,7 +16,7 @@ use object::{
     CompressedFileRange, CompressionFormat, Object, ObjectSection, ObjectSegment, ReadCache,
 };
 
-use crate::capture::modules;
+use crate::capture::modules::{self, Elf};
 
 use super::names;
 use super::pages::Pages;
@@ -43,7 +43,6 @@ const READ: [SectionId; 11] = [
 ];
 
 pub(super) type Bytes<'a> = EndianSlice<'a, NativeEndian>;
-pub(super) type Elf<'a> = object::File<'a, &'a ReadCache<&'a File>>;
 
 /// A module's files, open.
 pub(super) struct Image {
@@ -216,7 +215,7 @@ fn read_section(file: &File, range: &CompressedFileRange) -> io::Result<Pages> {
 /// Hands over a file's headers; only what is asked for is read.
 pub(super) fn with_elf<T>(file: &File, ask: impl FnOnce(&Elf<'_>) -> Option<T>) -> Option<T> {
     let cache = ReadCache::new(file);
-    ask(&object::File::parse(&cache).ok()?)
+    ask(&Elf::parse(&cache).ok()?)
 }
 
 fn bias(elf: &Elf<'_>, module: &Module) -> Option<u64> {

@@ -6,6 +6,7 @@
 //! [`Symbolicator::bytes_max`] at most; that of a larger module is not read: its functions are named by
 //! its symbol table. The memory is given back when there is no more to do; what was found stays known.
 
+mod desk;
 #[cfg(target_os = "linux")]
 mod image;
 #[cfg(target_os = "linux")]
@@ -21,7 +22,6 @@ mod resolver;
 mod resolver;
 
 use std::collections::HashMap;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,7 @@ use bugsage_core::stacktrace::{Frame, Module, StackTrace};
 use crate::capture::modules;
 use crate::context;
 
+use desk::Asker;
 use resolver::Resolver;
 
 /// Addresses whose frames are remembered; a bug's stack is the same every time.
@@ -64,7 +65,7 @@ pub(super) struct Symbolicator {
     /// The most debug information that is held at a time. With 0 nothing is read for symbols at all.
     bytes_max: u64,
     /// The thread, while it lives.
-    requests: Option<Sender<Request>>,
+    requests: Option<Asker<Request>>,
 }
 
 /// The frames of addresses that were resolved: shared with the thread that resolves.
@@ -77,11 +78,10 @@ impl Known {
     }
 }
 
-/// Addresses to be resolved, and whom to tell.
+/// Addresses to be resolved.
 struct Request {
     addresses: Vec<u64>,
     modules: Vec<Arc<Module>>,
-    done: SyncSender<()>,
 }
 
 impl Symbolicator {
@@ -165,35 +165,31 @@ impl Symbolicator {
 
     /// Has addresses resolved, and waits for it.
     fn learn(&mut self, addresses: &[u64], give_up: impl Fn() -> bool) {
-        let Some(answer) = self.ask(addresses) else {
+        let Some(number) = self.ask(addresses) else {
             return;
         };
-        while answer.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-            if give_up() {
-                return;
-            }
-        }
+        while let Some(requests) = &self.requests
+            && !requests.is_over(number, LOOK)
+            && !give_up()
+        {}
     }
 
     /// Hands addresses to the thread, to a new one where the last has ended. `None` where the system
     /// gives none: stacks go out unresolved then.
-    fn ask(&mut self, addresses: &[u64]) -> Option<mpsc::Receiver<()>> {
-        let (done, answer) = mpsc::sync_channel(1);
+    fn ask(&mut self, addresses: &[u64]) -> Option<u64> {
         let request = Request {
             addresses: addresses.to_vec(),
             modules: self.modules.clone(),
-            done,
         };
-        let refused = match &self.requests {
-            Some(requests) => requests.send(request).err().map(|error| error.0),
-            None => Some(request),
+        let asked = match &self.requests {
+            Some(requests) => requests.ask(request),
+            None => Err(request),
         };
-        if let Some(request) = refused {
-            let requests = start(self.known.clone(), self.bytes_max)?;
-            requests.send(request).ok()?;
-            self.requests = Some(requests);
-        }
-        Some(answer)
+        let Err(request) = asked else {
+            return asked.ok();
+        };
+        self.requests = start(self.known.clone(), self.bytes_max);
+        self.requests.as_ref()?.ask(request).ok()
     }
 }
 
@@ -216,19 +212,15 @@ fn bare(address: u64, modules: &[Arc<Module>]) -> Frame {
 }
 
 /// Starts the thread.
-fn start(known: Arc<Known>, bytes_max: u64) -> Option<Sender<Request>> {
-    let (requests, received) = mpsc::channel::<Request>();
+fn start(known: Arc<Known>, bytes_max: u64) -> Option<Asker<Request>> {
+    let (requests, received) = desk::open::<Request>();
     let thread = std::thread::Builder::new().name("bugsage-symbols".to_owned());
     let work = move || {
         context::mark_thread_ours();
         let mut resolver = Resolver::new(bytes_max);
-        loop {
-            let request = received.recv_timeout(IDLE).or_else(|_| {
-                resolver.rest();
-                received.recv()
-            });
-            let Ok(request) = request else { return };
+        while let Some(request) = received.next(IDLE, || resolver.rest()) {
             answer(&mut resolver, &known, &request);
+            received.done();
         }
     };
     thread.spawn(work).ok()?;
@@ -244,8 +236,6 @@ fn answer(resolver: &mut Resolver, known: &Known, request: &Request) {
             known.lock().insert(address, frames.into());
         },
     );
-    // Whoever asked may have given up.
-    let _ = request.done.send(());
 }
 
 /// Gives a frame of ours its whole name. Of an inlined call the debug information may tell only the
@@ -377,7 +367,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn who_holds_the_lock_of_the_backtrace_crate_keeps_nobody_waiting() {
-        let (sent, received) = mpsc::channel();
+        let (sent, received) = std::sync::mpsc::channel();
         let mut asked = 0;
         let here = where_it_happens()[0];
 

@@ -10,6 +10,8 @@ use object::elf::{SHT_DYNSYM, SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC};
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::{Endianness, ReadCache, pod};
 
+use crate::capture::modules::Header;
+
 /// Symbols that are looked through in one table: more than the largest programs have.
 const SYMBOLS_MAX: u64 = 4_000_000;
 
@@ -22,11 +24,7 @@ const NAME_BYTES_MAX: usize = 64 << 10;
 /// What is read of a name at a time: more than most have.
 const NAME_PIECE: usize = 512;
 
-#[cfg(target_pointer_width = "64")]
-type Elf = object::elf::FileHeader64<Endianness>;
-#[cfg(not(target_pointer_width = "64"))]
-type Elf = object::elf::FileHeader32<Endianness>;
-type Symbol = <Elf as FileHeader>::Sym;
+type Symbol = <Header as FileHeader>::Sym;
 
 /// Where a symbol table lies in its file.
 struct Table {
@@ -52,7 +50,7 @@ pub(super) fn of(file: &File, addresses: &[u64], names: &mut [Option<String>]) -
 fn tables(file: &File) -> Vec<Table> {
     let cache = ReadCache::new(file);
     let find = |kind| {
-        let elf = Elf::parse(&cache).ok()?;
+        let elf = Header::parse(&cache).ok()?;
         let endian = elf.endian().ok()?;
         let sections = elf.section_headers(endian, &cache).ok()?;
         let table = sections
