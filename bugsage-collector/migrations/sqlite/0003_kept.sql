@@ -27,6 +27,19 @@ create table packs (
 
 create index packs_by_project on packs (project, created_at);
 
+-- What the packs of a project take, and how far those who make room have come: which events go first
+-- is in store/sqlite/sweep.rs.
+create table spaces (
+    project integer primary key references projects (id),
+    -- Of all its packs.
+    bytes integer not null,
+    -- Packs that are older were looked at for age.
+    aged_pack integer not null default 0,
+    -- Events that are less worth than this go, from this pack on.
+    least_worth integer not null default 0,
+    next_pack integer not null default 0
+) strict;
+
 -- The id is that of the pack times 65,536, and the event's place in it.
 create table events (
     id integer primary key,
@@ -54,6 +67,8 @@ create table stacks (
     hash blob not null,
     -- JSON, compressed.
     document blob not null,
+    -- How many events have it. It goes with the last of them.
+    kept integer not null default 0,
     unique (project, hash)
 ) strict;
 

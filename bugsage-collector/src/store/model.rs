@@ -334,6 +334,39 @@ pub struct CaseFilter {
     pub limit: u32,
 }
 
+/// How long whole events are kept, and how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Days after which they go.
+    pub days: u32,
+    /// Bytes that those of a project may take on the disk.
+    pub bytes: u64,
+}
+
+/// What one step of making room has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Events that went.
+    pub events: u64,
+    /// Bytes that are free now.
+    pub bytes: u64,
+    /// Whether there is nothing more to do.
+    pub is_done: bool,
+    /// A project whose budget is too small for what must stay.
+    pub has_no_room: Option<u64>,
+}
+
+impl Default for Swept {
+    fn default() -> Self {
+        Self {
+            events: 0,
+            bytes: 0,
+            is_done: true,
+            has_no_room: None,
+        }
+    }
+}
+
 /// How a store is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {

@@ -23,7 +23,6 @@ use super::{runs, sql};
 
 pub(super) use cache::Cache;
 use keep::Keeper;
-use lookup::Place;
 use tally::Tally;
 
 /// Who sends a batch.
@@ -99,7 +98,7 @@ impl<'a> Session<'a> {
                 receipt.duplicate += 1;
             }
         }
-        keeper.end()?;
+        keeper.end(&mut self.tally)?;
         for losses in &batch.losses {
             for (reason, reports) in &losses.dropped {
                 // Running totals: a batch that comes late never takes anything back.
@@ -139,11 +138,7 @@ impl<'a> Session<'a> {
             return Ok(false);
         }
         self.tally.see_release(sender.project, event);
-        let Place {
-            issue,
-            why,
-            ordinal,
-        } = lookup::place(
+        let place = lookup::place(
             self.tx,
             self.cache,
             &mut self.tally,
@@ -151,9 +146,10 @@ impl<'a> Session<'a> {
             grouped,
             received_at,
         )?;
-        let is_kept = id.is_some() || why > 0;
+        let issue = place.issue;
+        let is_kept = id.is_some() || place.why > 0;
         if is_kept {
-            keeper.keep(self.cache, issue, grouped, id, why, ordinal)?;
+            keeper.keep(self.cache, &mut self.tally, grouped, id, place)?;
             self.cache.kept(issue);
             self.tally
                 .account(sender, received_at, "stored", "", 1, event.count);
