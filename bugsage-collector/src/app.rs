@@ -95,6 +95,7 @@ impl App {
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("cannot write {}", address_file.display()))?;
         let ingest = Arc::new(Ingest::new(store.clone(), clock.clone(), Keep::Samples));
+        let refusals = ingest.note_refusals();
         let pages = Pages::new(store.clone(), clock.clone(), address.ip().is_loopback());
         let router = Router::new()
             .merge(ingest::routes(ingest))
@@ -105,6 +106,7 @@ impl App {
         worker.release_leases().await;
         let mut background = JoinSet::new();
         background.spawn(sweeper);
+        background.spawn(refusals);
         Ok(Self {
             listener,
             router,

@@ -120,7 +120,7 @@ alter table issues add column kept integer not null default 0;
 update issues set latest_event_at = last_seen;
 
 -- What became of all that was received, in events and in reports: stored, sampled_out, duplicate,
--- filtered, limited, invalid. They add up to what was received.
+-- filtered, limited, invalid. They add up to what was received, which stands here too.
 create table ledger (
     project integer not null,
     -- Of table ingest_keys.
@@ -131,6 +131,17 @@ create table ledger (
     events integer not null,
     reports integer not null,
     primary key (project, hour, key, outcome, reason)
+) strict, without rowid;
+
+-- Bodies that were turned away before anything in them was counted. Project 0 is nobody's: the key was
+-- not known.
+create table refusals (
+    project integer not null,
+    hour integer not null,
+    reason text not null,
+    requests integer not null,
+    bytes integer not null,
+    primary key (project, hour, reason)
 ) strict, without rowid;
 
 alter table ingest_keys rename to old_ingest_keys;

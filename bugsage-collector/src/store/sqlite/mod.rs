@@ -17,6 +17,7 @@ mod issues;
 mod events;
 mod runs;
 mod releases;
+mod ledger;
 mod sweep;
 mod projects;
 mod cases;
@@ -35,8 +36,9 @@ use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
 use super::model::{
-    CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject,
-    Project, Receipt, ReleaseFilter, ReleaseHealth, Retention, Status, StoredEvent, Swept, Work,
+    Account, CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob,
+    LedgerFilter, NewProject, Project, Receipt, Refusal, ReleaseFilter, ReleaseHealth, Retention,
+    Status, StoredEvent, Swept, Work,
 };
 use super::scope::{Organizations, Scope};
 use super::{Store, StoreError};
@@ -320,6 +322,24 @@ impl Store for SqliteStore {
     async fn release_leases(&self, scope: &Scope, owner_prefix: &str) -> Result<u64, StoreError> {
         let (organizations, prefix) = (scope.organizations(), owner_prefix.to_owned());
         self.write(move |tx| cases::release(tx, organizations, &prefix))
+            .await
+    }
+
+    async fn ledger(
+        &self,
+        scope: &Scope,
+        filter: LedgerFilter,
+    ) -> Result<Vec<Account>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| ledger::accounts(c, organizations, &filter))
+            .await
+    }
+
+    async fn note_refusals(&self, scope: &Scope, refusals: Vec<Refusal>) -> Result<(), StoreError> {
+        if scope.organizations() != Organizations::All {
+            return Err(StoreError::Forbidden);
+        }
+        self.write(move |tx| ledger::note_refusals(tx, &refusals))
             .await
     }
 

@@ -74,8 +74,22 @@ impl<'a> Session<'a> {
                 sql(batch.received_at.0)
             ])?
             > 0;
+        let reports = batch.events.iter().map(|it| it.event.count).sum();
+        let rejected: u64 = batch.rejected.iter().map(|(_, items)| items).sum();
+        // What an item that cannot be used stood for, nobody knows: it counts as one report.
+        self.tally.account(
+            sender,
+            batch.received_at,
+            "received",
+            "",
+            events + rejected,
+            reports + rejected,
+        );
+        for (reason, items) in &batch.rejected {
+            self.tally
+                .account(sender, batch.received_at, "invalid", reason, *items, *items);
+        }
         if !is_new {
-            let reports = batch.events.iter().map(|it| it.event.count).sum();
             self.tally.account(
                 sender,
                 batch.received_at,
