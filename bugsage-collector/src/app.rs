@@ -22,7 +22,7 @@ use crate::api;
 use crate::clock::SystemClock;
 use crate::dashboard::{self, Pages};
 use crate::group::sample::Keep;
-use crate::ingest::{self, Ingest};
+use crate::ingest::{self, Ingest, OnBatch};
 use crate::store::Store;
 use crate::store::model::Retention;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore, make_folder};
@@ -59,6 +59,8 @@ pub struct Config {
     pub data: PathBuf,
     /// A virtual file system for the store, for tests that watch or break it.
     pub vfs: Option<String>,
+    /// See [`OnBatch`].
+    pub on_batch: Option<OnBatch>,
 }
 
 /// A collector that listens.
@@ -94,7 +96,8 @@ impl App {
         let address_file = config.data.join("address");
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("cannot write {}", address_file.display()))?;
-        let ingest = Arc::new(Ingest::new(store.clone(), clock.clone(), Keep::Samples));
+        let ingest = Ingest::new(store.clone(), clock.clone(), Keep::Samples);
+        let ingest = Arc::new(ingest.with_on_batch(config.on_batch));
         let refusals = ingest.note_refusals();
         let pages = Pages::new(store.clone(), clock.clone(), address.ip().is_loopback());
         let router = Router::new()

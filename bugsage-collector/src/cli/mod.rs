@@ -7,6 +7,7 @@ mod issues;
 mod events;
 mod releases;
 mod ledger;
+mod quarantine;
 mod fix;
 mod doctor;
 mod demo;
@@ -57,6 +58,9 @@ enum Command {
     Releases(releases::Releases),
     /// Show what became of all that was received
     Ledger(ledger::Ledger),
+    /// List batches that the collector failed at, save one, try it again
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
     /// Write and prove a fix, list and show them, decide about one
     #[command(subcommand)]
     Fix(fix::Fix),
@@ -142,6 +146,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Events(events) => events.run().await,
         Command::Releases(releases) => releases.run().await,
         Command::Ledger(ledger) => ledger.run().await,
+        Command::Quarantine(quarantine) => quarantine.run().await,
         Command::Fix(fix) => fix.run().await,
         Command::Doctor(doctor) => doctor.run().await,
     }

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{App, Config};
-use crate::memory;
+use crate::{faults, memory};
 
 use super::{DataArgs, output};
 
@@ -32,10 +32,12 @@ impl Serve {
             .with_writer(std::io::stderr)
             .with_env_filter(filter)
             .init();
+        faults::log_places();
         let config = Config {
             listen: self.listen,
             data: self.data.folder()?,
             vfs: None,
+            on_batch: None,
         };
         memory::give_back_large_buffers();
         // Before the listener: a signal that comes early must stop it too.

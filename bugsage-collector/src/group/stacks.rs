@@ -37,10 +37,13 @@ pub struct StackCache {
     known: Mutex<Remembered>,
 }
 
+/// A stack as it came, and what came of it.
+type Known = (Arc<StackTrace>, Arc<Judged>);
+
 #[derive(Default)]
 struct Remembered {
     /// By the hash of the stack. What has the same hash is compared, so the hash may be a cheap one.
-    stacks: HashMap<u64, Vec<(Arc<StackTrace>, Arc<Judged>)>, RandomState>,
+    stacks: HashMap<u64, Vec<Known>, RandomState>,
     frames: usize,
 }
 

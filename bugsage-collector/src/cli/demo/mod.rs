@@ -87,6 +87,7 @@ impl Demo {
             listen,
             data: data.clone(),
             vfs: None,
+            on_batch: None,
         })
         .await?;
         let address = app.address();
