@@ -188,7 +188,8 @@ pub fn running_at(data: &Path) -> Option<SocketAddr> {
         .ok()
 }
 
-fn lock(data: &Path) -> anyhow::Result<File> {
+/// Holds a data folder for one collector, or for a command that no collector may run beside.
+pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
     make_folder(data)?;
     let path = data.join("lock");
     let file = File::options()

@@ -8,6 +8,7 @@ mod events;
 mod releases;
 mod ledger;
 mod quarantine;
+mod backup;
 mod fix;
 mod doctor;
 mod demo;
@@ -64,6 +65,10 @@ enum Command {
     /// Write and prove a fix, list and show them, decide about one
     #[command(subcommand)]
     Fix(fix::Fix),
+    /// Write everything that is kept into a file, while a collector may run
+    Backup(backup::Backup),
+    /// Make a store out of such a file
+    Restore(backup::Restore),
     /// Check this machine and the data folder
     Doctor(doctor::Doctor),
 }
@@ -148,6 +153,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ledger(ledger) => ledger.run().await,
         Command::Quarantine(quarantine) => quarantine.run().await,
         Command::Fix(fix) => fix.run().await,
+        Command::Backup(backup) => backup.run().await,
+        Command::Restore(restore) => restore.run().await,
         Command::Doctor(doctor) => doctor.run().await,
     }
 }
@@ -159,7 +166,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         Some(StoreError::Forbidden | StoreError::Conflict { .. } | StoreError::Busy { .. }) => {
             exit::REFUSED
         }
-        _ if error.is::<Refused>() => exit::REFUSED,
+        _ if error.is::<Refused>() || error.is::<Refusal>() => exit::REFUSED,
         _ if error.is::<WrongUsage>() => exit::USAGE,
         _ => exit::FAILED,
     };
@@ -170,6 +177,11 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct WrongUsage(String);
+
+/// What was asked would harm what is there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refusal(String);
 
 #[cfg(test)]
 mod tests {

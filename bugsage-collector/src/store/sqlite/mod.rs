@@ -20,6 +20,8 @@ mod releases;
 mod ledger;
 mod quarantine;
 mod sweep;
+mod verify;
+mod backup;
 mod projects;
 mod cases;
 
@@ -44,6 +46,7 @@ use super::model::{
 use super::scope::{Organizations, Scope};
 use super::{Store, StoreError};
 
+pub use backup::{Copied, backup, check, restore};
 use ingest::Sender;
 pub use open::{OpenOptions, Owner, SQLITE_VERSION_MIN, make_folder};
 use writer::Writer;
