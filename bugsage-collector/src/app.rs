@@ -68,6 +68,7 @@ pub struct App {
     listener: TcpListener,
     router: Router,
     worker: CaseWorker,
+    store: Arc<dyn Store>,
     /// Jobs that end with the collector.
     background: JoinSet<()>,
     address: SocketAddr,
@@ -105,7 +106,7 @@ impl App {
             .merge(api::routes(store.clone()))
             .merge(dashboard::routes(Arc::new(pages)));
         let sweeper = sweep::run(store.clone(), clock.clone(), RETENTION);
-        let worker = CaseWorker::new(store, clock, &config.data);
+        let worker = CaseWorker::new(store.clone(), clock, &config.data);
         worker.release_leases().await;
         let mut background = JoinSet::new();
         background.spawn(sweeper);
@@ -114,6 +115,7 @@ impl App {
             listener,
             router,
             worker,
+            store,
             background,
             address,
             _lock: lock,
@@ -174,6 +176,12 @@ impl App {
         // A stage that is cut off here runs again at the next start.
         worker.abort();
         drop(self.background);
+        if tokio::time::timeout(DRAIN, self.store.close())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the store was not closed in time; the next start does what is left");
+        }
         let _ = std::fs::remove_file(&self.address_file);
         Ok(())
     }

@@ -260,6 +260,9 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Swept, StoreError>;
 
+    /// Writes all that waits and lets go of the files. Nothing is written after it.
+    async fn close(&self);
+
     /// How the store is doing.
     async fn health(&self) -> Health;
 }

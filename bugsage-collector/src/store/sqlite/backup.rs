@@ -95,7 +95,7 @@ pub fn restore(
     fs::rename(&partial, &store).map_err(|error| cannot("rename", &partial, &error))?;
     sync_folder_of(&store)?;
     // Brings the schema up to date.
-    drop(SqliteStore::open(OpenOptions::new(folder, Owner::Server))?);
+    SqliteStore::open(OpenOptions::new(folder, Owner::Server))?;
     Ok((copied, aside))
 }
 

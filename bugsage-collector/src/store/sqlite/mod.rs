@@ -394,6 +394,20 @@ impl Store for SqliteStore {
         Ok(swept)
     }
 
+    async fn close(&self) {
+        // A reader that is open would keep the log from being emptied.
+        self.readers.permits.close();
+        let idle = std::mem::take(
+            &mut *self
+                .readers
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        drop(idle);
+        self.writer.end().await;
+    }
+
     async fn health(&self) -> Health {
         let state = self.writer.state();
         Health {

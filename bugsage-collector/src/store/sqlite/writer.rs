@@ -107,6 +107,8 @@ impl State {
 enum Work {
     Batch(WaitingBatch),
     Change(Box<dyn Change>),
+    /// Nothing comes after this.
+    End(oneshot::Sender<()>),
 }
 
 /// A batch that waits.
@@ -225,6 +227,18 @@ impl Writer {
         outcome
     }
 
+    /// Ends the thread once all that waits is written, and the log is copied back.
+    pub(super) async fn end(&self) {
+        let (answer, answered) = oneshot::channel();
+        let (work, end) = (self.work.clone(), Work::End(answer));
+        // It may have to wait for its place among what is to be written.
+        let sent = tokio::task::spawn_blocking(move || work.send(end));
+        if sent.await.is_ok_and(|sent| sent.is_ok()) {
+            // An error means that the thread has ended.
+            let _ = answered.await;
+        }
+    }
+
     fn enqueue(&self, work: Work) -> Result<(), StoreError> {
         self.state.check()?;
         let full = |_| StoreError::Unavailable("too many writes are waiting".to_owned());
@@ -250,6 +264,7 @@ struct Writing {
 impl Writing {
     fn run(mut self) {
         let mut is_copied = true;
+        let mut ended = None;
         loop {
             let first = match self.next.take() {
                 Some(work) => Ok(work),
@@ -273,6 +288,10 @@ impl Writing {
             let is_written = match first {
                 Work::Batch(first) => self.batches(first),
                 Work::Change(first) => self.changes(first),
+                Work::End(answer) => {
+                    ended = Some(answer);
+                    break;
+                }
             };
             is_copied = false;
             self.state
@@ -288,6 +307,11 @@ impl Writing {
         }
         if self.is_owner() && self.state.check().is_ok() {
             self.copy_back(Copy::AndEmpty);
+        }
+        drop(self.connection);
+        if let Some(ended) = ended {
+            // Whoever asked may have gone.
+            let _ = ended.send(());
         }
     }
 
@@ -354,7 +378,7 @@ impl Writing {
             if may_take_more && has_room && self.next.is_none() {
                 match self.waiting.try_recv() {
                     Ok(Work::Batch(batch)) => group.push(batch),
-                    Ok(change) => self.next = Some(change),
+                    Ok(other) => self.next = Some(other),
                     Err(_) => {}
                 }
             }
@@ -400,7 +424,7 @@ impl Writing {
             if has_room {
                 match self.waiting.try_recv() {
                     Ok(Work::Change(change)) => group.push(change),
-                    Ok(batch) => self.next = Some(batch),
+                    Ok(other) => self.next = Some(other),
                     Err(_) => {}
                 }
             }
