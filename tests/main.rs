@@ -35,6 +35,7 @@ mod collector_crash; // what was acknowledged survives `kill -9`
 mod collector_disk; // an acknowledgement means a sync
 mod collector_power; // no power cut takes it back
 mod collector_faults; // nor any error of the disk
+mod collector_rot; // nor does a bit that flips change a count unseen
 mod collector_backup; // a copy is whole, and comes back
 mod grouping; // one bug is one issue, whatever the build
 mod collector_regression; // resolved stays resolved until a newer release has it

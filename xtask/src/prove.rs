@@ -17,6 +17,15 @@ pub(crate) enum Proof {
     /// Ten minutes of a thousand reports a second without a network, then `kill -9` and a restart: all
     /// arrives, in order, nothing twice.
     Offline,
+    /// `kill -9` of the collector under load, two thousand times: nothing acknowledged is lost, nothing counts
+    /// twice.
+    Crashes,
+    /// Ten thousand images of what a power cut may leave of the store: all that was acknowledged is there.
+    Power,
+    /// An error or a full disk at every write and sync: no acknowledgement after it, and it heals.
+    Faults,
+    /// Ten thousand bits that flip in the store's files: noticed, or without harm to any count.
+    Rot,
     /// All orders in which threads can meet at what they share without a lock.
     Loom,
     /// AddressSanitizer and valgrind over all `unsafe` of the SDK.
@@ -47,6 +56,10 @@ pub(crate) enum Extent {
 pub(crate) const NAMES: &[(&str, Proof)] = &[
     ("kills", Proof::Kills),
     ("offline", Proof::Offline),
+    ("crashes", Proof::Crashes),
+    ("power", Proof::Power),
+    ("faults", Proof::Faults),
+    ("rot", Proof::Rot),
     ("loom", Proof::Loom),
     ("sanitizers", Proof::Sanitizers),
     ("fuzz", Proof::Fuzz),
@@ -109,6 +122,10 @@ pub(crate) fn programs(root: &Path, proof: Proof, extent: Extent) -> Vec<Program
                 story("a_load_without_a_network_arrives_in_order_and_once_after_the_restart");
             vec![story.variable("STORY_OFFLINE_SECONDS", seconds)]
         }
+        Proof::Crashes => long_story("collector_crash", "STORY_CRASHES", extent, ("50", "2000")),
+        Proof::Power => long_story("collector_power", "STORY_IMAGES", extent, ("150", "10000")),
+        Proof::Faults => long_story("collector_faults", "STORY_STRIDE", extent, ("29", "1")),
+        Proof::Rot => long_story("collector_rot", "STORY_FLIPS", extent, ("60", "10000")),
         Proof::Loom => {
             let tests = Program::cargo(
                 "test --package bugsage-sdk --lib --release --no-default-features --features capture --locked -- loom::",
@@ -128,6 +145,19 @@ pub(crate) fn programs(root: &Path, proof: Proof, extent: Extent) -> Vec<Program
             vec![soak.args(release).arg("--").arg(seconds)]
         }
     }
+}
+
+/// Stories that go on as long as a variable says. Without optimization the whole takes minutes too.
+fn long_story(
+    name: &str,
+    variable: &'static str,
+    extent: Extent,
+    (slice, whole): (&str, &str),
+) -> Vec<Program> {
+    let is_slice = extent == Extent::Slice;
+    let value = if is_slice { slice } else { whole };
+    let story = story(name).arg("--nocapture");
+    vec![story.variable(variable, value)]
 }
 
 fn story(name: &str) -> Program {
