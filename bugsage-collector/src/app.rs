@@ -14,6 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use bugsage_core::clock::Clock;
 
@@ -23,8 +24,10 @@ use crate::dashboard::{self, Pages};
 use crate::group::sample::Keep;
 use crate::ingest::{self, Ingest};
 use crate::store::Store;
+use crate::store::model::Retention;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore, make_folder};
 use crate::worker::cases::CaseWorker;
+use crate::worker::sweep;
 
 /// Connections that are open at the same time. An app's SDK needs one.
 const CONNECTIONS_MAX: usize = 1_024;
@@ -40,6 +43,12 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// How long a failed accept waits: the system is out of descriptors, and soon has some again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long whole events are kept, and how many of a project.
+const RETENTION: Retention = Retention {
+    days: 90,
+    bytes: 10 << 30,
+};
 
 /// How a collector is set up.
 #[derive(Debug, Clone)]
@@ -57,6 +66,8 @@ pub struct App {
     listener: TcpListener,
     router: Router,
     worker: CaseWorker,
+    /// Jobs that end with the collector.
+    background: JoinSet<()>,
     address: SocketAddr,
     /// Held while the collector runs, so that a second one is refused.
     _lock: File,
@@ -84,17 +95,23 @@ impl App {
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("cannot write {}", address_file.display()))?;
         let ingest = Arc::new(Ingest::new(store.clone(), clock.clone(), Keep::Samples));
+        let refusals = ingest.note_refusals();
         let pages = Pages::new(store.clone(), clock.clone(), address.ip().is_loopback());
         let router = Router::new()
             .merge(ingest::routes(ingest))
             .merge(api::routes(store.clone()))
             .merge(dashboard::routes(Arc::new(pages)));
+        let sweeper = sweep::run(store.clone(), clock.clone(), RETENTION);
         let worker = CaseWorker::new(store, clock, &config.data);
         worker.release_leases().await;
+        let mut background = JoinSet::new();
+        background.spawn(sweeper);
+        background.spawn(refusals);
         Ok(Self {
             listener,
             router,
             worker,
+            background,
             address,
             _lock: lock,
             address_file,
@@ -153,6 +170,7 @@ impl App {
         }
         // A stage that is cut off here runs again at the next start.
         worker.abort();
+        drop(self.background);
         let _ = std::fs::remove_file(&self.address_file);
         Ok(())
     }

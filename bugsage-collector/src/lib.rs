@@ -31,6 +31,8 @@ pub mod dashboard;
 pub mod view;
 // The health of releases, likewise.
 pub mod health;
+// The ledger, likewise.
+pub mod account;
 // Joins the parts and serves them.
 pub mod app;
 // What the process does not need, the system gets back.

@@ -27,6 +27,19 @@ create table packs (
 
 create index packs_by_project on packs (project, created_at);
 
+-- What the packs of a project take, and how far those who make room have come: which events go first
+-- is in store/sqlite/sweep.rs.
+create table spaces (
+    project integer primary key references projects (id),
+    -- Of all its packs.
+    bytes integer not null,
+    -- Packs that are older were looked at for age.
+    aged_pack integer not null default 0,
+    -- Events that are less worth than this go, from this pack on.
+    least_worth integer not null default 0,
+    next_pack integer not null default 0
+) strict;
+
 -- The id is that of the pack times 65,536, and the event's place in it.
 create table events (
     id integer primary key,
@@ -54,6 +67,8 @@ create table stacks (
     hash blob not null,
     -- JSON, compressed.
     document blob not null,
+    -- How many events have it. It goes with the last of them.
+    kept integer not null default 0,
     unique (project, hash)
 ) strict;
 
@@ -105,7 +120,7 @@ alter table issues add column kept integer not null default 0;
 update issues set latest_event_at = last_seen;
 
 -- What became of all that was received, in events and in reports: stored, sampled_out, duplicate,
--- filtered, limited, invalid. They add up to what was received.
+-- filtered, limited, invalid. They add up to what was received, which stands here too.
 create table ledger (
     project integer not null,
     -- Of table ingest_keys.
@@ -116,6 +131,17 @@ create table ledger (
     events integer not null,
     reports integer not null,
     primary key (project, hour, key, outcome, reason)
+) strict, without rowid;
+
+-- Bodies that were turned away before anything in them was counted. Project 0 is nobody's: the key was
+-- not known.
+create table refusals (
+    project integer not null,
+    hour integer not null,
+    reason text not null,
+    requests integer not null,
+    bytes integer not null,
+    primary key (project, hour, reason)
 ) strict, without rowid;
 
 alter table ingest_keys rename to old_ingest_keys;

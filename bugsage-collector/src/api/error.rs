@@ -49,6 +49,11 @@ impl ApiError {
         }
     }
 
+    /// The word for programs.
+    pub fn code(&self) -> &'static str {
+        self.body.code
+    }
+
     /// The key is missing or opens nothing.
     pub fn unauthorized(code: &'static str, message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, message)

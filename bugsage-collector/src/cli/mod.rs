@@ -6,6 +6,7 @@ mod project;
 mod issues;
 mod events;
 mod releases;
+mod ledger;
 mod fix;
 mod doctor;
 mod demo;
@@ -54,6 +55,8 @@ enum Command {
     Events(events::Events),
     /// Show how releases are doing: crash-free runs and users
     Releases(releases::Releases),
+    /// Show what became of all that was received
+    Ledger(ledger::Ledger),
     /// Write and prove a fix, list and show them, decide about one
     #[command(subcommand)]
     Fix(fix::Fix),
@@ -138,6 +141,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Issues(issues) => issues.run().await,
         Command::Events(events) => events.run().await,
         Command::Releases(releases) => releases.run().await,
+        Command::Ledger(ledger) => ledger.run().await,
         Command::Fix(fix) => fix.run().await,
         Command::Doctor(doctor) => doctor.run().await,
     }

@@ -10,6 +10,7 @@
 mod issues;
 mod issue;
 mod releases;
+mod ledger;
 mod fix;
 mod parts;
 mod chart;
@@ -67,6 +68,7 @@ pub fn routes(pages: Arc<Pages>) -> Router {
         .route("/issues", get(issues::page))
         .route("/issues/{id}", get(issue::page))
         .route("/releases", get(releases::page))
+        .route("/ledger", get(ledger::page))
         .route("/assets/bugsage.css", get(style))
         .layer(middleware::from_fn_with_state(pages.clone(), guard))
         .with_state(pages)

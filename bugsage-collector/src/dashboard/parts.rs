@@ -27,6 +27,7 @@ pub(super) fn frame(title: &str, body: Markup) -> Markup {
                     nav {
                         a href="/issues" { "Issues" }
                         a href="/releases" { "Releases" }
+                        a href="/ledger" { "Ledger" }
                     }
                 }
                 main { (body) }

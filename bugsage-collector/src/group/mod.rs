@@ -10,10 +10,11 @@ pub mod regression;
 pub mod sample;
 pub mod stacks;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use bugsage_core::batch::Batch;
+use bugsage_core::batch::{Batch, Rejected};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, EventKind, RunState};
 use bugsage_core::fingerprint::{self, Outline};
@@ -87,6 +88,7 @@ pub fn group(
         received_at,
         events,
         packs: packer.finish()?,
+        rejected: rejected(&batch.rejected),
         losses: batch.losses,
         run_states: run_states(batch.run_states, received_at),
     })
@@ -111,6 +113,14 @@ fn group_event(mut event: Event, received_at: Timestamp, stacks: &mut Stacks) ->
         document: None,
         event,
     }
+}
+
+fn rejected(items: &[Rejected]) -> Vec<(&'static str, u64)> {
+    let mut counts = BTreeMap::new();
+    for item in items {
+        *counts.entry(item.reason.code()).or_default() += 1;
+    }
+    counts.into_iter().collect()
 }
 
 /// Nothing was seen after it was received, whatever the sender's clock says.

@@ -10,6 +10,7 @@
 
 mod auth;
 mod native;
+mod refusals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::group::sample::Keep;
 use crate::store::Store;
 
 use auth::KeyCache;
+use refusals::Refusals;
 
 /// What all bodies that are not decoded yet may take, in KiB: eight of the largest, or thousands of
 /// ordinary ones. A body takes its part as it arrives, so that a slow sender holds no more than it
@@ -60,6 +62,7 @@ pub struct Ingest {
     bodies: Arc<Semaphore>,
     decoded: Semaphore,
     memory: Arc<Memory>,
+    refusals: Arc<Refusals>,
 }
 
 impl Ingest {
@@ -72,7 +75,14 @@ impl Ingest {
             bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
             decoded: Semaphore::new(DECODED_KIB_MAX),
             memory: Arc::new(Memory::new(keep)),
+            refusals: Arc::default(),
         }
+    }
+
+    /// Writes down what was turned away, until it is dropped.
+    pub fn note_refusals(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        refusals::write_down(self.refusals.clone(), store, clock)
     }
 }
 

@@ -45,9 +45,23 @@ pub(super) async fn batches(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Answer>, ApiError> {
-    let scope = ingest.keys.scope(&*ingest.store, &headers).await?;
-    check_type(&headers)?;
-    check_length(&headers)?;
+    let length = content_length(&headers).unwrap_or(0);
+    let refusals = ingest.refusals.clone();
+    let scope = ingest.keys.scope(&*ingest.store, &headers).await;
+    let scope = scope.inspect_err(|error| refusals.note(0, error.code(), length))?;
+    let project = scope.ingest_project().unwrap_or(0);
+    let answer = accept(ingest, scope, &headers, body).await;
+    answer.inspect_err(|error| refusals.note(project, error.code(), length))
+}
+
+async fn accept(
+    ingest: Arc<Ingest>,
+    scope: Scope,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Json<Answer>, ApiError> {
+    check_type(headers)?;
+    check_length(headers)?;
     let body = tokio::time::timeout(BODY_DEADLINE, read(body, ingest.bodies.clone()));
     let (body, in_body) = body
         .await
@@ -76,9 +90,9 @@ async fn take(
     let project = scope.ingest_project().ok_or_else(ApiError::internal)?;
     let memory = ingest.memory.clone();
     let decoded = tokio::task::spawn_blocking(move || {
-        let mut batch = batch::decode(&body).map_err(refuse)?;
-        let rejected = std::mem::take(&mut batch.rejected);
+        let batch = batch::decode(&body).map_err(refuse)?;
         let kib = decoded_kib(batch.size_bytes);
+        let rejected = batch.rejected.clone();
         let grouped = group::group(batch, project, received_at, &memory);
         Ok::<_, ApiError>((grouped.map_err(|_| ApiError::internal())?, rejected, kib))
     });
@@ -128,13 +142,15 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
 
 /// Turns a body away by the length that it announces, before any of it is read.
 fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
-    let length = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    match length.and_then(|length| length.parse::<usize>().ok()) {
+    match content_length(headers).map(|length| length as usize) {
         Some(size_bytes) if size_bytes > limits::BATCH_BYTES_MAX => Err(too_large(size_bytes)),
         _ => Ok(()),
     }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+    length.parse().ok()
 }
 
 /// Reads a body, which may announce nothing or something else than it has, with its part of the

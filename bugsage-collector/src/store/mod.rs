@@ -21,8 +21,9 @@ use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
 use model::{
-    CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject,
-    Project, Receipt, ReleaseFilter, ReleaseHealth, Status, StoredEvent, Work,
+    Account, CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob,
+    LedgerFilter, NewProject, Project, Receipt, Refusal, ReleaseFilter, ReleaseHealth, Retention,
+    Status, StoredEvent, Swept, Work,
 };
 use scope::Scope;
 
@@ -216,6 +217,21 @@ pub trait Store: Send + Sync + 'static {
     /// Gives back what owners whose names begin so have taken, and tells how many jobs that were.
     /// Only for a caller who knows that they are dead.
     async fn release_leases(&self, scope: &Scope, owner_prefix: &str) -> Result<u64, StoreError>;
+
+    /// What became of all that was received.
+    async fn ledger(&self, scope: &Scope, filter: LedgerFilter)
+    -> Result<Vec<Account>, StoreError>;
+
+    /// Adds bodies that were turned away to the ledger.
+    async fn note_refusals(&self, scope: &Scope, refusals: Vec<Refusal>) -> Result<(), StoreError>;
+
+    /// Takes one small step at making room: whole events go, counts stay.
+    async fn sweep(
+        &self,
+        scope: &Scope,
+        retention: Retention,
+        now: Timestamp,
+    ) -> Result<Swept, StoreError>;
 
     /// How the store is doing.
     async fn health(&self) -> Health;

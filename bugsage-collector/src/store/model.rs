@@ -52,6 +52,8 @@ pub struct GroupedBatch {
     pub events: Vec<GroupedEvent>,
     /// The documents of those that are to be kept whole.
     pub packs: Vec<Pack>,
+    /// Items that could not be used, by reason.
+    pub rejected: Vec<(&'static str, u64)>,
     /// What its senders say they lost.
     pub losses: Vec<Losses>,
     /// How runs are doing.
@@ -332,6 +334,96 @@ pub struct CaseFilter {
     pub state: Option<State>,
     /// At most so many, the latest first.
     pub limit: u32,
+}
+
+/// Which part of the ledger is wanted.
+#[derive(Debug, Clone)]
+pub struct LedgerFilter {
+    /// Only a project, by its name or number.
+    pub project: Option<String>,
+    /// What was received since then, by whole hours.
+    pub since: Timestamp,
+}
+
+/// What became of all that a project received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The project's number; 0 for what came under keys that are not known.
+    pub project: u64,
+    /// Its name.
+    pub project_name: String,
+    /// By key, hour, outcome and reason.
+    pub lines: Vec<LedgerLine>,
+    /// Bodies that were turned away unread or unreadable.
+    pub refusals: Vec<Refusal>,
+    /// What its apps say they lost before they could send it, by reason, for ever.
+    pub losses: Vec<(String, u64)>,
+}
+
+/// A line of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerLine {
+    /// The number of the ingest key.
+    pub key: u64,
+    /// The hour since the epoch in which it was received.
+    pub hour: u64,
+    /// `received`, or what became of that: `stored`, `sampled_out`, `duplicate`, `filtered`, `limited`,
+    /// `invalid`.
+    pub outcome: String,
+    /// Why, in a word; empty where the outcome says it.
+    pub reason: String,
+    /// Events.
+    pub events: u64,
+    /// Reports that they stand for.
+    pub reports: u64,
+}
+
+/// Bodies that were turned away before anything in them was counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The project; 0 where the key was not known.
+    pub project: u64,
+    /// The hour since the epoch.
+    pub hour: u64,
+    /// Why, in a word.
+    pub reason: String,
+    /// How many requests.
+    pub requests: u64,
+    /// How long their bodies were, as far as they said.
+    pub bytes: u64,
+}
+
+/// How long whole events are kept, and how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Days after which they go.
+    pub days: u32,
+    /// Bytes that those of a project may take on the disk.
+    pub bytes: u64,
+}
+
+/// What one step of making room has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Events that went.
+    pub events: u64,
+    /// Bytes that are free now.
+    pub bytes: u64,
+    /// Whether there is nothing more to do.
+    pub is_done: bool,
+    /// A project whose budget is too small for what must stay.
+    pub has_no_room: Option<u64>,
+}
+
+impl Default for Swept {
+    fn default() -> Self {
+        Self {
+            events: 0,
+            bytes: 0,
+            is_done: true,
+            has_no_room: None,
+        }
+    }
 }
 
 /// How a store is doing.

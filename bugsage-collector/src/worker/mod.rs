@@ -1,3 +1,4 @@
 //! Jobs that run beside the ingest path, one file each.
 
 pub mod cases;
+pub mod sweep;

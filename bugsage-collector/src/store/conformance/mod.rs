@@ -3,6 +3,7 @@
 mod batches;
 mod issues;
 mod runs;
+mod retention;
 mod cases;
 
 use std::sync::Arc;
@@ -51,6 +52,10 @@ macro_rules! suite {
             runs::a_run_that_fell_silent_ended_nobody_knows_how,
             runs::a_release_tells_its_events_and_the_issues_that_it_brought,
             runs::what_a_sender_says_is_brought_within_bounds,
+            retention::old_events_go_and_their_counts_and_ids_stay,
+            retention::a_budget_thins_what_is_common_and_leaves_what_is_rare,
+            retention::what_always_stays_may_be_more_than_the_budget,
+            retention::only_the_system_sweeps,
             cases::an_issue_worth_it_gets_one_case_where_there_is_a_repository,
             cases::a_job_is_leased_to_one_owner_until_its_lease_runs_out,
             cases::a_case_is_saved_under_its_lease_alone,

@@ -19,7 +19,10 @@ pub(super) fn to_3(tx: &Connection) -> Result<(), StoreError> {
     while events(tx, &stacks)? {}
     users(tx)?;
     tx.execute_batch(
-        "update issues set kept = (select count(*) from events e where e.issue = issues.id);
+        "update stacks set kept = (select count(*) from events e where e.stack = stacks.id);
+         insert into spaces (project, bytes)
+             select project, sum(length(documents)) from packs group by project;
+         update issues set kept = (select count(*) from events e where e.issue = issues.id);
          drop table old_events;
          drop table old_stacks;
          drop table old_issue_users;",

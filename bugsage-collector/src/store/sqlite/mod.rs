@@ -17,6 +17,8 @@ mod issues;
 mod events;
 mod runs;
 mod releases;
+mod ledger;
+mod sweep;
 mod projects;
 mod cases;
 
@@ -34,10 +36,11 @@ use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
 use super::model::{
-    CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob, NewProject,
-    Project, Receipt, ReleaseFilter, ReleaseHealth, Status, StoredEvent, Work,
+    Account, CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob,
+    LedgerFilter, NewProject, Project, Receipt, Refusal, ReleaseFilter, ReleaseHealth, Retention,
+    Status, StoredEvent, Swept, Work,
 };
-use super::scope::Scope;
+use super::scope::{Organizations, Scope};
 use super::{Store, StoreError};
 
 use ingest::Sender;
@@ -322,6 +325,46 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn ledger(
+        &self,
+        scope: &Scope,
+        filter: LedgerFilter,
+    ) -> Result<Vec<Account>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| ledger::accounts(c, organizations, &filter))
+            .await
+    }
+
+    async fn note_refusals(&self, scope: &Scope, refusals: Vec<Refusal>) -> Result<(), StoreError> {
+        if scope.organizations() != Organizations::All {
+            return Err(StoreError::Forbidden);
+        }
+        self.write(move |tx| ledger::note_refusals(tx, &refusals))
+            .await
+    }
+
+    async fn sweep(
+        &self,
+        scope: &Scope,
+        retention: Retention,
+        now: Timestamp,
+    ) -> Result<Swept, StoreError> {
+        if scope.organizations() != Organizations::All {
+            return Err(StoreError::Forbidden);
+        }
+        let swept = self
+            .write(move |tx| sweep::step(tx, retention, now))
+            .await?;
+        if swept.is_done && self.read(sweep::has_free_pages).await? {
+            self.write(sweep::give_back).await?;
+            return Ok(Swept {
+                is_done: false,
+                ..swept
+            });
+        }
+        Ok(swept)
+    }
+
     async fn health(&self) -> Health {
         let state = self.writer.state();
         Health {
@@ -369,8 +412,7 @@ fn unsigned(number: i64) -> u64 {
 }
 
 /// The condition that keeps a query inside its scope, for a query over `projects p`.
-fn scoped(organizations: super::scope::Organizations) -> String {
-    use super::scope::Organizations;
+fn scoped(organizations: Organizations) -> String {
     match organizations {
         Organizations::None => "0".to_owned(),
         Organizations::One(organization) => format!("p.organization = {organization}"),

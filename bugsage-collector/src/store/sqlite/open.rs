@@ -120,7 +120,21 @@ pub(super) fn for_writing(options: &OpenOptions) -> Result<(Connection, u32), St
         }
     }
     let version = migrate(&mut connection)?;
+    if options.owner == Owner::Server {
+        vacuum_once(&connection).map_err(unusable)?;
+    }
     Ok((connection, version))
+}
+
+/// Files of earlier versions cannot give pages back to the disk. Writing one anew changes that, once.
+fn vacuum_once(connection: &Connection) -> rusqlite::Result<()> {
+    const INCREMENTAL: i64 = 2;
+    let mode: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+    if mode == INCREMENTAL {
+        return Ok(());
+    }
+    tracing::info!("the store is written anew, once, so that it can shrink later");
+    connection.execute_batch("pragma auto_vacuum = incremental; vacuum")
 }
 
 /// Opens for reading only.

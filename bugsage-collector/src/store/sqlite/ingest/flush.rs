@@ -30,6 +30,17 @@ pub(super) fn all(tx: &Connection, tally: Tally) -> Result<(), StoreError> {
             count_users(tx, delta.project, *issue, &delta.users)?;
         }
     }
+    for (stack, kept) in &tally.stacks {
+        tx.prepare_cached("update stacks set kept = kept + ? where id = ?")?
+            .execute(params![sql(*kept), stack])?;
+    }
+    for (project, bytes) in &tally.spaces {
+        tx.prepare_cached(
+            "insert into spaces (project, bytes) values (?, ?)
+             on conflict (project) do update set bytes = bytes + excluded.bytes",
+        )?
+        .execute(params![sql(*project), sql(*bytes)])?;
+    }
     for (line, (events, reports)) in &tally.ledger {
         tx.prepare_cached(
             "insert into ledger (project, key, hour, outcome, reason, events, reports)

@@ -13,6 +13,8 @@ use crate::store::pack::{self, Pack, Packer};
 
 use super::super::sql;
 use super::cache::Cache;
+use super::lookup::Place;
+use super::tally::Tally;
 
 /// Bits of an event's number that are its place in the pack.
 const PLACE_BITS: u32 = 16;
@@ -22,8 +24,16 @@ pub(super) struct Keeper<'a> {
     tx: &'a Connection,
     project: u64,
     received_at: Timestamp,
-    /// The numbers of the batch's packs, and how many events of each were kept.
-    packs: Vec<(i64, u32)>,
+    /// The packs of the batch.
+    packs: Vec<Stored>,
+}
+
+/// A pack that was stored.
+struct Stored {
+    id: i64,
+    bytes: u64,
+    /// How many of its events were kept.
+    kept: u32,
 }
 
 impl<'a> Keeper<'a> {
@@ -39,8 +49,8 @@ impl<'a> Keeper<'a> {
             packs: Vec::new(),
         };
         for pack in &batch.packs {
-            let id = keeper.store(pack)?;
-            keeper.packs.push((id, 0));
+            let stored = keeper.store(pack)?;
+            keeper.packs.push(stored);
         }
         Ok(keeper)
     }
@@ -48,32 +58,35 @@ impl<'a> Keeper<'a> {
     /// The number of an event that was chosen to be kept.
     pub(super) fn number(&self, grouped: &GroupedEvent) -> Option<i64> {
         let slot = grouped.document?;
-        let (pack, _) = self.packs.get(slot.pack as usize)?;
-        Some(pack << PLACE_BITS | i64::from(slot.place))
+        let pack = self.packs.get(slot.pack as usize)?;
+        Some(pack.id << PLACE_BITS | i64::from(slot.place))
     }
 
     /// Keeps an event. Where nobody has chosen it before, it is packed alone.
     pub(super) fn keep(
         &mut self,
         cache: &mut Cache,
-        issue: i64,
+        tally: &mut Tally,
         grouped: &GroupedEvent,
         number: Option<i64>,
-        why: i64,
-        ordinal: u64,
+        place: Place,
     ) -> Result<(), StoreError> {
         let stack = match &grouped.stack {
-            Some(stack) => Some(store_stack(self.tx, cache, self.project, stack)?),
+            Some(stack) => {
+                let id = store_stack(self.tx, cache, self.project, stack)?;
+                *tally.stacks.entry(id).or_default() += 1;
+                Some(id)
+            }
             None => None,
         };
         let (number, at, bytes) = match (number, grouped.document) {
             (Some(number), Some(slot)) => {
-                if let Some((_, kept)) = self.packs.get_mut(slot.pack as usize) {
-                    *kept += 1;
+                if let Some(pack) = self.packs.get_mut(slot.pack as usize) {
+                    pack.kept += 1;
                 }
                 (number, slot.at, slot.bytes)
             }
-            _ => self.keep_alone(grouped)?,
+            _ => self.keep_alone(grouped, tally)?,
         };
         let event = &grouped.event;
         self.tx
@@ -84,20 +97,24 @@ impl<'a> Keeper<'a> {
             .execute(params![
                 number,
                 sql(self.project),
-                issue,
+                place.issue,
                 event.id.to_bytes(),
                 sql(event.first_at.0),
                 sql(event.count),
                 stack,
                 at,
                 bytes,
-                why,
-                sql(ordinal),
+                place.why,
+                sql(place.ordinal),
             ])?;
         Ok(())
     }
 
-    fn keep_alone(&self, grouped: &GroupedEvent) -> Result<(i64, u32, u32), StoreError> {
+    fn keep_alone(
+        &self,
+        grouped: &GroupedEvent,
+        tally: &mut Tally,
+    ) -> Result<(i64, u32, u32), StoreError> {
         let mut event = grouped.event.clone();
         scrub::event(&mut event);
         let mut packer = Packer::default();
@@ -105,7 +122,9 @@ impl<'a> Keeper<'a> {
         let packs = packer.finish().map_err(unpackable)?;
         let mut number = 0;
         for pack in &packs {
-            number = self.store(pack)? << PLACE_BITS;
+            let stored = self.store(pack)?;
+            number = stored.id << PLACE_BITS;
+            *tally.spaces.entry(self.project).or_default() += stored.bytes;
         }
         self.tx
             .prepare_cached("update seen_events set event = ? where project = ? and id = ?")?
@@ -113,7 +132,7 @@ impl<'a> Keeper<'a> {
         Ok((number, slot.at, slot.bytes))
     }
 
-    fn store(&self, pack: &Pack) -> Result<i64, StoreError> {
+    fn store(&self, pack: &Pack) -> Result<Stored, StoreError> {
         self.tx
             .prepare_cached(
                 "insert into packs (project, created_at, raw_bytes, documents) values (?, ?, ?, ?)",
@@ -124,15 +143,23 @@ impl<'a> Keeper<'a> {
                 pack.raw_bytes,
                 pack.documents,
             ])?;
-        Ok(self.tx.last_insert_rowid())
+        Ok(Stored {
+            id: self.tx.last_insert_rowid(),
+            bytes: pack.documents.len() as u64,
+            kept: 0,
+        })
     }
 
     /// Drops packs of which nothing was kept: all of it was there before.
-    pub(super) fn end(self) -> Result<(), StoreError> {
-        for (pack, _) in self.packs.iter().filter(|(_, kept)| *kept == 0) {
-            self.tx
-                .prepare_cached("delete from packs where id = ?")?
-                .execute([pack])?;
+    pub(super) fn end(self, tally: &mut Tally) -> Result<(), StoreError> {
+        for pack in &self.packs {
+            if pack.kept == 0 {
+                self.tx
+                    .prepare_cached("delete from packs where id = ?")?
+                    .execute([pack.id])?;
+            } else {
+                *tally.spaces.entry(self.project).or_default() += pack.bytes;
+            }
         }
         Ok(())
     }

@@ -23,7 +23,6 @@ use super::{runs, sql};
 
 pub(super) use cache::Cache;
 use keep::Keeper;
-use lookup::Place;
 use tally::Tally;
 
 /// Who sends a batch.
@@ -75,8 +74,22 @@ impl<'a> Session<'a> {
                 sql(batch.received_at.0)
             ])?
             > 0;
+        let reports = batch.events.iter().map(|it| it.event.count).sum();
+        let rejected: u64 = batch.rejected.iter().map(|(_, items)| items).sum();
+        // What an item that cannot be used stood for, nobody knows: it counts as one report.
+        self.tally.account(
+            sender,
+            batch.received_at,
+            "received",
+            "",
+            events + rejected,
+            reports + rejected,
+        );
+        for (reason, items) in &batch.rejected {
+            self.tally
+                .account(sender, batch.received_at, "invalid", reason, *items, *items);
+        }
         if !is_new {
-            let reports = batch.events.iter().map(|it| it.event.count).sum();
             self.tally.account(
                 sender,
                 batch.received_at,
@@ -99,7 +112,7 @@ impl<'a> Session<'a> {
                 receipt.duplicate += 1;
             }
         }
-        keeper.end()?;
+        keeper.end(&mut self.tally)?;
         for losses in &batch.losses {
             for (reason, reports) in &losses.dropped {
                 // Running totals: a batch that comes late never takes anything back.
@@ -139,11 +152,7 @@ impl<'a> Session<'a> {
             return Ok(false);
         }
         self.tally.see_release(sender.project, event);
-        let Place {
-            issue,
-            why,
-            ordinal,
-        } = lookup::place(
+        let place = lookup::place(
             self.tx,
             self.cache,
             &mut self.tally,
@@ -151,9 +160,10 @@ impl<'a> Session<'a> {
             grouped,
             received_at,
         )?;
-        let is_kept = id.is_some() || why > 0;
+        let issue = place.issue;
+        let is_kept = id.is_some() || place.why > 0;
         if is_kept {
-            keeper.keep(self.cache, issue, grouped, id, why, ordinal)?;
+            keeper.keep(self.cache, &mut self.tally, grouped, id, place)?;
             self.cache.kept(issue);
             self.tally
                 .account(sender, received_at, "stored", "", 1, event.count);

@@ -20,6 +20,10 @@ pub(super) struct Tally {
     /// When releases were first and last seen.
     pub(super) releases: HashMap<u64, HashMap<Text, (Timestamp, Timestamp)>>,
     pub(super) ledger: HashMap<Line, (u64, u64)>,
+    /// Events that were kept, by their stack.
+    pub(super) stacks: HashMap<i64, u64>,
+    /// Bytes of packs, by project.
+    pub(super) spaces: HashMap<u64, u64>,
 }
 
 /// A line of the ledger.

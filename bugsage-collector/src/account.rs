@@ -1,0 +1,201 @@
+//! The ledger as it is told: sums by outcome and reason, and whether they balance.
+//!
+//! received = stored + sampled_out + duplicate + filtered + limited + invalid, in events and in reports.
+//! Beside the equation stand bodies that were turned away unread, and what apps say they lost.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use bugsage_core::clock::Timestamp;
+
+use crate::clock::rfc3339;
+use crate::store::model::{Account, LedgerFilter, LedgerLine};
+
+/// Hours that are looked back where nothing else is said.
+pub const HOURS: u32 = 24;
+
+/// The furthest that one may look back: ten years.
+pub const HOURS_MAX: u32 = 87_600;
+
+/// What the lines are to be told apart by, beside outcome and reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum By {
+    /// Nothing more.
+    #[default]
+    Reason,
+    /// The ingest key.
+    Key,
+    /// The hour.
+    Hour,
+}
+
+/// The ledger of the last hours, the one that began with the present hour included.
+pub fn filter(now: Timestamp, hours: u32, project: Option<String>) -> LedgerFilter {
+    const HOUR_US: u64 = 3_600_000_000;
+    let back = u64::from(hours.saturating_sub(1)) * HOUR_US;
+    LedgerFilter {
+        project,
+        since: Timestamp(now.0.saturating_sub(back)),
+    }
+}
+
+/// What became of all that a project received.
+#[derive(Debug, Serialize)]
+pub struct AccountView {
+    /// Null for what came under keys that are not known.
+    pub project: Option<u64>,
+    /// The name of the project.
+    pub project_name: String,
+    /// What came in.
+    pub received: Sum,
+    /// What became of it.
+    pub outcomes: Vec<LineView>,
+    /// Whether the outcomes add up to what was received.
+    pub balanced: bool,
+    /// Bodies that were turned away unread or unreadable.
+    pub refused: Vec<RefusedView>,
+    /// What apps say they lost before they could send it, by reason, for ever.
+    pub lost_before_sending: BTreeMap<String, u64>,
+}
+
+/// So many events, that stand for so many reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Sum {
+    /// Events.
+    pub events: u64,
+    /// Reports that they stand for.
+    pub reports: u64,
+}
+
+/// One outcome.
+#[derive(Debug, Serialize)]
+pub struct LineView {
+    /// `stored`, `sampled_out`, `duplicate`, `filtered`, `limited` or `invalid`.
+    pub outcome: String,
+    /// Why, in a word.
+    pub reason: Option<String>,
+    /// The number of the ingest key, where lines are told apart by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<u64>,
+    /// The hour, where lines are told apart by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hour: Option<String>,
+    /// How much.
+    #[serde(flatten)]
+    pub sum: Sum,
+}
+
+/// Bodies that were turned away.
+#[derive(Debug, Serialize)]
+pub struct RefusedView {
+    /// Why, in a word.
+    pub reason: String,
+    /// Requests.
+    pub requests: u64,
+    /// The length of their bodies, as far as they said.
+    pub bytes: u64,
+}
+
+impl AccountView {
+    /// An account as it is told.
+    pub fn new(account: Account, by: By) -> Self {
+        let (mut received, mut told) = (Sum::default(), Sum::default());
+        let mut outcomes: BTreeMap<_, Sum> = BTreeMap::new();
+        for line in &account.lines {
+            if line.outcome == "received" {
+                received.add(line);
+                continue;
+            }
+            told.add(line);
+            let key = (by == By::Key).then_some(line.key);
+            let hour = (by == By::Hour).then_some(line.hour);
+            let of = (hour, key, line.outcome.clone(), line.reason.clone());
+            outcomes.entry(of).or_default().add(line);
+        }
+        let mut refused: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for refusal in account.refusals {
+            let (requests, bytes) = refused.entry(refusal.reason).or_default();
+            *requests += refusal.requests;
+            *bytes = bytes.saturating_add(refusal.bytes);
+        }
+        let outcomes = outcomes
+            .into_iter()
+            .map(|((hour, key, outcome, reason), sum)| LineView {
+                outcome,
+                reason: Some(reason).filter(|reason| !reason.is_empty()),
+                key,
+                hour: hour.map(|hour| rfc3339(Timestamp(hour.saturating_mul(3_600_000_000)))),
+                sum,
+            });
+        let refused = refused
+            .into_iter()
+            .map(|(reason, (requests, bytes))| RefusedView {
+                reason,
+                requests,
+                bytes,
+            });
+        Self {
+            project: Some(account.project).filter(|project| *project > 0),
+            project_name: account.project_name,
+            balanced: received == told,
+            received,
+            outcomes: outcomes.collect(),
+            refused: refused.collect(),
+            lost_before_sending: account.losses.into_iter().collect(),
+        }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, line: &LedgerLine) {
+        self.events = self.events.saturating_add(line.events);
+        self.reports = self.reports.saturating_add(line.reports);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(hour: u64, outcome: &str, reason: &str, reports: u64) -> LedgerLine {
+        LedgerLine {
+            key: 1,
+            hour,
+            outcome: outcome.to_owned(),
+            reason: reason.to_owned(),
+            events: 1,
+            reports,
+        }
+    }
+
+    fn account(lines: Vec<LedgerLine>) -> Account {
+        Account {
+            project: 1,
+            project_name: "shop".to_owned(),
+            lines,
+            refusals: Vec::new(),
+            losses: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_account_balances_where_all_that_came_is_accounted_for() {
+        let mut lines = vec![
+            line(7, "received", "", 5),
+            line(8, "received", "", 2),
+            line(7, "stored", "", 5),
+            line(8, "duplicate", "event", 2),
+        ];
+
+        let whole = AccountView::new(account(lines.clone()), By::Reason);
+        let by_hour = AccountView::new(account(lines.clone()), By::Hour);
+        lines.pop();
+        let broken = AccountView::new(account(lines), By::Reason);
+
+        assert_eq!((whole.balanced, whole.received.reports), (true, 7));
+        assert_eq!(whole.outcomes.len(), 2);
+        assert!(by_hour.outcomes.iter().all(|line| line.hour.is_some()));
+        assert!(!broken.balanced);
+    }
+}

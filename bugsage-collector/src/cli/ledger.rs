@@ -1,0 +1,122 @@
+//! `bugsage ledger`: what became of all that was received.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use bugsage_core::clock::Clock;
+
+use crate::account::{self, AccountView, By};
+use crate::clock::SystemClock;
+use crate::store::Store;
+use crate::store::scope::Scope;
+use crate::view::thousands;
+
+use super::{DataArgs, exit, output};
+
+#[derive(Args)]
+pub(super) struct Ledger {
+    /// Only a project, by its name or number
+    #[arg(long)]
+    project: Option<String>,
+    /// What was received in the last hours
+    #[arg(long, default_value_t = account::HOURS, value_parser = clap::value_parser!(u32).range(1..=i64::from(account::HOURS_MAX)))]
+    hours: u32,
+    /// Tell the lines apart by this too
+    #[arg(long, value_enum)]
+    by: Option<Column>,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Column {
+    Key,
+    Hour,
+}
+
+impl Ledger {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let store = self.data.open_existing()?;
+        let filter = account::filter(SystemClock.now(), self.hours, self.project);
+        let by = match self.by {
+            Some(Column::Key) => By::Key,
+            Some(Column::Hour) => By::Hour,
+            None => By::Reason,
+        };
+        let accounts = store.ledger(&Scope::local_operator(), filter).await?;
+        let views = accounts
+            .into_iter()
+            .map(|account| AccountView::new(account, by));
+        let accounts: Vec<_> = views.collect();
+        let is_balanced = accounts.iter().all(|account| account.balanced);
+        if self.json {
+            output::json(&accounts)?;
+        } else {
+            for account in &accounts {
+                show(account, by);
+            }
+        }
+        Ok(if is_balanced {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(exit::FAILED)
+        })
+    }
+}
+
+fn show(account: &AccountView, by: By) {
+    let name = output::plain(&account.project_name);
+    match account.project {
+        Some(number) => output::line(&format!("project {number} {name}")),
+        None => output::line(&name),
+    }
+    let mut rows = vec![vec![
+        "received".to_owned(),
+        String::new(),
+        String::new(),
+        thousands(account.received.events),
+        thousands(account.received.reports),
+    ]];
+    for line in &account.outcomes {
+        let key = || line.key.map(|key| key.to_string());
+        let hour = || line.hour.clone();
+        rows.push(vec![
+            format!("  {}", line.outcome),
+            line.reason.clone().unwrap_or_default(),
+            key().or_else(hour).unwrap_or_default(),
+            thousands(line.sum.events),
+            thousands(line.sum.reports),
+        ]);
+    }
+    let column = match by {
+        By::Reason => "",
+        By::Key => "key",
+        By::Hour => "hour",
+    };
+    if account.project.is_some() {
+        output::table(
+            &["outcome", "reason", column, "events", "reports"],
+            &[3, 4],
+            &rows,
+        );
+        if !account.balanced {
+            output::line("DOES NOT BALANCE: that is a fault of the collector, please report it");
+        }
+    }
+    for refused in &account.refused {
+        let (requests, bytes) = (thousands(refused.requests), thousands(refused.bytes));
+        output::line(&format!(
+            "turned away, {}: {requests} requests, {bytes} bytes",
+            refused.reason
+        ));
+    }
+    for (reason, reports) in &account.lost_before_sending {
+        let (reason, reports) = (output::plain(reason), crate::view::reports(*reports));
+        output::line(&format!("lost before it was sent, {reason}: {reports}"));
+    }
+    output::line("");
+}

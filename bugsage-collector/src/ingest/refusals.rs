@@ -1,0 +1,80 @@
+//! Counts bodies that were turned away, and writes the counts down.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bugsage_core::clock::Clock;
+
+use crate::store::Store;
+use crate::store::model::Refusal;
+use crate::store::scope::Scope;
+
+/// How often counts are written down: what was turned away in the last second before a crash is not
+/// accounted for.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Projects and reasons that are counted at a time; reasons are a few words of ours.
+const COUNTS_MAX: usize = 10_000;
+
+const HOUR_US: u64 = 3_600_000_000;
+
+/// Requests and bytes by project and reason. Project 0 is nobody's.
+#[derive(Default)]
+pub(super) struct Refusals {
+    counts: Mutex<HashMap<(u64, &'static str), (u64, u64)>>,
+}
+
+impl Refusals {
+    pub(super) fn note(&self, project: u64, reason: &'static str, bytes: u64) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() < COUNTS_MAX || counts.contains_key(&(project, reason)) {
+            let (requests, sum) = counts.entry((project, reason)).or_default();
+            *requests += 1;
+            *sum = sum.saturating_add(bytes);
+        }
+    }
+
+    fn take(&self) -> HashMap<(u64, &'static str), (u64, u64)> {
+        std::mem::take(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn put_back(&self, refusals: Vec<((u64, &'static str), (u64, u64))>) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for (of, (requests, bytes)) in refusals {
+            let (all_requests, sum) = counts.entry(of).or_default();
+            *all_requests += requests;
+            *sum = sum.saturating_add(bytes);
+        }
+    }
+}
+
+/// Writes counts down until it is dropped.
+pub(super) async fn write_down(
+    refusals: Arc<Refusals>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+) {
+    let scope = Scope::system();
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        let counts: Vec<_> = refusals.take().into_iter().collect();
+        if counts.is_empty() {
+            continue;
+        }
+        let hour = clock.now().0 / HOUR_US;
+        let lines = counts
+            .iter()
+            .map(|((project, reason), (requests, bytes))| Refusal {
+                project: *project,
+                hour,
+                reason: (*reason).to_owned(),
+                requests: *requests,
+                bytes: *bytes,
+            });
+        if store.note_refusals(&scope, lines.collect()).await.is_err() {
+            // The store has told why; it is tried again.
+            refusals.put_back(counts);
+        }
+    }
+}

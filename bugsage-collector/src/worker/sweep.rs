@@ -1,0 +1,52 @@
+//! Makes room, from time to time and a little at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bugsage_core::clock::Clock;
+
+use crate::store::Store;
+use crate::store::model::Retention;
+use crate::store::scope::Scope;
+
+/// How often it is looked whether there is too much.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The pause after a step, which leaves the writer to others for most of the time.
+const PAUSE: Duration = Duration::from_millis(40);
+
+/// Sweeps until it is dropped.
+pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, retention: Retention) {
+    let scope = Scope::system();
+    let mut is_told = false;
+    loop {
+        let (mut events, mut bytes) = (0, 0);
+        loop {
+            match store.sweep(&scope, retention, clock.now()).await {
+                Ok(swept) => {
+                    events += swept.events;
+                    bytes += swept.bytes;
+                    if let Some(project) = swept.has_no_room.filter(|_| !is_told) {
+                        is_told = true;
+                        tracing::warn!(
+                            project,
+                            "its budget is too small for the events that always stay: raise retention.bytes"
+                        );
+                    }
+                    if swept.is_done {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "no room can be made now");
+                    break;
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        if events > 0 {
+            tracing::info!(events, bytes, "made room");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
