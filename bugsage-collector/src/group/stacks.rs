@@ -37,10 +37,13 @@ pub struct StackCache {
     known: Mutex<Remembered>,
 }
 
+/// Stacks with what came of them.
+type Pairs = Vec<(Arc<StackTrace>, Arc<Judged>)>;
+
 #[derive(Default)]
 struct Remembered {
     /// By the hash of the stack. What has the same hash is compared, so the hash may be a cheap one.
-    stacks: HashMap<u64, Vec<(Arc<StackTrace>, Arc<Judged>)>, RandomState>,
+    stacks: HashMap<u64, Pairs, RandomState>,
     frames: usize,
 }
 

@@ -19,10 +19,16 @@ const COUNTS_MAX: usize = 10_000;
 
 const HOUR_US: u64 = 3_600_000_000;
 
+/// Project and reason.
+type Of = (u64, &'static str);
+
+/// Requests and bytes.
+type Sums = (u64, u64);
+
 /// Requests and bytes by project and reason. Project 0 is nobody's.
 #[derive(Default)]
 pub(super) struct Refusals {
-    counts: Mutex<HashMap<(u64, &'static str), (u64, u64)>>,
+    counts: Mutex<HashMap<Of, Sums>>,
 }
 
 impl Refusals {
@@ -35,11 +41,11 @@ impl Refusals {
         }
     }
 
-    fn take(&self) -> HashMap<(u64, &'static str), (u64, u64)> {
+    fn take(&self) -> HashMap<Of, Sums> {
         std::mem::take(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn put_back(&self, refusals: Vec<((u64, &'static str), (u64, u64))>) {
+    fn put_back(&self, refusals: Vec<(Of, Sums)>) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for (of, (requests, bytes)) in refusals {
             let (all_requests, sum) = counts.entry(of).or_default();

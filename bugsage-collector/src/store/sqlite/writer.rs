@@ -297,7 +297,7 @@ impl Writing {
 
     /// Writes batches in one transaction, and answers them. Tells whether anything was written.
     fn batches(&mut self, first: Box<WaitingBatch>) -> bool {
-        let mut group = vec![first];
+        let mut group = vec![*first];
         let mut committed = self.commit_batches(&mut group, true);
         // One that the program cannot bear takes none of its neighbors along.
         while let Err(Trouble::Poison(at)) = committed {
@@ -325,7 +325,7 @@ impl Writing {
 
     fn commit_batches(
         &mut self,
-        group: &mut Vec<Box<WaitingBatch>>,
+        group: &mut Vec<WaitingBatch>,
         may_take_more: bool,
     ) -> Result<(), Trouble> {
         self.state.check().map_err(Trouble::All)?;
@@ -353,7 +353,7 @@ impl Writing {
                 && begun.elapsed() < GROUP_TIME_MAX;
             if may_take_more && has_room && self.next.is_none() {
                 match self.waiting.try_recv() {
-                    Ok(Work::Batch(batch)) => group.push(batch),
+                    Ok(Work::Batch(batch)) => group.push(*batch),
                     Ok(change) => self.next = Some(change),
                     Err(_) => {}
                 }
@@ -422,7 +422,7 @@ impl Writing {
 }
 
 impl WaitingBatch {
-    fn reply(self: Box<Self>, outcome: Result<Receipt, StoreError>) {
+    fn reply(self, outcome: Result<Receipt, StoreError>) {
         // Whoever asked may have gone; the batch is written all the same.
         let _ = self.answer.send((outcome, self.batch));
     }
