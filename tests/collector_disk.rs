@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bugsage_collector::app::{App, Config};
+use bugsage_collector::app::{App, Setup};
+use bugsage_collector::config::Config;
 use bugsage_core::batch::Sealed;
 use rusqlite::ffi;
 use tokio::sync::oneshot;
@@ -234,8 +235,11 @@ impl Watched {
         let watch = Watch::register();
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
-            data: folder.data(),
+            ..Config::default()
+        };
+        let setup = Setup {
             vfs: Some(watch.name().to_owned()),
+            ..Setup::new(folder.data(), config)
         };
         let (stop, stopped) = oneshot::channel();
         let (said, address) = std::sync::mpsc::channel();
@@ -246,7 +250,7 @@ impl Watched {
                 .build()
                 .expect("threads can be started");
             runtime.block_on(async {
-                let app = App::start(config).await.expect("the folder is free");
+                let app = App::start(setup).await.expect("the folder is free");
                 said.send(app.address()).expect("the story waits for it");
                 let stop = async { drop(stopped.await) };
                 app.run(stop).await.expect("it ends well");

@@ -20,17 +20,14 @@ use bugsage_core::clock::Clock;
 
 use crate::api;
 use crate::clock::SystemClock;
+use crate::config::Config;
 use crate::dashboard::{self, Pages};
-use crate::group::sample::Keep;
 use crate::ingest::{self, Ingest};
 use crate::store::Store;
 use crate::store::model::Retention;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore, make_folder};
 use crate::worker::cases::CaseWorker;
 use crate::worker::sweep;
-
-/// Connections that are open at the same time. An app's SDK needs one.
-const CONNECTIONS_MAX: usize = 1_024;
 
 /// How long a client may take to send the head of a request, and how long a connection may idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(15);
@@ -44,26 +41,32 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long a failed accept waits: the system is out of descriptors, and soon has some again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long whole events are kept, and how many of a project.
-const RETENTION: Retention = Retention {
-    days: 90,
-    bytes: 10 << 30,
-};
-
-/// How a collector is set up.
+/// What a collector is started with.
 #[derive(Debug, Clone)]
-pub struct Config {
-    /// Where to listen.
-    pub listen: SocketAddr,
+pub struct Setup {
     /// Where the data is.
     pub data: PathBuf,
+    /// What the operator has set.
+    pub config: Config,
     /// A virtual file system for the store, for tests that watch or break it.
     pub vfs: Option<String>,
+}
+
+impl Setup {
+    /// A collector on a folder.
+    pub fn new(data: impl Into<PathBuf>, config: Config) -> Self {
+        Self {
+            data: data.into(),
+            config,
+            vfs: None,
+        }
+    }
 }
 
 /// A collector that listens.
 pub struct App {
     listener: TcpListener,
+    connections_max: usize,
     router: Router,
     worker: CaseWorker,
     /// Jobs that end with the collector.
@@ -76,39 +79,46 @@ pub struct App {
 
 impl App {
     /// Opens the store and the listener. Requests wait until [`App::run`].
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(setup: Setup) -> anyhow::Result<Self> {
+        let Setup { data, config, vfs } = setup;
         let options = OpenOptions {
-            vfs: config.vfs,
-            ..OpenOptions::new(&config.data, Owner::Server)
+            vfs,
+            ..OpenOptions::new(&data, Owner::Server)
         };
-        let lock = lock(&config.data)?;
+        let lock = lock(&data)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(options)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!(
-                "cannot listen on {}: choose another --listen",
+                "cannot listen on {}: choose another address with `listen` or --listen",
                 config.listen
             )
         })?;
         let address = listener.local_addr()?;
-        let address_file = config.data.join("address");
+        let address_file = data.join("address");
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("cannot write {}", address_file.display()))?;
-        let ingest = Arc::new(Ingest::new(store.clone(), clock.clone(), Keep::Samples));
+        let ingest = Arc::new(Ingest::new(
+            store.clone(),
+            clock.clone(),
+            config.retention.events,
+        ));
         let refusals = ingest.note_refusals();
         let pages = Pages::new(store.clone(), clock.clone(), address.ip().is_loopback());
         let router = Router::new()
             .merge(ingest::routes(ingest))
             .merge(api::routes(store.clone()))
             .merge(dashboard::routes(Arc::new(pages)));
-        let sweeper = sweep::run(store.clone(), clock.clone(), RETENTION);
-        let worker = CaseWorker::new(store, clock, &config.data);
+        let sweeper = sweep::run(store.clone(), clock.clone(), retention(&config));
+        let worker = CaseWorker::new(store, clock, &data);
         worker.release_leases().await;
         let mut background = JoinSet::new();
         background.spawn(sweeper);
         background.spawn(refusals);
         Ok(Self {
             listener,
+            // On a platform where it does not fit, memory ends first.
+            connections_max: config.limits.connections as usize,
             router,
             worker,
             background,
@@ -126,7 +136,7 @@ impl App {
     /// Serves until `stop` is done, then lets running requests finish.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let worker = tokio::spawn(self.worker.run());
-        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let connections = Arc::new(Semaphore::new(self.connections_max));
         let graceful = GracefulShutdown::new();
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new())
@@ -183,6 +193,13 @@ pub fn running_at(data: &Path) -> Option<SocketAddr> {
         .trim()
         .parse()
         .ok()
+}
+
+fn retention(config: &Config) -> Retention {
+    Retention {
+        days: u32::try_from(config.retention.days).unwrap_or(u32::MAX),
+        bytes: config.retention.bytes,
+    }
 }
 
 fn lock(data: &Path) -> anyhow::Result<File> {

@@ -1,7 +1,9 @@
 //! The command line: one file a command, and what they share.
 
 mod output;
+mod settings;
 mod serve;
+mod config;
 mod project;
 mod issues;
 mod events;
@@ -18,6 +20,7 @@ use clap::{Args, Parser, Subcommand};
 
 use bugsage_pipeline::review::Refused;
 
+use crate::config::Problems;
 use crate::store::StoreError;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
 
@@ -60,6 +63,11 @@ enum Command {
     /// Write and prove a fix, list and show them, decide about one
     #[command(subcommand)]
     Fix(fix::Fix),
+    /// Show what is set, and where each value comes from
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Check what is set: the file and the environment
+    CheckConfig(config::CheckConfig),
     /// Check this machine and the data folder
     Doctor(doctor::Doctor),
 }
@@ -143,6 +151,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Releases(releases) => releases.run().await,
         Command::Ledger(ledger) => ledger.run().await,
         Command::Fix(fix) => fix.run().await,
+        Command::Config(config) => config.run(),
+        Command::CheckConfig(check) => check.run(),
         Command::Doctor(doctor) => doctor.run().await,
     }
 }
@@ -155,7 +165,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
             exit::REFUSED
         }
         _ if error.is::<Refused>() => exit::REFUSED,
-        _ if error.is::<WrongUsage>() => exit::USAGE,
+        _ if error.is::<WrongUsage>() || error.is::<Problems>() => exit::USAGE,
         _ => exit::FAILED,
     };
     ExitCode::from(code)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::file::{self, Entry};
 use super::nearest;
-use super::setting::{SETTINGS, Setting, Written};
+use super::setting::{SETTINGS, Written};
 use super::{Config, FILE};
 
 /// What all variables of ours begin with.
@@ -200,8 +200,14 @@ fn unknown_key(entry: &Entry) -> String {
     let keys = SETTINGS.iter().map(|setting| setting.key);
     // The right name in the wrong section, or in none, is meant as well.
     let name = key.rsplit('.').next().unwrap_or(key);
-    let of_name = |it: &&Setting| it.key.rsplit('.').next() == Some(name);
-    let meant = nearest::of(key, keys).or_else(|| SETTINGS.iter().find(of_name).map(|it| it.key));
+    let names = || SETTINGS.iter().filter_map(|it| it.key.rsplit('.').next());
+    let of_name = |name: &str| {
+        let mut settings = SETTINGS.iter();
+        settings
+            .find(|it| it.key.rsplit('.').next() == Some(name))
+            .map(|it| it.key)
+    };
+    let meant = nearest::of(key, keys).or_else(|| of_name(nearest::of(name, names())?));
     match meant {
         Some(meant) => format!("{key} is no setting: did you mean {meant}?"),
         None => format!("{key} is no setting: see `bugsage config show`"),
@@ -219,6 +225,16 @@ fn unknown_variable(name: &str) -> Option<String> {
     });
     if !is_section {
         return None;
+    }
+    let key = name
+        .strip_prefix(PREFIX)
+        .unwrap_or(name)
+        .to_ascii_lowercase();
+    if let Some(meant) = SETTINGS.iter().find(|it| it.key.replace('.', "_") == key) {
+        return Some(format!(
+            "{name}: is no variable of ours: did you mean {}?",
+            meant.variable
+        ));
     }
     let lower = name.to_ascii_lowercase();
     let known: Vec<String> = SETTINGS
@@ -311,11 +327,12 @@ mod tests {
     #[test]
     fn a_key_in_the_wrong_place_is_told_where_it_belongs() {
         assert_eq!(
-            problems("connections = 5\nlog = \"info\"\n[database]\n"),
+            problems("connections = 5\ndyas = 5\nlog = \"info\"\n[database]\n"),
             [
                 "FILE:1: connections is no setting: did you mean limits.connections?",
-                "FILE:2: log is a section: write log.level in it",
-                "FILE:3: database is no setting: see `bugsage config show`",
+                "FILE:2: dyas is no setting: did you mean retention.days?",
+                "FILE:3: log is a section: write log.level in it",
+                "FILE:4: database is no setting: see `bugsage config show`",
             ]
         );
     }
@@ -343,6 +360,9 @@ mod tests {
 
         let problems = wrong.expect_err("is misspelt").to_string();
         assert!(problems.contains("BUGSAGE_RETENTION_DAYS?"), "{problems}");
+        let by_key = variable("BUGSAGE_LOG_LEVEL").resolve();
+        let problems = by_key.expect_err("is another's name").to_string();
+        assert!(problems.contains("did you mean BUGSAGE_LOG?"), "{problems}");
         for name in ["BUGSAGE_DSN", "BUGSAGE_SPOOL_DIR", "BUGSAGE_LOGS", "LIMITS"] {
             assert!(variable(name).resolve().is_ok(), "{name}");
         }

@@ -216,8 +216,17 @@ impl Setting {
         Ok(())
     }
 
+    /// The line of a file that sets it to what it is.
+    pub fn line(&self, config: &Config) -> String {
+        let text = self.text(config);
+        match self.is_quoted() {
+            // What JSON writes in quotes, TOML reads.
+            true => format!("{} = {}", self.key, Value::from(text)),
+            false => format!("{} = {text}", self.key),
+        }
+    }
+
     /// Whether a file writes its value in quotes.
-    #[cfg(test)]
     fn is_quoted(&self) -> bool {
         !matches!(self.kind, Kind::Number { .. })
     }

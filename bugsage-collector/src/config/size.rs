@@ -48,7 +48,15 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(bytes), "{text}");
         }
-        for text in ["", "GiB", "-1", "1.5 GiB", "10 GB", "10 XiB", "99999999 PiB"] {
+        for text in [
+            "",
+            "GiB",
+            "-1",
+            "1.5 GiB",
+            "10 GB",
+            "10 XiB",
+            "99999999 PiB",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -1,1 +1,4 @@
 //! What the collector tells of itself.
+
+// Lines on standard error.
+pub mod log;
