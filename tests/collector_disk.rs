@@ -1,19 +1,16 @@
 //! An acknowledgement means that the disk has it; a disk that fails is told, not hidden.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
-use bugsage_collector::app::{App, Setup};
-use bugsage_collector::config::Config;
 use bugsage_core::batch::Sealed;
 use rusqlite::ffi;
-use tokio::sync::oneshot;
 
 use crate::support::client::Client;
 use crate::support::collector::{Collector, Folder, Project, wait_for};
 use crate::support::events::EventBuilder;
+use crate::support::inside::Inside;
 use crate::support::vfs::{Fault, Kind, Step, Watch};
 
 #[test]
@@ -221,86 +218,31 @@ fn check_synced(steps: &[Step], id: &[u8; 16], answered: usize) -> Result<(), &'
 /// A collector in this process, on a disk that is watched.
 struct Watched {
     watch: &'static Watch,
-    address: SocketAddr,
-    project: Project,
-    folder: Option<Folder>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    inside: Inside,
 }
 
 impl Watched {
     fn start() -> Self {
-        let folder = Folder::new();
-        let project = folder.create_project("shop", None);
         let watch = Watch::register();
-        let config = Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            ..Config::default()
-        };
-        let setup = Setup {
-            vfs: Some(watch.name().to_owned()),
-            ..Setup::new(folder.data(), config)
-        };
-        let (stop, stopped) = oneshot::channel();
-        let (said, address) = std::sync::mpsc::channel();
-        let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .expect("threads can be started");
-            runtime.block_on(async {
-                let app = App::start(setup).await.expect("the folder is free");
-                said.send(app.address()).expect("the story waits for it");
-                let stop = async { drop(stopped.await) };
-                app.run(stop).await.expect("it ends well");
-            });
-        });
-        Self {
-            watch,
-            address: address.recv().expect("the collector starts"),
-            project,
-            folder: Some(folder),
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        let inside = Inside::start(|config| config.vfs = Some(watch.name().to_owned()));
+        Self { watch, inside }
     }
 
     fn client(&self) -> Client {
-        Client::new(self.address)
+        self.inside.client()
     }
 
     fn key(&self) -> String {
-        self.project.key.clone()
+        self.inside.project().key.clone()
     }
 
     fn send_and_note(&self, batch: &Sealed) {
-        let answer = self.client().send(&self.project.key, &batch.bytes);
+        let answer = self.client().send(&self.key(), &batch.bytes);
         self.watch.note(batch.id.to_string());
         assert_eq!(answer.taken(), (1, 0));
     }
 
-    fn stop(mut self) -> (Project, Folder) {
-        self.end();
-        let folder = self.folder.take().expect("is taken once");
-        (self.project.clone(), folder)
-    }
-
-    fn end(&mut self) {
-        // Dropped, it tells the collector to stop.
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let ended = thread.join();
-            assert!(
-                ended.is_ok() || thread::panicking(),
-                "the collector panicked"
-            );
-        }
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        self.end();
+    fn stop(self) -> (Project, Folder) {
+        self.inside.stop()
     }
 }

@@ -101,7 +101,9 @@ fn what_is_turned_away_is_counted_beside_the_equation() {
     let batch = EventBuilder::panic("price").seal();
     let length = batch.bytes.len() as u64;
 
-    client.send("no-key", &batch.bytes).error(401, "unknown_key");
+    client
+        .send("no-key", &batch.bytes)
+        .error(401, "unknown_key");
     let plain = Request::batch(&project.key, &batch.bytes).header("content-type", "text/plain");
     client.ask(&plain).error(415, "content_type");
 
@@ -112,9 +114,15 @@ fn what_is_turned_away_is_counted_beside_the_equation() {
         (refused.flatten().count() == 2).then(|| accounts.clone())
     });
     let of = |at: usize| &accounts[at]["refused"][0];
-    assert_eq!((&of(0)["reason"], &of(0)["requests"]), (&"content_type".into(), &1.into()));
+    assert_eq!(
+        (&of(0)["reason"], &of(0)["requests"]),
+        (&"content_type".into(), &1.into())
+    );
     assert_eq!(of(0)["bytes"], length);
-    assert_eq!((&of(1)["reason"], &of(1)["requests"]), (&"unknown_key".into(), &1.into()));
+    assert_eq!(
+        (&of(1)["reason"], &of(1)["requests"]),
+        (&"unknown_key".into(), &1.into())
+    );
     assert!(accounts[1]["project"].is_null());
     assert_eq!(accounts[0]["balanced"], true);
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use bugsage_core::clock::Timestamp;
 
 use crate::clock::rfc3339;
-use crate::store::model::{Account, LedgerFilter, LedgerLine};
+use crate::store::model::{Account, LedgerFilter, LedgerLine, Quarantined};
 
 /// Hours that are looked back where nothing else is said.
 pub const HOURS: u32 = 24;
@@ -151,6 +151,37 @@ impl Sum {
     fn add(&mut self, line: &LedgerLine) {
         self.events = self.events.saturating_add(line.events);
         self.reports = self.reports.saturating_add(line.reports);
+    }
+}
+
+/// A batch that the collector failed at.
+#[derive(Debug, Serialize)]
+pub struct QuarantinedView {
+    /// Its id.
+    pub id: String,
+    /// Its project's number.
+    pub project: u64,
+    /// Its project's name.
+    pub project_name: String,
+    /// When it came.
+    pub received_at: String,
+    /// The size of its body.
+    pub bytes: u64,
+    /// Where the collector failed, and how.
+    pub reason: String,
+}
+
+impl QuarantinedView {
+    /// What is shown of one.
+    pub fn new(quarantined: &Quarantined) -> Self {
+        Self {
+            id: quarantined.batch.to_string(),
+            project: quarantined.project,
+            project_name: quarantined.project_name.clone(),
+            received_at: rfc3339(quarantined.received_at),
+            bytes: quarantined.bytes,
+            reason: quarantined.reason.clone(),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::api;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::dashboard::{self, Pages};
-use crate::ingest::{self, Ingest};
+use crate::ingest::{self, Ingest, OnBatch};
 use crate::store::Store;
 use crate::store::model::Retention;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore, make_folder};
@@ -50,6 +50,8 @@ pub struct Setup {
     pub config: Config,
     /// A virtual file system for the store, for tests that watch or break it.
     pub vfs: Option<String>,
+    /// See [`OnBatch`].
+    pub on_batch: Option<OnBatch>,
 }
 
 impl Setup {
@@ -59,6 +61,7 @@ impl Setup {
             data: data.into(),
             config,
             vfs: None,
+            on_batch: None,
         }
     }
 }
@@ -80,7 +83,12 @@ pub struct App {
 impl App {
     /// Opens the store and the listener. Requests wait until [`App::run`].
     pub async fn start(setup: Setup) -> anyhow::Result<Self> {
-        let Setup { data, config, vfs } = setup;
+        let Setup {
+            data,
+            config,
+            vfs,
+            on_batch,
+        } = setup;
         let options = OpenOptions {
             vfs,
             ..OpenOptions::new(&data, Owner::Server)
@@ -98,11 +106,8 @@ impl App {
         let address_file = data.join("address");
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("cannot write {}", address_file.display()))?;
-        let ingest = Arc::new(Ingest::new(
-            store.clone(),
-            clock.clone(),
-            config.retention.events,
-        ));
+        let ingest = Ingest::new(store.clone(), clock.clone(), config.retention.events);
+        let ingest = Arc::new(ingest.with_on_batch(on_batch));
         let refusals = ingest.note_refusals();
         let pages = Pages::new(store.clone(), clock.clone(), address.ip().is_loopback());
         let router = Router::new()

@@ -39,6 +39,8 @@ pub mod health;
 pub mod account;
 // Joins the parts and serves them.
 pub mod app;
+// Panics of our own: contained, told, and never with data.
+pub mod faults;
 // What the process does not need, the system gets back.
 mod memory;
 // The command line.

@@ -14,6 +14,7 @@ pub(crate) mod account;
 pub(crate) mod source;
 pub(crate) mod build;
 pub(crate) mod collector;
+pub(crate) mod inside;
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod repository;

@@ -144,6 +144,20 @@ create table refusals (
     primary key (project, hour, reason)
 ) strict, without rowid;
 
+-- Batches that the program failed at, as they came. Acknowledged like all others, and tried again when
+-- somebody says so.
+create table quarantine (
+    project integer not null,
+    batch blob not null,
+    -- Of table ingest_keys.
+    key integer not null,
+    received_at integer not null,
+    -- Where the program failed, and how.
+    reason text not null,
+    body blob not null,
+    primary key (project, batch)
+) strict;
+
 alter table ingest_keys rename to old_ingest_keys;
 
 -- Write-only, one project each. Kept after they are revoked, so that a key is never given twice.

@@ -54,6 +54,11 @@ impl ApiError {
         self.body.code
     }
 
+    /// The sentence for people.
+    pub fn message(&self) -> &str {
+        &self.body.message
+    }
+
     /// The key is missing or opens nothing.
     pub fn unauthorized(code: &'static str, message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, message)
@@ -110,7 +115,16 @@ impl From<StoreError> for ApiError {
                 Self::new(StatusCode::CONFLICT, "conflict", message)
             }
             StoreError::Forbidden => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
-            StoreError::Poison => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "poison", message),
+            StoreError::Poison(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "poison", message)
+            }
+            StoreError::QuarantineFull(_) => {
+                tracing::error!(
+                    error = message,
+                    "a batch that the collector fails at was refused"
+                );
+                Self::internal()
+            }
             StoreError::Unavailable(_) | StoreError::Failed(_) | StoreError::Unusable(_) => {
                 tracing::error!(error = message, "the store refused a request");
                 let public = "the store cannot write now; the batch was not taken";

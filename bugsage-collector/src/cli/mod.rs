@@ -9,6 +9,7 @@ mod issues;
 mod events;
 mod releases;
 mod ledger;
+mod quarantine;
 mod fix;
 mod doctor;
 mod demo;
@@ -60,6 +61,9 @@ enum Command {
     Releases(releases::Releases),
     /// Show what became of all that was received
     Ledger(ledger::Ledger),
+    /// List batches that the collector failed at, save one, try it again
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
     /// Write and prove a fix, list and show them, decide about one
     #[command(subcommand)]
     Fix(fix::Fix),
@@ -150,6 +154,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Events(events) => events.run().await,
         Command::Releases(releases) => releases.run().await,
         Command::Ledger(ledger) => ledger.run().await,
+        Command::Quarantine(quarantine) => quarantine.run().await,
         Command::Fix(fix) => fix.run().await,
         Command::Config(config) => config.run(),
         Command::CheckConfig(check) => check.run(),

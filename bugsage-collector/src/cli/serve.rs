@@ -7,8 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{App, Setup};
 use crate::config::Flag;
-use crate::memory;
 use crate::observe::log;
+use crate::{faults, memory};
 
 use super::output;
 use super::settings::SettingsArgs;
@@ -31,6 +31,7 @@ impl Serve {
         });
         let resolved = self.settings.resolve(listen.into_iter().collect())?;
         log::start(&resolved.config.log)?;
+        faults::log_places();
         if let Some(file) = &resolved.file {
             tracing::info!("settings of {}", file.display());
         }

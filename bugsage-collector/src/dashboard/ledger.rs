@@ -6,7 +6,8 @@ use axum::extract::{Query, State};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use crate::account::{self, AccountView, By};
+use crate::account::{self, AccountView, By, QuarantinedView};
+use crate::store::model::Quarantined;
 use crate::view::thousands;
 
 use super::{Page, Pages, parts};
@@ -30,6 +31,7 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(search): Query<S
         .into_iter()
         .map(|it| AccountView::new(it, By::Reason));
     let accounts: Vec<_> = accounts.collect();
+    let quarantined = pages.store.quarantined(&pages.scope).await?;
     Ok(parts::frame(
         "Ledger",
         html! {
@@ -45,12 +47,37 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(search): Query<S
             }
             @if accounts.is_empty() { p { "There is no project yet." } }
             @for account in &accounts { (section(account)) }
+            @if !quarantined.is_empty() { (quarantine(&quarantined)) }
             p class="quiet" {
                 "Each event is counted once, and stands for the equal reports that were folded into it. \
                  What is sampled out is counted in its issue like all others; only its details are not kept."
             }
         },
     ))
+}
+
+/// They are few: a project's may take 16 MiB.
+fn quarantine(quarantined: &[Quarantined]) -> Markup {
+    html! {
+        section class="account" {
+            h2 { "Quarantine" }
+            p {
+                "The collector failed at these batches. They are safe, and nothing in them is counted yet: install a \
+                 newer version and run " code { "bugsage quarantine replay --all" } "."
+            }
+            table {
+                thead { tr { th { "batch" } th { "project" } th { "received" } th class="n" { "bytes" } th { "reason" } } }
+                tbody {
+                    @for it in quarantined.iter().map(QuarantinedView::new) {
+                        tr {
+                            td { code { (it.id) } } td { (it.project_name) } td { (it.received_at) }
+                            td class="n" { (thousands(it.bytes)) } td { (it.reason) }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn span(hours: u32) -> String {

@@ -37,13 +37,13 @@ pub struct StackCache {
     known: Mutex<Remembered>,
 }
 
-/// Stacks with what came of them.
-type Pairs = Vec<(Arc<StackTrace>, Arc<Judged>)>;
+/// A stack as it came, and what came of it.
+type Known = (Arc<StackTrace>, Arc<Judged>);
 
 #[derive(Default)]
 struct Remembered {
     /// By the hash of the stack. What has the same hash is compared, so the hash may be a cheap one.
-    stacks: HashMap<u64, Pairs, RandomState>,
+    stacks: HashMap<u64, Vec<Known>, RandomState>,
     frames: usize,
 }
 

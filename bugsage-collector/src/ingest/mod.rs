@@ -19,12 +19,18 @@ use axum::Router;
 use axum::routing::post;
 use tokio::sync::Semaphore;
 
-use bugsage_core::clock::Clock;
+use bugsage_core::batch::{self, Batch, Rejected};
+use bugsage_core::clock::{Clock, Timestamp};
+use bugsage_core::id::BatchId;
 use bugsage_core::limits;
 
-use crate::group::Memory;
+use crate::api::error::ApiError;
+use crate::faults;
 use crate::group::sample::Keep;
-use crate::store::Store;
+use crate::group::{self, Memory};
+use crate::store::model::{GroupedBatch, Receipt};
+use crate::store::scope::Scope;
+use crate::store::{Store, StoreError};
 
 use auth::KeyCache;
 use refusals::Refusals;
@@ -54,6 +60,9 @@ const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a sender that was turned away for load is asked to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
+/// Called with each batch before it is grouped, for tests that make it fail as a fault of ours would.
+pub type OnBatch = fn(&Batch);
+
 /// What the ingest path needs.
 pub struct Ingest {
     store: Arc<dyn Store>,
@@ -63,6 +72,14 @@ pub struct Ingest {
     decoded: Semaphore,
     memory: Arc<Memory>,
     refusals: Arc<Refusals>,
+    on_batch: Option<OnBatch>,
+}
+
+/// A batch that was read and grouped.
+struct Read {
+    grouped: GroupedBatch,
+    rejected: Vec<Rejected>,
+    size_bytes: usize,
 }
 
 impl Ingest {
@@ -76,7 +93,54 @@ impl Ingest {
             decoded: Semaphore::new(DECODED_KIB_MAX),
             memory: Arc::new(Memory::new(keep)),
             refusals: Arc::default(),
+            on_batch: None,
         }
+    }
+
+    /// Calls this with each batch.
+    #[must_use]
+    pub fn with_on_batch(mut self, on_batch: Option<OnBatch>) -> Self {
+        self.on_batch = on_batch;
+        self
+    }
+
+    /// Decodes and groups a body. Takes the time of a processor: not for an async thread.
+    fn read(&self, scope: &Scope, body: &[u8], received_at: Timestamp) -> Result<Read, ApiError> {
+        let project = scope.ingest_project().ok_or_else(ApiError::internal)?;
+        let batch = batch::decode(body).map_err(native::refuse)?;
+        if let Some(on_batch) = self.on_batch {
+            on_batch(&batch);
+        }
+        let (size_bytes, rejected) = (batch.size_bytes, batch.rejected.clone());
+        let grouped = group::group(batch, project, received_at, &self.memory);
+        Ok(Read {
+            grouped: grouped.map_err(|_| ApiError::internal())?,
+            rejected,
+            size_bytes,
+        })
+    }
+
+    /// Tries a batch of the quarantine again, and takes it out where it works. It counts as received
+    /// when it came.
+    ///
+    /// # Errors
+    ///
+    /// With what is wrong with it, or with the store. The batch stays where it is.
+    pub async fn replay(self: Arc<Self>, scope: &Scope, batch: BatchId) -> anyhow::Result<Receipt> {
+        let (of_key, poison) = self.store.poison(scope, batch).await?;
+        let (ingest, sender) = (self.clone(), of_key.clone());
+        let worked = tokio::task::spawn_blocking(move || {
+            faults::contained(|| ingest.read(&sender, &poison.body, poison.received_at))
+        });
+        let still = |reason: &str| anyhow::anyhow!("batch {batch} still cannot be read: {reason}");
+        let read = worked.await?.map_err(|fault| still(&fault.reason))?;
+        let read = read.map_err(|error| still(error.message()))?;
+        let receipt = match self.store.ingest(&of_key, read.grouped).await {
+            Err(StoreError::Poison(reason)) => return Err(still(&reason)),
+            receipt => receipt?,
+        };
+        self.store.discard(scope, batch).await?;
+        Ok(receipt)
     }
 
     /// Writes down what was turned away, until it is dropped.

@@ -11,11 +11,13 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use bugsage_core::batch::{self, BatchError};
+use bugsage_core::batch::{self, BatchError, Rejected};
 use bugsage_core::limits;
 
 use crate::api::error::ApiError;
-use crate::group;
+use crate::faults;
+use crate::store::StoreError;
+use crate::store::model::{Poison, Receipt};
 use crate::store::scope::Scope;
 
 use super::{
@@ -31,6 +33,8 @@ pub(super) struct Answer {
     duplicate: u64,
     /// Items that could not be used.
     rejected: Vec<RejectedItem>,
+    /// Whether the collector failed at the batch, and keeps it as it is.
+    quarantined: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,6 +42,34 @@ struct RejectedItem {
     index: u32,
     reason: &'static str,
     message: String,
+}
+
+impl Answer {
+    fn new(receipt: Receipt, rejected: Vec<RejectedItem>) -> Self {
+        Self {
+            accepted: receipt.accepted,
+            duplicate: receipt.duplicate,
+            rejected,
+            quarantined: false,
+        }
+    }
+
+    fn of_quarantine() -> Self {
+        Self {
+            quarantined: true,
+            ..Self::new(Receipt::default(), Vec::new())
+        }
+    }
+}
+
+impl From<Rejected> for RejectedItem {
+    fn from(rejected: Rejected) -> Self {
+        Self {
+            index: rejected.index,
+            reason: rejected.reason.code(),
+            message: rejected.reason.to_string(),
+        }
+    }
 }
 
 pub(super) async fn batches(
@@ -87,30 +119,44 @@ async fn take(
     let mut held = turn.map_err(|_| ApiError::busy("the collector is closing", RETRY_AFTER))?;
 
     let received_at = ingest.clock.now();
-    let project = scope.ingest_project().ok_or_else(ApiError::internal)?;
-    let memory = ingest.memory.clone();
-    let decoded = tokio::task::spawn_blocking(move || {
-        let batch = batch::decode(&body).map_err(refuse)?;
-        let kib = decoded_kib(batch.size_bytes);
-        let rejected = batch.rejected.clone();
-        let grouped = group::group(batch, project, received_at, &memory);
-        Ok::<_, ApiError>((grouped.map_err(|_| ApiError::internal())?, rejected, kib))
+    // The bytes stay until the batch is stored: what the program fails at is kept as it came.
+    let body = Arc::new(body);
+    let worked = tokio::task::spawn_blocking({
+        let (ingest, scope, body) = (ingest.clone(), scope.clone(), body.clone());
+        move || faults::contained(|| ingest.read(&scope, &body, received_at))
     });
-    let (grouped, rejected, kib) = decoded.await.map_err(|_| ApiError::internal())??;
+    let taken = match worked.await.map_err(|_| ApiError::internal())? {
+        Ok(read) => {
+            let read = read?;
+            let kib = decoded_kib(read.size_bytes);
+            // Now that it is known what the batch takes, others may have the rest.
+            drop(held.split(expected_kib.saturating_sub(kib) as usize));
+            let rejected = read.rejected.into_iter().map(RejectedItem::from).collect();
+            match ingest.store.ingest(&scope, read.grouped).await {
+                Ok(receipt) => Ok(Answer::new(receipt, rejected)),
+                Err(StoreError::Poison(reason)) => Err(reason),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(fault) => Err(fault.reason),
+    };
+    let answer = match taken {
+        Ok(answer) => answer,
+        Err(reason) => {
+            let poison = Poison {
+                batch: header.id,
+                received_at,
+                reason,
+                body: Arc::unwrap_or_clone(body),
+            };
+            ingest.store.quarantine(&scope, poison).await?;
+            let project = scope.ingest_project();
+            tracing::error!(project, batch = %header.id, "a batch went to quarantine");
+            Answer::of_quarantine()
+        }
+    };
     drop(in_body);
-    // Now that it is known what the batch takes, others may have the rest.
-    drop(held.split(expected_kib.saturating_sub(kib) as usize));
-    let receipt = ingest.store.ingest(&scope, grouped).await?;
-    let rejected = rejected.into_iter().map(|rejected| RejectedItem {
-        index: rejected.index,
-        reason: rejected.reason.code(),
-        message: rejected.reason.to_string(),
-    });
-    Ok(Answer {
-        accepted: receipt.accepted,
-        duplicate: receipt.duplicate,
-        rejected: rejected.collect(),
-    })
+    Ok(answer)
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -192,7 +238,7 @@ fn too_large(size_bytes: usize) -> ApiError {
     })
 }
 
-fn refuse(error: BatchError) -> ApiError {
+pub(super) fn refuse(error: BatchError) -> ApiError {
     let status = match error {
         BatchError::TooLarge { .. }
         | BatchError::InflatedTooLarge { .. }

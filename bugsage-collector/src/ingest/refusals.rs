@@ -19,16 +19,16 @@ const COUNTS_MAX: usize = 10_000;
 
 const HOUR_US: u64 = 3_600_000_000;
 
-/// Project and reason.
+/// A project and a reason. Project 0 is nobody's.
 type Of = (u64, &'static str);
 
-/// Requests and bytes.
-type Sums = (u64, u64);
+/// Requests and their bytes.
+type Sum = (u64, u64);
 
-/// Requests and bytes by project and reason. Project 0 is nobody's.
+/// What was turned away, by project and reason.
 #[derive(Default)]
 pub(super) struct Refusals {
-    counts: Mutex<HashMap<Of, Sums>>,
+    counts: Mutex<HashMap<Of, Sum>>,
 }
 
 impl Refusals {
@@ -41,11 +41,11 @@ impl Refusals {
         }
     }
 
-    fn take(&self) -> HashMap<Of, Sums> {
+    fn take(&self) -> HashMap<Of, Sum> {
         std::mem::take(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn put_back(&self, refusals: Vec<(Of, Sums)>) {
+    fn put_back(&self, refusals: Vec<(Of, Sum)>) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for (of, (requests, bytes)) in refusals {
             let (all_requests, sum) = counts.entry(of).or_default();

@@ -16,14 +16,14 @@ mod conformance;
 use async_trait::async_trait;
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::id::{CaseId, EventId};
+use bugsage_core::id::{BatchId, CaseId, EventId};
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
 use model::{
     Account, CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob,
-    LedgerFilter, NewProject, Project, Receipt, Refusal, ReleaseFilter, ReleaseHealth, Retention,
-    Status, StoredEvent, Swept, Work,
+    LedgerFilter, NewProject, Poison, Project, Quarantined, Receipt, Refusal, ReleaseFilter,
+    ReleaseHealth, Retention, Status, StoredEvent, Swept, Work,
 };
 use scope::Scope;
 
@@ -74,15 +74,25 @@ pub enum StoreError {
     /// which writes again what that sync covered.
     #[error("a sync failed ({0}): nothing is written until the collector is started again")]
     Failed(String),
-    /// The program itself failed at this batch, and would again.
+    /// The program itself failed at this batch, and would again. The reason may hold data of the batch.
     #[error(
         "this batch cannot be worked on: that is a fault of the collector, and its log says more"
     )]
-    Poison,
+    Poison(String),
+    /// The quarantine has no room for a further batch.
+    #[error(
+        "{0} batches are in quarantine, which is full: see `bugsage quarantine list`, and replay or \
+         discard them"
+    )]
+    QuarantineFull(u64),
     /// The data folder cannot be used as it is.
     #[error("{0}")]
     Unusable(String),
 }
+
+/// A batch that every store fails at, for the tests of what follows from that.
+#[cfg(test)]
+const POISON: BatchId = BatchId::from_bytes([0xbb; 16]);
 
 /// What keeps everything.
 #[async_trait]
@@ -224,6 +234,23 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds bodies that were turned away to the ledger.
     async fn note_refusals(&self, scope: &Scope, refusals: Vec<Refusal>) -> Result<(), StoreError>;
+
+    /// Keeps a batch that the program failed at, as it came, and adds it to the ledger. One that is
+    /// there already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::QuarantineFull`], beyond [`model::QUARANTINE_BYTES_MAX`] of a project.
+    async fn quarantine(&self, scope: &Scope, poison: Poison) -> Result<(), StoreError>;
+
+    /// Batches in quarantine, the oldest first.
+    async fn quarantined(&self, scope: &Scope) -> Result<Vec<Quarantined>, StoreError>;
+
+    /// A batch in quarantine, with the scope that it came under.
+    async fn poison(&self, scope: &Scope, batch: BatchId) -> Result<(Scope, Poison), StoreError>;
+
+    /// Takes a batch out of quarantine: it was replayed, or nobody wants it.
+    async fn discard(&self, scope: &Scope, batch: BatchId) -> Result<(), StoreError>;
 
     /// Takes one small step at making room: whole events go, counts stay.
     async fn sweep(

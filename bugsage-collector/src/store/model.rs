@@ -101,6 +101,40 @@ pub struct Receipt {
     pub duplicate: u64,
 }
 
+/// What batches in quarantine may take of a project. They are a fault of ours, which nobody should be
+/// able to fill a disk with.
+pub const QUARANTINE_BYTES_MAX: u64 = 16 << 20;
+
+/// A batch that the program failed at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Poison {
+    /// Its id.
+    pub batch: BatchId,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// Where the program failed, and how. May hold data of the batch.
+    pub reason: String,
+    /// The body as it came.
+    pub body: Vec<u8>,
+}
+
+/// A batch in quarantine, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Its id.
+    pub batch: BatchId,
+    /// Its project's number.
+    pub project: u64,
+    /// Its project's name.
+    pub project_name: String,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// Where the program failed, and how. May hold data of the batch.
+    pub reason: String,
+    /// The size of the body.
+    pub bytes: u64,
+}
+
 /// Where an issue stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {

@@ -17,7 +17,7 @@ enum Kind {
 
 impl Scope {
     /// What an ingest key opens: writing into its project.
-    pub(super) fn of_ingest_key(project: u64, key: u64) -> Self {
+    pub(in crate::store) fn of_ingest_key(project: u64, key: u64) -> Self {
         Self(Kind::Ingest { project, key })
     }
 

@@ -4,6 +4,7 @@ mod batches;
 mod issues;
 mod runs;
 mod retention;
+mod quarantine;
 mod cases;
 
 use std::sync::Arc;
@@ -56,6 +57,9 @@ macro_rules! suite {
             retention::a_budget_thins_what_is_common_and_leaves_what_is_rare,
             retention::what_always_stays_may_be_more_than_the_budget,
             retention::only_the_system_sweeps,
+            quarantine::a_batch_in_quarantine_is_kept_as_it_came_and_counted_beside_the_equation,
+            quarantine::the_quarantine_of_a_project_is_bounded,
+            quarantine::a_batch_that_the_store_fails_at_takes_none_of_its_neighbors_along,
             cases::an_issue_worth_it_gets_one_case_where_there_is_a_repository,
             cases::a_job_is_leased_to_one_owner_until_its_lease_runs_out,
             cases::a_case_is_saved_under_its_lease_alone,

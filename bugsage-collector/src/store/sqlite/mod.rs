@@ -18,6 +18,7 @@ mod events;
 mod runs;
 mod releases;
 mod ledger;
+mod quarantine;
 mod sweep;
 mod projects;
 mod cases;
@@ -31,14 +32,14 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::Semaphore;
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::id::{CaseId, EventId};
+use bugsage_core::id::{BatchId, CaseId, EventId};
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
 use super::model::{
     Account, CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob,
-    LedgerFilter, NewProject, Project, Receipt, Refusal, ReleaseFilter, ReleaseHealth, Retention,
-    Status, StoredEvent, Swept, Work,
+    LedgerFilter, NewProject, Poison, Project, Quarantined, Receipt, Refusal, ReleaseFilter,
+    ReleaseHealth, Retention, Status, StoredEvent, Swept, Work,
 };
 use super::scope::{Organizations, Scope};
 use super::{Store, StoreError};
@@ -340,6 +341,31 @@ impl Store for SqliteStore {
             return Err(StoreError::Forbidden);
         }
         self.write(move |tx| ledger::note_refusals(tx, &refusals))
+            .await
+    }
+
+    async fn quarantine(&self, scope: &Scope, poison: Poison) -> Result<(), StoreError> {
+        let project = scope.ingest_project().ok_or(StoreError::Forbidden)?;
+        let key = scope.ingest_key().ok_or(StoreError::Forbidden)?;
+        let sender = Sender { project, key };
+        self.write(move |tx| quarantine::keep(tx, sender, &poison))
+            .await
+    }
+
+    async fn quarantined(&self, scope: &Scope) -> Result<Vec<Quarantined>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| quarantine::list(c, organizations)).await
+    }
+
+    async fn poison(&self, scope: &Scope, batch: BatchId) -> Result<(Scope, Poison), StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| quarantine::one(c, organizations, batch))
+            .await
+    }
+
+    async fn discard(&self, scope: &Scope, batch: BatchId) -> Result<(), StoreError> {
+        let organizations = scope.organizations();
+        self.write(move |tx| quarantine::discard(tx, organizations, batch))
             .await
     }
 

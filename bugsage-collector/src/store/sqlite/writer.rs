@@ -9,7 +9,6 @@
 //! When it was the sync that failed, nobody knows what the disk has: the writer takes nothing more
 //! until the next start, which writes again what that sync covered (see [`super::open`]).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use crate::faults::{self, Fault};
 use crate::store::StoreError;
 use crate::store::model::{GroupedBatch, Receipt};
 
@@ -105,7 +105,7 @@ impl State {
 
 /// Work that waits, with whoever waits for it.
 enum Work {
-    Batch(Box<WaitingBatch>),
+    Batch(WaitingBatch),
     Change(Box<dyn Change>),
 }
 
@@ -219,7 +219,7 @@ impl Writer {
             )),
             answer,
         };
-        self.enqueue(Work::Batch(Box::new(waiting)))?;
+        self.enqueue(Work::Batch(waiting))?;
         let (outcome, batch) = answered.await.map_err(gone)?;
         drop(batch);
         outcome
@@ -296,13 +296,14 @@ impl Writing {
     }
 
     /// Writes batches in one transaction, and answers them. Tells whether anything was written.
-    fn batches(&mut self, first: Box<WaitingBatch>) -> bool {
-        let mut group = vec![*first];
+    fn batches(&mut self, first: WaitingBatch) -> bool {
+        let mut group = vec![first];
         let mut committed = self.commit_batches(&mut group, true);
         // One that the program cannot bear takes none of its neighbors along.
-        while let Err(Trouble::Poison(at)) = committed {
+        while let Err(Trouble::Poison(at, fault)) = committed {
+            self.cache.clear();
             let poison = group.swap_remove(at);
-            poison.reply(Err(StoreError::Poison));
+            poison.reply(Err(StoreError::Poison(fault.reason)));
             if group.is_empty() {
                 return false;
             }
@@ -340,11 +341,10 @@ impl Writing {
         while at < group.len() {
             let waiting = &mut group[at];
             events += waiting.batch.events.len();
-            let add = AssertUnwindSafe(|| session.add(waiting.sender, &waiting.batch));
-            match catch_unwind(add) {
+            match faults::contained(|| session.add(waiting.sender, &waiting.batch)) {
                 Ok(Ok(receipt)) => waiting.outcome = Ok(receipt),
                 Ok(Err(error)) => return Err(judged(error)),
-                Err(_) => return Err(Trouble::Poison(at)),
+                Err(fault) => return Err(Trouble::Poison(at, fault)),
             }
             at += 1;
             let has_room = at == group.len()
@@ -353,7 +353,7 @@ impl Writing {
                 && begun.elapsed() < GROUP_TIME_MAX;
             if may_take_more && has_room && self.next.is_none() {
                 match self.waiting.try_recv() {
-                    Ok(Work::Batch(batch)) => group.push(*batch),
+                    Ok(Work::Batch(batch)) => group.push(batch),
                     Ok(change) => self.next = Some(change),
                     Err(_) => {}
                 }
@@ -433,5 +433,5 @@ enum Trouble {
     /// For a reason that has nothing to do with any of them.
     All(StoreError),
     /// The program failed at the batch in this place.
-    Poison(usize),
+    Poison(usize, Fault),
 }

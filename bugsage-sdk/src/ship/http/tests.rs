@@ -38,6 +38,7 @@ fn a_request_tells_what_is_in_it_and_who_sends_it() {
     let expected = [
         "accept: */*",
         "authorization: Bearer key",
+        "bugsage-project: 1",
         "content-length: 5",
         "content-type: application/octet-stream",
         &host,

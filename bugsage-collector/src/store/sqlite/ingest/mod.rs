@@ -75,6 +75,8 @@ impl<'a> Session<'a> {
             ])?
             > 0;
         let reports = batch.events.iter().map(|it| it.event.count).sum();
+        #[cfg(test)]
+        assert_ne!(batch.id, crate::store::POISON, "a fault that a test wants");
         let rejected: u64 = batch.rejected.iter().map(|(_, items)| items).sum();
         // What an item that cannot be used stood for, nobody knows: it counts as one report.
         self.tally.account(
