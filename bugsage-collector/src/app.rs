@@ -18,16 +18,20 @@ use tokio::task::JoinSet;
 
 use bugsage_core::clock::Clock;
 
-use crate::api;
+use crate::api::{self, Watched};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::dashboard::{self, Pages};
 use crate::ingest::{self, Ingest, OnBatch};
+use crate::observe::Observer;
+use crate::observe::disk::{Disk, Space};
+use crate::observe::exposition::Exposition;
+use crate::observe::metrics::Connections;
 use crate::store::Store;
 use crate::store::model::Retention;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore, make_folder};
 use crate::worker::cases::CaseWorker;
-use crate::worker::sweep;
+use crate::worker::{sweep, watch};
 
 /// How long a client may take to send the head of a request, and how long a connection may idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(15);
@@ -70,6 +74,7 @@ impl Setup {
 pub struct App {
     listener: TcpListener,
     connections_max: usize,
+    connections: Connections,
     router: Router,
     worker: CaseWorker,
     /// Jobs that end with the collector.
@@ -89,8 +94,13 @@ impl App {
             vfs,
             on_batch,
         } = setup;
+        let observer = Observer {
+            disk: Disk::new(config.limits.disk_free_bytes),
+            ..Observer::default()
+        };
         let options = OpenOptions {
             vfs,
+            observer: observer.clone(),
             ..OpenOptions::new(&data, Owner::Server)
         };
         let lock = lock(&data)?;
@@ -103,27 +113,45 @@ impl App {
             )
         })?;
         let address = listener.local_addr()?;
+        // Before the first batch; later on the watch looks.
+        observer
+            .disk
+            .note(Space::of(&data).context("the disk cannot be asked for its room")?);
         let address_file = data.join("address");
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("cannot write {}", address_file.display()))?;
         let ingest = Ingest::new(store.clone(), clock.clone(), config.retention.events);
-        let ingest = Arc::new(ingest.with_on_batch(on_batch));
+        let ingest = ingest.with_on_batch(on_batch);
+        let ingest = Arc::new(ingest.with_observer(observer.clone()));
         let refusals = ingest.note_refusals();
         let pages = Pages::new(store.clone(), clock.clone(), address.ip().is_loopback());
+        let watched = Watched {
+            store: store.clone(),
+            ingest: ingest.clone(),
+            clock: clock.clone(),
+            observer: observer.clone(),
+            exposition: Exposition::new(observer.clone(), data.clone()),
+            is_local: address.ip().is_loopback(),
+        };
         let router = Router::new()
-            .merge(ingest::routes(ingest))
-            .merge(api::routes(store.clone()))
+            .merge(ingest::routes(ingest.clone()))
+            .merge(api::routes(watched))
             .merge(dashboard::routes(Arc::new(pages)));
-        let sweeper = sweep::run(store.clone(), clock.clone(), retention(&config));
-        let worker = CaseWorker::new(store, clock, &data);
+        let retention = retention(&config);
+        let sweeper = sweep::run(store.clone(), clock.clone(), retention, observer.clone());
+        let watch = watch::run(store.clone(), data.clone(), observer.clone());
+        let connections = observer.metrics.connections.clone();
+        let worker = CaseWorker::new(store, clock, &data, observer);
         worker.release_leases().await;
         let mut background = JoinSet::new();
         background.spawn(sweeper);
         background.spawn(refusals);
+        background.spawn(watch);
         Ok(Self {
             listener,
             // On a platform where it does not fit, memory ends first.
             connections_max: config.limits.connections as usize,
+            connections,
             router,
             worker,
             background,
@@ -161,6 +189,7 @@ impl App {
             let stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
+                    self.connections.failed.inc();
                     tracing::warn!(error = %error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
@@ -170,9 +199,13 @@ impl App {
             let _ = stream.set_nodelay(true);
             let service = TowerToHyperService::new(self.router.clone());
             let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+            self.connections.accepted.inc();
+            self.connections.open.inc();
+            let open = self.connections.open.clone();
             tokio::spawn(async move {
                 // A client that goes away is no event of ours.
                 let _ = connection.await;
+                open.dec();
                 drop(permit);
             });
         }

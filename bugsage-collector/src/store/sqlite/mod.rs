@@ -20,6 +20,7 @@ mod releases;
 mod ledger;
 mod quarantine;
 mod sweep;
+mod usage;
 mod projects;
 mod cases;
 
@@ -39,7 +40,7 @@ use bugsage_pipeline::subject::Subject;
 use super::model::{
     Account, CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob,
     LedgerFilter, NewProject, Poison, Project, Quarantined, Receipt, Refusal, ReleaseFilter,
-    ReleaseHealth, Retention, Status, StoredEvent, Swept, Work,
+    ReleaseHealth, Retention, Status, StoredEvent, Swept, Usage, Work,
 };
 use super::scope::{Organizations, Scope};
 use super::{Store, StoreError};
@@ -68,7 +69,7 @@ impl SqliteStore {
     /// Opens the store in a folder, making it and bringing its schema up to date where needed.
     pub fn open(options: OpenOptions) -> Result<Self, StoreError> {
         let (connection, schema_version) = open::for_writing(&options)?;
-        let writer = Writer::start(connection, options.owner)?;
+        let writer = Writer::start(connection, &options)?;
         let readers = Readers {
             options,
             idle: Mutex::new(Vec::new()),
@@ -391,11 +392,29 @@ impl Store for SqliteStore {
         Ok(swept)
     }
 
+    async fn schema_version(&self) -> Result<u32, StoreError> {
+        self.read(usage::schema_version).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.write(usage::probe).await
+    }
+
+    async fn usage(&self, scope: &Scope, now: Timestamp) -> Result<Usage, StoreError> {
+        if scope.organizations() != Organizations::All {
+            return Err(StoreError::Forbidden);
+        }
+        self.read(move |c| usage::usage(c, now)).await
+    }
+
     async fn health(&self) -> Health {
         let state = self.writer.state();
         Health {
             failed: state.failed(),
+            refused: state.refused(),
             schema_version: self.schema_version,
+            waiting: self.writer.waiting(),
+            since_commit: state.since_commit(),
             commit_us: state.commit_us(),
             oldest_wait_us: state.oldest_wait_us(),
         }
