@@ -166,7 +166,7 @@ pub struct Writer {
     batches: Histogram,
     /// A transaction, from its begin to the end of its commit.
     pub transaction: Seconds,
-    /// A commit: the log is written and synced.
+    /// A commit of batches: the log is written and synced.
     pub commit: Seconds,
     /// Copying the log into the database, with its sync.
     pub copy_back: Seconds,
@@ -354,7 +354,7 @@ impl Writer {
         self.commit.register(
             to,
             "writer_commit",
-            "Commits: writing the log and syncing it",
+            "Commits of batches: writing the log and syncing it",
         );
         let help = "Copying the log into the database, and syncing it";
         self.copy_back.register(to, "writer_copy_back", help);

@@ -87,6 +87,16 @@ impl SqliteStore {
         folder.join("bugsage.db")
     }
 
+    /// The version of the schema of a store that is there, and the newest that this program knows.
+    /// Changes nothing.
+    pub fn look(folder: &Path) -> Result<(u32, u32), StoreError> {
+        let connection = open::for_reading(&OpenOptions::new(folder, Owner::Client))?;
+        let found = usage::schema_version(&connection)?;
+        // Of a file that is no database, the version alone reads as zero.
+        connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
+        Ok((found, open::newest()))
+    }
+
     /// Runs a query on a connection that only reads, off the async threads.
     async fn read<T: Send + 'static>(
         &self,

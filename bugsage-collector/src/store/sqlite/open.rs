@@ -230,11 +230,16 @@ pub fn make_folder(folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The newest version of the schema that this program knows.
+pub(super) fn newest() -> u32 {
+    MIGRATIONS.len() as u32
+}
+
 fn migrate(connection: &mut Connection) -> Result<u32, StoreError> {
     let version = |connection: &Connection| -> rusqlite::Result<u32> {
         connection.pragma_query_value(None, "user_version", |row| row.get(0))
     };
-    let newest = MIGRATIONS.len() as u32;
+    let newest = newest();
     let applied = version(connection).map_err(unusable)?;
     if applied > newest {
         return Err(StoreError::Unusable(format!(

@@ -498,10 +498,7 @@ impl Writing {
                 }
             }
         }
-        let begun = Instant::now();
-        tx.commit().map_err(judged)?;
-        self.state.metrics.commit.since(begun);
-        Ok(())
+        tx.commit().map_err(judged)
     }
 
     /// Copies the log into the database, and tells how many pages are only in the log.
