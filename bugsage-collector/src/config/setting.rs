@@ -295,6 +295,27 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_describes_every_setting_and_no_other() {
+        let readme = include_str!("../../../README.md");
+        let is_ours = |line: &&str| line.starts_with("| `") && line.contains("` | `BUGSAGE_");
+        let described: Vec<&str> = readme.lines().filter(is_ours).collect();
+
+        let default = Config::default();
+        let expected = SETTINGS.iter().map(|setting| {
+            format!(
+                "| `{}` | `{}` | `{}` | {} | {} |",
+                setting.key,
+                setting.variable,
+                setting.text(&default),
+                setting.values(),
+                setting.meaning
+            )
+        });
+
+        assert_eq!(described, expected.collect::<Vec<String>>());
+    }
+
+    #[test]
     fn keys_and_variables_are_of_one_setting_each() {
         for (at, setting) in SETTINGS.iter().enumerate() {
             let others = &SETTINGS[at + 1..];

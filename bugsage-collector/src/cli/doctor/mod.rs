@@ -353,11 +353,7 @@ fn settings(settings: &SettingsArgs) -> Finding {
 fn collector(folder: &Path) -> Finding {
     let detail = match app::running_at(folder) {
         Some(address)
-            if std::net::TcpStream::connect_timeout(
-                &address,
-                Duration::from_secs(2),
-            )
-            .is_ok() =>
+            if std::net::TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok() =>
         {
             format!("runs at http://{address}")
         }
