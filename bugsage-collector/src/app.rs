@@ -108,7 +108,7 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!(
-                "cannot listen on {}: choose another address with `listen` or --listen",
+                "cannot listen on {}: choose another --listen",
                 config.listen
             )
         })?;
