@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bugsage_core::batch::Sealed;
 use rusqlite::ffi;
@@ -166,6 +166,32 @@ fn a_full_disk_refuses_a_batch_whole_and_heals_by_itself() {
             assert_eq!(folder.only_issue()["events"], 2, "{code} after {after}");
         }
     }
+}
+
+#[test]
+fn a_disk_that_works_again_turns_readiness_green_though_nobody_sends() {
+    let disk = Watched::start();
+    let ready = |is: u16| {
+        wait_for("readiness", || {
+            (disk.client().get("/readyz").status == is).then_some(())
+        });
+    };
+    let code = ffi::SQLITE_IOERR_WRITE;
+    disk.watch.fail(Some(Fault::Write {
+        code,
+        after: 0,
+        lasts: true,
+    }));
+    let refused = disk.client().send(&disk.key(), &batch().bytes);
+    refused.error(503, "store_unavailable");
+    ready(503);
+
+    disk.watch.fail(None);
+    let begun = Instant::now();
+    ready(200);
+
+    // Sweeping would find out too, half a minute later.
+    assert!(begun.elapsed() < Duration::from_secs(15));
 }
 
 fn batch() -> Sealed {

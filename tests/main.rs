@@ -42,6 +42,10 @@ mod collector_regression; // resolved stays resolved until a newer release has i
 mod collector_forwarding; // what is worth a case gets one
 mod collector_sdk; // what the app saw is what the issue says
 
+// Who runs it.
+mod config; // what is set is checked as a whole
+mod operations; // metrics are true, readiness is honest
+
 // The pipeline, from an explained issue to a branch.
 mod fix; // proved in a sandbox, approved by a person, applied once
 

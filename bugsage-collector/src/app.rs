@@ -18,19 +18,20 @@ use tokio::task::JoinSet;
 
 use bugsage_core::clock::Clock;
 
-use crate::api;
+use crate::api::{self, Watched};
 use crate::clock::SystemClock;
+use crate::config::Config;
 use crate::dashboard::{self, Pages};
-use crate::group::sample::Keep;
 use crate::ingest::{self, Ingest, OnBatch};
+use crate::observe::Observer;
+use crate::observe::disk::{Disk, Space};
+use crate::observe::exposition::Exposition;
+use crate::observe::metrics::Connections;
 use crate::store::Store;
 use crate::store::model::Retention;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore, make_folder};
 use crate::worker::cases::CaseWorker;
-use crate::worker::sweep;
-
-/// Connections that are open at the same time. An app's SDK needs one.
-const CONNECTIONS_MAX: usize = 1_024;
+use crate::worker::{sweep, watch};
 
 /// How long a client may take to send the head of a request, and how long a connection may idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(15);
@@ -44,28 +45,36 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long a failed accept waits: the system is out of descriptors, and soon has some again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long whole events are kept, and how many of a project.
-const RETENTION: Retention = Retention {
-    days: 90,
-    bytes: 10 << 30,
-};
-
-/// How a collector is set up.
+/// What a collector is started with.
 #[derive(Debug, Clone)]
-pub struct Config {
-    /// Where to listen.
-    pub listen: SocketAddr,
+pub struct Setup {
     /// Where the data is.
     pub data: PathBuf,
+    /// What the operator has set.
+    pub config: Config,
     /// A virtual file system for the store, for tests that watch or break it.
     pub vfs: Option<String>,
     /// See [`OnBatch`].
     pub on_batch: Option<OnBatch>,
 }
 
+impl Setup {
+    /// A collector on a folder.
+    pub fn new(data: impl Into<PathBuf>, config: Config) -> Self {
+        Self {
+            data: data.into(),
+            config,
+            vfs: None,
+            on_batch: None,
+        }
+    }
+}
+
 /// A collector that listens.
 pub struct App {
     listener: TcpListener,
+    connections_max: usize,
+    connections: Connections,
     router: Router,
     worker: CaseWorker,
     store: Arc<dyn Store>,
@@ -79,12 +88,23 @@ pub struct App {
 
 impl App {
     /// Opens the store and the listener. Requests wait until [`App::run`].
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let options = OpenOptions {
-            vfs: config.vfs,
-            ..OpenOptions::new(&config.data, Owner::Server)
+    pub async fn start(setup: Setup) -> anyhow::Result<Self> {
+        let Setup {
+            data,
+            config,
+            vfs,
+            on_batch,
+        } = setup;
+        let observer = Observer {
+            disk: Disk::new(config.limits.disk_free_bytes),
+            ..Observer::default()
         };
-        let lock = lock(&config.data)?;
+        let options = OpenOptions {
+            vfs,
+            observer: observer.clone(),
+            ..OpenOptions::new(&data, Owner::Server)
+        };
+        let lock = lock(&data)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(options)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
@@ -94,25 +114,45 @@ impl App {
             )
         })?;
         let address = listener.local_addr()?;
-        let address_file = config.data.join("address");
+        // Before the first batch; later on the watch looks.
+        observer
+            .disk
+            .note(Space::of(&data).context("the disk cannot be asked for its room")?);
+        let address_file = data.join("address");
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("cannot write {}", address_file.display()))?;
-        let ingest = Ingest::new(store.clone(), clock.clone(), Keep::Samples);
-        let ingest = Arc::new(ingest.with_on_batch(config.on_batch));
+        let ingest = Ingest::new(store.clone(), clock.clone(), config.retention.events);
+        let ingest = ingest.with_on_batch(on_batch);
+        let ingest = Arc::new(ingest.with_observer(observer.clone()));
         let refusals = ingest.note_refusals();
         let pages = Pages::new(store.clone(), clock.clone(), address.ip().is_loopback());
+        let watched = Watched {
+            store: store.clone(),
+            ingest: ingest.clone(),
+            clock: clock.clone(),
+            observer: observer.clone(),
+            exposition: Exposition::new(observer.clone(), data.clone()),
+            is_local: address.ip().is_loopback(),
+        };
         let router = Router::new()
-            .merge(ingest::routes(ingest))
-            .merge(api::routes(store.clone()))
+            .merge(ingest::routes(ingest.clone()))
+            .merge(api::routes(watched))
             .merge(dashboard::routes(Arc::new(pages)));
-        let sweeper = sweep::run(store.clone(), clock.clone(), RETENTION);
-        let worker = CaseWorker::new(store.clone(), clock, &config.data);
+        let retention = retention(&config);
+        let sweeper = sweep::run(store.clone(), clock.clone(), retention, observer.clone());
+        let watch = watch::run(store.clone(), data.clone(), observer.clone());
+        let connections = observer.metrics.connections.clone();
+        let worker = CaseWorker::new(store.clone(), clock, &data, observer);
         worker.release_leases().await;
         let mut background = JoinSet::new();
         background.spawn(sweeper);
         background.spawn(refusals);
+        background.spawn(watch);
         Ok(Self {
             listener,
+            // On a platform where it does not fit, memory ends first.
+            connections_max: config.limits.connections as usize,
+            connections,
             router,
             worker,
             store,
@@ -131,7 +171,7 @@ impl App {
     /// Serves until `stop` is done, then lets running requests finish.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let worker = tokio::spawn(self.worker.run());
-        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let connections = Arc::new(Semaphore::new(self.connections_max));
         let graceful = GracefulShutdown::new();
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new())
@@ -151,6 +191,7 @@ impl App {
             let stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
+                    self.connections.failed.inc();
                     tracing::warn!(error = %error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
@@ -160,9 +201,13 @@ impl App {
             let _ = stream.set_nodelay(true);
             let service = TowerToHyperService::new(self.router.clone());
             let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+            self.connections.accepted.inc();
+            self.connections.open.inc();
+            let open = self.connections.open.clone();
             tokio::spawn(async move {
                 // A client that goes away is no event of ours.
                 let _ = connection.await;
+                open.dec();
                 drop(permit);
             });
         }
@@ -194,6 +239,13 @@ pub fn running_at(data: &Path) -> Option<SocketAddr> {
         .trim()
         .parse()
         .ok()
+}
+
+fn retention(config: &Config) -> Retention {
+    Retention {
+        days: u32::try_from(config.retention.days).unwrap_or(u32::MAX),
+        bytes: config.retention.bytes,
+    }
 }
 
 /// Holds a data folder for one collector, or for a command that no collector may run beside.

@@ -13,6 +13,10 @@
 
 // Time and random ids, at the edge.
 pub mod clock;
+// What an operator may set.
+pub mod config;
+// What the collector tells of itself: counters, and whether each stage still moves.
+pub mod observe;
 // Batches in: who may send, how much, and what became of it.
 pub mod ingest;
 // Cleans events and finds their fingerprints.

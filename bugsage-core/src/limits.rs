@@ -82,6 +82,10 @@ pub const RUN_HOURS_MAX: usize = 48;
 /// within the integers of every store.
 pub const ROOT_SPANS_MAX: u64 = 1 << 40;
 
+/// Projects that metrics tell apart, those with the lowest numbers; the others share one label. Each adds
+/// some ten time series to whoever scrapes them, for ever.
+pub const METRIC_PROJECTS_MAX: u64 = 100;
+
 /// Runs of one project that a collector remembers: a thousand process starts a day for three months.
 /// Beyond that those go that were not heard of for longest.
 pub const PROJECT_RUNS_MAX: u64 = 100_000;

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use bugsage_collector::app::{App, Config};
+use bugsage_collector::app::{App, Setup};
+use bugsage_collector::config::Config;
 use tokio::sync::oneshot;
 
 use super::client::Client;
@@ -22,7 +23,7 @@ pub(crate) struct Inside {
 
 impl Inside {
     /// Starts one with a project, on a configuration that is changed first.
-    pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn start(change: impl FnOnce(&mut Setup)) -> Self {
         let folder = Folder::new();
         let project = folder.create_project("shop", None);
         Self::start_on(folder, project, change)
@@ -32,15 +33,14 @@ impl Inside {
     pub(crate) fn start_on(
         folder: Folder,
         project: Project,
-        change: impl FnOnce(&mut Config),
+        change: impl FnOnce(&mut Setup),
     ) -> Self {
-        let mut config = Config {
+        let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
-            data: folder.data(),
-            vfs: None,
-            on_batch: None,
+            ..Config::default()
         };
-        change(&mut config);
+        let mut setup = Setup::new(folder.data(), config);
+        change(&mut setup);
         let (stop, stopped) = oneshot::channel();
         let (said, address) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -50,7 +50,7 @@ impl Inside {
                 .build()
                 .expect("threads can be started");
             runtime.block_on(async {
-                let app = App::start(config).await.expect("the folder is free");
+                let app = App::start(setup).await.expect("the folder is free");
                 said.send(app.address()).expect("the story waits for it");
                 let stop = async { drop(stopped.await) };
                 app.run(stop).await.expect("it ends well");

@@ -73,6 +73,16 @@ impl ApiError {
         }
     }
 
+    /// The disk has no room: come back.
+    pub fn no_room(retry_after: Duration) -> Self {
+        let message = "the collector's disk is nearly full; nothing is taken until there is room";
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "disk_low", message);
+        Self {
+            retry_after: Some(retry_after),
+            ..error
+        }
+    }
+
     /// The body took too long to arrive.
     pub fn too_slow(limit: Duration) -> Self {
         let message = format!("the body took longer than {} s to arrive", limit.as_secs());

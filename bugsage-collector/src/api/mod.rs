@@ -1,6 +1,8 @@
-//! The few endpoints for machines: whether the collector lives, and whether it is ready.
+//! The few endpoints for machines: whether the collector lives, whether it is ready, and its metrics.
 
 pub mod error;
+pub mod local;
+mod metrics;
 
 use std::sync::Arc;
 
@@ -8,50 +10,46 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Serialize;
 
+use bugsage_core::clock::Clock;
+
+use crate::ingest::Ingest;
+use crate::observe::Observer;
+use crate::observe::exposition::Exposition;
+use crate::observe::readiness::{self, Readiness};
 use crate::store::Store;
 
-/// How long a write may be under way before the collector says that it is stuck. A sync on a
-/// slow disk takes a second at worst.
-const STUCK_US: u64 = 5_000_000;
+/// What these endpoints tell of.
+pub struct Watched {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The way of batches into it.
+    pub ingest: Arc<Ingest>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What the stages have told.
+    pub observer: Observer,
+    /// The same as text.
+    pub exposition: Exposition,
+    /// Whether only this machine can reach the listener.
+    pub is_local: bool,
+}
 
 /// The routes of whoever watches the collector.
-pub fn routes(store: Arc<dyn Store>) -> Router {
+pub fn routes(watched: Watched) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
-        .with_state(store)
+        .route("/metrics", get(metrics::text))
+        .with_state(Arc::new(watched))
 }
 
-#[derive(Debug, Serialize)]
-struct Readiness {
-    ready: bool,
-    reason: Option<String>,
-    schema_version: u32,
-    commit_us: u64,
-    oldest_wait_us: u64,
-}
-
-async fn ready(State(store): State<Arc<dyn Store>>) -> (StatusCode, Json<Readiness>) {
-    let health = store.health().await;
-    let stuck = health.oldest_wait_us > STUCK_US;
-    let stuck = stuck.then(|| format!("a write has waited for {} us", health.oldest_wait_us));
-    let failed = health.failed.map(|reason| {
-        format!("a sync failed ({reason}): nothing is written until the collector is started again")
-    });
-    let reason = failed.or(stuck);
-    let status = if reason.is_none() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    let readiness = Readiness {
-        ready: reason.is_none(),
-        reason,
-        schema_version: health.schema_version,
-        commit_us: health.commit_us,
-        oldest_wait_us: health.oldest_wait_us,
+async fn ready(State(watched): State<Arc<Watched>>) -> (StatusCode, Json<Readiness>) {
+    let health = watched.store.health().await;
+    let readiness = readiness::judge(&watched.observer, &health);
+    let status = match readiness.ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, Json(readiness))
 }

@@ -1,7 +1,9 @@
 //! The command line: one file a command, and what they share.
 
 mod output;
+mod settings;
 mod serve;
+mod config;
 mod project;
 mod issues;
 mod events;
@@ -20,6 +22,7 @@ use clap::{Args, Parser, Subcommand};
 
 use bugsage_pipeline::review::Refused;
 
+use crate::config::Problems;
 use crate::store::StoreError;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
 
@@ -69,6 +72,11 @@ enum Command {
     Backup(backup::Backup),
     /// Make a store out of such a file
     Restore(backup::Restore),
+    /// Show what is set, and where each value comes from
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Check what is set: the file and the environment
+    CheckConfig(config::CheckConfig),
     /// Check this machine and the data folder
     Doctor(doctor::Doctor),
 }
@@ -155,6 +163,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fix(fix) => fix.run().await,
         Command::Backup(backup) => backup.run().await,
         Command::Restore(restore) => restore.run().await,
+        Command::Config(config) => config.run(),
+        Command::CheckConfig(check) => check.run(),
         Command::Doctor(doctor) => doctor.run().await,
     }
 }
@@ -167,7 +177,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
             exit::REFUSED
         }
         _ if error.is::<Refused>() || error.is::<Refusal>() => exit::REFUSED,
-        _ if error.is::<WrongUsage>() => exit::USAGE,
+        _ if error.is::<WrongUsage>() || error.is::<Problems>() => exit::USAGE,
         _ => exit::FAILED,
     };
     ExitCode::from(code)

@@ -14,7 +14,7 @@ use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 use crate::view::{ProjectView, reports};
 
-use super::{DataArgs, WrongUsage, output, serve};
+use super::{DataArgs, WrongUsage, output, settings};
 
 /// The longest name of a project.
 const NAME_BYTES_MAX: usize = 100;
@@ -139,7 +139,7 @@ impl Project {
 fn address(data: &DataArgs) -> anyhow::Result<std::net::SocketAddr> {
     match app::running_at(&data.folder()?) {
         Some(address) => Ok(address),
-        None => Ok(serve::LISTEN.parse()?),
+        None => Ok(settings::listen(data)),
     }
 }
 

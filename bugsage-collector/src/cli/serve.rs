@@ -1,49 +1,46 @@
 //! `bugsage serve`: runs the collector until it is told to stop.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::app::{App, Config};
+use crate::app::{App, Setup};
+use crate::config::Flag;
+use crate::observe::log;
 use crate::{faults, memory};
 
-use super::{DataArgs, output};
-
-/// The address where nothing else is said.
-pub(super) const LISTEN: &str = "127.0.0.1:4100";
+use super::output;
+use super::settings::SettingsArgs;
 
 #[derive(Args)]
 pub(super) struct Serve {
-    /// Where to listen; pages are only shown on a loopback address
-    #[arg(long, value_name = "ADDR", env = "BUGSAGE_LISTEN", default_value = LISTEN)]
-    listen: SocketAddr,
+    /// Where to listen; pages are only shown on a loopback address [default: 127.0.0.1:4100]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
     #[command(flatten)]
-    data: DataArgs,
+    settings: SettingsArgs,
 }
 
 impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let filter =
-            EnvFilter::try_from_env("BUGSAGE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-        tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
-            .with_env_filter(filter)
-            .init();
+        let listen = self.listen.map(|text| Flag {
+            key: "listen",
+            name: "--listen",
+            text,
+        });
+        let resolved = self.settings.resolve(listen.into_iter().collect())?;
+        log::start(&resolved.config.log)?;
         faults::log_places();
-        let config = Config {
-            listen: self.listen,
-            data: self.data.folder()?,
-            vfs: None,
-            on_batch: None,
-        };
+        if let Some(file) = &resolved.file {
+            tracing::info!("settings of {}", file.display());
+        }
+        let setup = Setup::new(self.settings.data.folder()?, resolved.config);
         memory::give_back_large_buffers();
         // Before the listener: a signal that comes early must stop it too.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let app = App::start(config).await?;
+        let app = App::start(setup).await?;
         output::line(&format!("listening on http://{}", app.address()));
         app.run(async move {
             tokio::select! {

@@ -20,10 +20,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -31,6 +30,7 @@ use maud::Markup;
 
 use bugsage_core::clock::Clock;
 
+use crate::api::local::has_loopback_host;
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 
@@ -96,18 +96,6 @@ async fn guard(State(pages): State<Arc<Pages>>, request: Request, next: Next) ->
     response
 }
 
-fn has_loopback_host(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
-        return false;
-    };
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(""),
-        None => host.split(':').next().unwrap_or(""),
-    };
-    let is_loopback = |ip: std::net::IpAddr| ip.is_loopback();
-    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_loopback)
-}
-
 /// A page that could not be made.
 struct PageError(StoreError);
 
@@ -134,37 +122,3 @@ impl IntoResponse for PageError {
 }
 
 type Page = Result<Markup, PageError>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_loopback_names_are_let_in() {
-        let allowed = |host: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(HOST, HeaderValue::from_str(host).expect("is a header"));
-            has_loopback_host(&headers)
-        };
-
-        for host in [
-            "127.0.0.1:4100",
-            "localhost",
-            "LOCALHOST:1",
-            "[::1]:4100",
-            "127.9.9.9",
-        ] {
-            assert!(allowed(host), "{host}");
-        }
-        for host in [
-            "evil.example",
-            "127.0.0.1.evil.example:80",
-            "10.0.0.1",
-            "[::2]:1",
-            "",
-        ] {
-            assert!(!allowed(host), "{host}");
-        }
-        assert!(!has_loopback_host(&HeaderMap::new()));
-    }
-}

@@ -13,7 +13,7 @@ mod native;
 mod refusals;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::post;
@@ -28,6 +28,7 @@ use crate::api::error::ApiError;
 use crate::faults;
 use crate::group::sample::Keep;
 use crate::group::{self, Memory};
+use crate::observe::{Observer, STUCK};
 use crate::store::model::{GroupedBatch, Receipt};
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
@@ -60,6 +61,9 @@ const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a sender that was turned away for load is asked to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
+/// The same where the disk has no room: somebody has to make some.
+const DISK_RETRY_AFTER: Duration = Duration::from_secs(10);
+
 /// Called with each batch before it is grouped, for tests that make it fail as a fault of ours would.
 pub type OnBatch = fn(&Batch);
 
@@ -73,6 +77,7 @@ pub struct Ingest {
     memory: Arc<Memory>,
     refusals: Arc<Refusals>,
     on_batch: Option<OnBatch>,
+    observer: Observer,
 }
 
 /// A batch that was read and grouped.
@@ -94,7 +99,32 @@ impl Ingest {
             memory: Arc::new(Memory::new(keep)),
             refusals: Arc::default(),
             on_batch: None,
+            observer: Observer::default(),
         }
+    }
+
+    /// Tells this one what it does.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Observer) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Bytes that are set aside for bodies that arrive, and for batches that are worked on.
+    pub fn memory_bytes(&self) -> [u64; 2] {
+        let taken = |all: usize, free: usize| all.saturating_sub(free) as u64 * 1_024;
+        [
+            taken(BODIES_KIB_MAX, self.bodies.available_permits()),
+            taken(DECODED_KIB_MAX, self.decoded.available_permits()),
+        ]
+    }
+
+    /// Turns batches away before the disk is full: what is written beside them needs room too.
+    fn check_disk(&self) -> Result<(), ApiError> {
+        if self.observer.disk.is_low() {
+            return Err(ApiError::no_room(DISK_RETRY_AFTER));
+        }
+        Ok(())
     }
 
     /// Calls this with each batch.
@@ -107,12 +137,17 @@ impl Ingest {
     /// Decodes and groups a body. Takes the time of a processor: not for an async thread.
     fn read(&self, scope: &Scope, body: &[u8], received_at: Timestamp) -> Result<Read, ApiError> {
         let project = scope.ingest_project().ok_or_else(ApiError::internal)?;
+        let metrics = &self.observer.metrics.ingest;
+        let begun = Instant::now();
         let batch = batch::decode(body).map_err(native::refuse)?;
+        metrics.decode.since(begun);
         if let Some(on_batch) = self.on_batch {
             on_batch(&batch);
         }
         let (size_bytes, rejected) = (batch.size_bytes, batch.rejected.clone());
+        let begun = Instant::now();
         let grouped = group::group(batch, project, received_at, &self.memory);
+        metrics.group.since(begun);
         Ok(Read {
             grouped: grouped.map_err(|_| ApiError::internal())?,
             rejected,
@@ -146,7 +181,8 @@ impl Ingest {
     /// Writes down what was turned away, until it is dropped.
     pub fn note_refusals(&self) -> impl Future<Output = ()> + Send + 'static {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        refusals::write_down(self.refusals.clone(), store, clock)
+        let heartbeat = self.observer.heartbeats.expect("refusals", STUCK);
+        refusals::write_down(self.refusals.clone(), store, clock, heartbeat)
     }
 }
 

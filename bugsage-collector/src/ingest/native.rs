@@ -1,6 +1,7 @@
 //! `POST /v1/batches`: our own SDK's batches.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::body::Body;
@@ -77,12 +78,28 @@ pub(super) async fn batches(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Answer>, ApiError> {
+    let begun = Instant::now();
+    let metrics = ingest.observer.metrics.ingest.clone();
     let length = content_length(&headers).unwrap_or(0);
+    let answer = answer(ingest, &headers, body, length).await;
+    match &answer {
+        Ok(_) => metrics.accepted(begun),
+        Err(error) => metrics.refused(error.code(), length, begun),
+    }
+    answer
+}
+
+async fn answer(
+    ingest: Arc<Ingest>,
+    headers: &HeaderMap,
+    body: Body,
+    length: u64,
+) -> Result<Json<Answer>, ApiError> {
     let refusals = ingest.refusals.clone();
-    let scope = ingest.keys.scope(&*ingest.store, &headers).await;
+    let scope = ingest.keys.scope(&*ingest.store, headers).await;
     let scope = scope.inspect_err(|error| refusals.note(0, error.code(), length))?;
     let project = scope.ingest_project().unwrap_or(0);
-    let answer = accept(ingest, scope, &headers, body).await;
+    let answer = accept(ingest, scope, headers, body).await;
     answer.inspect_err(|error| refusals.note(project, error.code(), length))
 }
 
@@ -94,10 +111,12 @@ async fn accept(
 ) -> Result<Json<Answer>, ApiError> {
     check_type(headers)?;
     check_length(headers)?;
+    ingest.check_disk()?;
     let body = tokio::time::timeout(BODY_DEADLINE, read(body, ingest.bodies.clone()));
     let (body, in_body) = body
         .await
         .map_err(|_| ApiError::too_slow(BODY_DEADLINE))??;
+    ingest.observer.metrics.ingest.read(body.len());
     // A task of its own: a client that goes away must not free the room of a batch that is still
     // worked on.
     let taken = tokio::spawn(take(ingest, scope, body, in_body)).await;

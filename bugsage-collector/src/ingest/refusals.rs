@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bugsage_core::clock::Clock;
 
+use crate::observe::STUCK;
+use crate::observe::heartbeat::Heartbeat;
 use crate::store::Store;
 use crate::store::model::Refusal;
 use crate::store::scope::Scope;
@@ -13,6 +15,9 @@ use crate::store::scope::Scope;
 /// How often counts are written down: what was turned away in the last second before a crash is not
 /// accounted for.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a write may wait for its turn, and for whoever holds the store.
+const WRITE_MAX: Duration = Duration::from_secs(10).saturating_add(STUCK);
 
 /// Projects and reasons that are counted at a time; reasons are a few words of ours.
 const COUNTS_MAX: usize = 10_000;
@@ -60,9 +65,11 @@ pub(super) async fn write_down(
     refusals: Arc<Refusals>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    heartbeat: Heartbeat,
 ) {
     let scope = Scope::system();
     loop {
+        heartbeat.due_in(INTERVAL + WRITE_MAX);
         tokio::time::sleep(INTERVAL).await;
         let counts: Vec<_> = refusals.take().into_iter().collect();
         if counts.is_empty() {

@@ -23,7 +23,7 @@ use bugsage_pipeline::subject::Subject;
 use model::{
     Account, CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob,
     LedgerFilter, NewProject, Poison, Project, Quarantined, Receipt, Refusal, ReleaseFilter,
-    ReleaseHealth, Retention, Status, StoredEvent, Swept, Work,
+    ReleaseHealth, Retention, Status, StoredEvent, Swept, Usage, Work,
 };
 use scope::Scope;
 
@@ -259,6 +259,15 @@ pub trait Store: Send + Sync + 'static {
         retention: Retention,
         now: Timestamp,
     ) -> Result<Swept, StoreError>;
+
+    /// The version of the schema, as it is now. Shows that reading works.
+    async fn schema_version(&self) -> Result<u32, StoreError>;
+
+    /// Writes what is there already. Shows whether writing works.
+    async fn probe(&self) -> Result<(), StoreError>;
+
+    /// What is in the store.
+    async fn usage(&self, scope: &Scope, now: Timestamp) -> Result<Usage, StoreError>;
 
     /// Writes all that waits and lets go of the files. Nothing is written after it.
     async fn close(&self);

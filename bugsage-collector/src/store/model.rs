@@ -1,6 +1,7 @@
 //! What goes into a store and comes out of it: plain data, no type of any database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, Losses, RunState};
@@ -465,10 +466,40 @@ impl Default for Swept {
 pub struct Health {
     /// Why it takes nothing, where it does not.
     pub failed: Option<String>,
+    /// Why the last write failed, where it did. The next may work.
+    pub refused: Option<String>,
     /// The newest migration that was applied.
     pub schema_version: u32,
-    /// How long the last commit took, its sync included.
+    /// Writes that wait.
+    pub waiting: u64,
+    /// How long the last write took, its sync included.
     pub commit_us: u64,
+    /// How long that is ago, where there was one.
+    pub since_commit: Option<Duration>,
     /// For how long the oldest waiting write has waited.
     pub oldest_wait_us: u64,
+}
+
+/// What is in a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// Pages of the database.
+    pub pages: u64,
+    /// Those that nothing is in.
+    pub free_pages: u64,
+    /// Documents of kept events, as they are packed.
+    pub kept_bytes: u64,
+    /// Jobs by kind and state.
+    pub jobs: Vec<Jobs>,
+}
+
+/// So many jobs of a kind in a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jobs {
+    /// What is to be done.
+    pub kind: String,
+    /// `leased`, `due` or `resting`.
+    pub state: &'static str,
+    /// How many.
+    pub jobs: u64,
 }

@@ -9,13 +9,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bugsage_core::clock::{Clock, Timestamp};
 use bugsage_core::id::CaseId;
 use bugsage_pipeline::case::{Case, State, Transition};
 use bugsage_pipeline::run::{self, Environment, Step};
 
+use crate::observe::heartbeat::Heartbeat;
+use crate::observe::{Observer, STUCK, metrics};
 use crate::store::model::{LeasedJob, Work};
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
@@ -28,6 +30,11 @@ const RENEW: Duration = Duration::from_secs(30);
 
 /// How often an idle worker looks for work.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How long a worker may say nothing: a stage renews its lease, which waits for the writer.
+const BEAT_MAX: Duration = RENEW
+    .saturating_add(Duration::from_secs(10))
+    .saturating_add(STUCK);
 
 /// How long a job rests after a failure, times the number of its tries.
 const REST: Duration = Duration::from_secs(10);
@@ -51,12 +58,25 @@ pub struct CaseWorker {
     owner: String,
     scope: Scope,
     workshop: PathBuf,
+    metrics: metrics::Cases,
+    /// Of the collector's worker: one for explaining, one for proving.
+    heartbeats: Option<[Heartbeat; 2]>,
 }
 
 impl CaseWorker {
     /// The collector's worker, with a name that no other worker has.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, data: &Path) -> Self {
-        Self::named(OWNER_PREFIX, store, clock, data)
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        data: &Path,
+        observer: Observer,
+    ) -> Self {
+        let heartbeats = ["explain", "prove"].map(|it| observer.heartbeats.expect(it, BEAT_MAX));
+        Self {
+            metrics: observer.metrics.cases,
+            heartbeats: Some(heartbeats),
+            ..Self::named(OWNER_PREFIX, store, clock, data)
+        }
     }
 
     /// A worker of a command's own.
@@ -71,6 +91,8 @@ impl CaseWorker {
             owner: format!("{prefix}{}", uuid::Uuid::new_v4()),
             scope: Scope::system(),
             workshop: data.join(WORKSHOP),
+            metrics: metrics::Cases::default(),
+            heartbeats: None,
         }
     }
 
@@ -92,6 +114,7 @@ impl CaseWorker {
 
     async fn run_on(&self, work: Work) {
         loop {
+            self.beat(work);
             match self.work(work).await {
                 Ok(true) => {}
                 Ok(false) => tokio::time::sleep(LOOK).await,
@@ -100,6 +123,17 @@ impl CaseWorker {
                     tokio::time::sleep(REST).await;
                 }
             }
+        }
+    }
+
+    /// Says that this work moves.
+    fn beat(&self, work: Work) {
+        if let Some([explain, prove]) = &self.heartbeats {
+            let heartbeat = match work {
+                Work::Explain => explain,
+                Work::Prove => prove,
+            };
+            heartbeat.due_in(BEAT_MAX);
         }
     }
 
@@ -157,6 +191,7 @@ impl CaseWorker {
                         transition.to,
                         transition.reason
                     );
+                    self.metrics.entered(transition.to.as_str());
                     moved(&transition);
                     if work.is_some_and(|work| !work.includes(case.state)) {
                         // The rest is another worker's, as soon as it has time.
@@ -194,6 +229,9 @@ impl CaseWorker {
     ) -> Result<(Case, Result<Step, run::Stopped>), StoreError> {
         let (clock, workshop) = (self.clock.clone(), self.workshop.clone());
         let before = case.clone();
+        let explains = Work::Explain.includes(case.state);
+        let work = if explains { Work::Explain } else { Work::Prove };
+        let begun = Instant::now();
         let mut stage = tokio::task::spawn_blocking(move || {
             let environment = Environment {
                 clock: &*clock,
@@ -203,8 +241,10 @@ impl CaseWorker {
             (case, result)
         });
         loop {
+            self.beat(work);
             match tokio::time::timeout(RENEW, &mut stage).await {
                 Ok(done) => {
+                    self.metrics.stage.since(begun);
                     return done.map_err(|error| {
                         StoreError::Unavailable(format!("a stage broke: {error}"))
                     });
@@ -233,6 +273,7 @@ impl CaseWorker {
         mut case: Case,
         reason: String,
     ) -> Result<(), StoreError> {
+        self.metrics.entered(State::Failed.as_str());
         tracing::error!(case.id = %case.id, "case {} failed: {reason}", case.id);
         // A case at rest stays as it is; only its job ends.
         let _ = case.enter(State::Failed, self.clock.now(), self.scope.actor(), reason);
@@ -246,6 +287,7 @@ impl CaseWorker {
         case: &Case,
         reason: &str,
     ) -> Result<(), StoreError> {
+        self.metrics.put_back.inc();
         tracing::warn!(case.id = %case.id, "case {} is put back: {reason}", case.id);
         let at = later(self.clock.now(), REST * (lease.attempts + 1).min(30));
         self.store

@@ -1,10 +1,11 @@
 //! Makes room, from time to time and a little at a time.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bugsage_core::clock::Clock;
 
+use crate::observe::{Observer, STUCK};
 use crate::store::Store;
 use crate::store::model::Retention;
 use crate::store::scope::Scope;
@@ -15,15 +16,31 @@ const LOOK: Duration = Duration::from_secs(30);
 /// The pause after a step, which leaves the writer to others for most of the time.
 const PAUSE: Duration = Duration::from_millis(40);
 
+/// How long a step may wait for the writer, and for whoever holds the store.
+const STEP_MAX: Duration = Duration::from_secs(10).saturating_add(STUCK);
+
 /// Sweeps until it is dropped.
-pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, retention: Retention) {
+pub async fn run(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    retention: Retention,
+    observer: Observer,
+) {
+    let heartbeat = observer.heartbeats.expect("sweep", STEP_MAX);
+    let metrics = observer.metrics.sweep;
     let scope = Scope::system();
     let mut is_told = false;
     loop {
         let (mut events, mut bytes) = (0, 0);
         loop {
-            match store.sweep(&scope, retention, clock.now()).await {
+            heartbeat.due_in(STEP_MAX);
+            let begun = Instant::now();
+            let swept = store.sweep(&scope, retention, clock.now()).await;
+            metrics.step.since(begun);
+            match swept {
                 Ok(swept) => {
+                    metrics.events.inc_by(swept.events);
+                    metrics.bytes.inc_by(swept.bytes);
                     events += swept.events;
                     bytes += swept.bytes;
                     if let Some(project) = swept.has_no_room.filter(|_| !is_told) {
@@ -38,6 +55,7 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, retention: Retent
                     }
                 }
                 Err(error) => {
+                    metrics.failed.inc();
                     tracing::warn!(error = %error, "no room can be made now");
                     break;
                 }
@@ -47,6 +65,7 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, retention: Retent
         if events > 0 {
             tracing::info!(events, bytes, "made room");
         }
+        heartbeat.due_in(LOOK + STUCK);
         tokio::time::sleep(LOOK).await;
     }
 }

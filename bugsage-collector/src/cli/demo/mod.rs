@@ -30,8 +30,9 @@ use bugsage_core::id::CaseId;
 use bugsage_pipeline::case::{Case, State, Transition};
 use bugsage_pipeline::validate::sandbox::Sandbox;
 
-use crate::app::{App, Config};
+use crate::app::{App, Setup};
 use crate::clock::SystemClock;
+use crate::config::Config;
 use crate::store::Store;
 use crate::store::model::{IssueFilter, NewProject};
 use crate::store::scope::Scope;
@@ -82,14 +83,12 @@ impl Demo {
         let releases = history::make(&clone, &repository)?;
 
         let data = workshop.path.join("data");
-        let listen = ([127, 0, 0, 1], 0).into();
-        let app = App::start(Config {
-            listen,
-            data: data.clone(),
-            vfs: None,
-            on_batch: None,
-        })
-        .await?;
+        // Nothing that is set for another collector concerns the demo's.
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ..Config::default()
+        };
+        let app = App::start(Setup::new(&data, config)).await?;
         let address = app.address();
         let url = format!("http://{address}");
         step(&format!("collector listens on {url}"));

@@ -257,12 +257,43 @@ pub(super) async fn leases_of_the_dead_are_released_and_no_others(store: &dyn St
     }
 }
 
+pub(super) async fn jobs_are_told_by_state_and_to_the_system_alone(store: &dyn Store) {
+    let shop = Sender::with_repository(store).await;
+    shop.send(store, batch([panic("price")])).await;
+    let system = Scope::system();
+    let states = async || {
+        let usage = store.usage(&system, due()).await.expect("is read");
+        assert!(usage.pages > usage.free_pages && usage.kept_bytes > 0);
+        let there = usage.jobs.into_iter().filter(|jobs| jobs.jobs > 0);
+        there.map(|it| (it.state, it.jobs)).collect::<Vec<_>>()
+    };
+
+    assert_eq!(states().await, [("due", 1)]);
+    let job = lease(store, "a", due()).await.expect("is due");
+    assert_eq!(states().await, [("leased", 1)]);
+    let later = Timestamp(due().0 + 1);
+    let given = store.retry_job(&system, &job, later, None).await;
+    given.expect("holds the lease");
+    assert_eq!(states().await, [("resting", 1)]);
+    let operator = Scope::local_operator();
+    let refused = store.usage(&operator, due()).await;
+    assert!(matches!(refused, Err(StoreError::Forbidden)), "{refused:?}");
+}
+
 pub(super) async fn a_healthy_store_says_so(store: &dyn Store) {
     Sender::new(store, "shop").await;
+    store.probe().await.expect("writes");
 
     let health = store.health().await;
 
-    assert_eq!(health.failed, None);
+    assert_eq!((health.failed, health.refused), (None, None));
+    assert!(health.since_commit.is_some());
+    assert_eq!(health.waiting, 0);
+    let version = store.schema_version().await.expect("reads");
+    assert_eq!(version, health.schema_version, "a probe changes nothing");
     assert!(health.schema_version >= 1);
-    assert_eq!(health.oldest_wait_us, 0);
+    // It may still be copying the log back.
+    while store.health().await.oldest_wait_us > 0 {
+        tokio::task::yield_now().await;
+    }
 }

@@ -65,6 +65,7 @@ macro_rules! suite {
             cases::a_case_is_saved_under_its_lease_alone,
             cases::a_job_that_is_given_back_rests_until_its_time,
             cases::a_job_that_is_done_is_gone,
+            cases::jobs_are_told_by_state_and_to_the_system_alone,
             cases::an_explanation_and_a_proof_are_the_work_of_different_leases,
             cases::one_case_is_leased_by_name_and_by_nobody_else_meanwhile,
             cases::cases_are_listed_by_project_and_state_and_an_issue_may_get_a_further_one,

@@ -22,6 +22,7 @@ mod quarantine;
 mod sweep;
 mod verify;
 mod backup;
+mod usage;
 mod projects;
 mod cases;
 
@@ -41,7 +42,7 @@ use bugsage_pipeline::subject::Subject;
 use super::model::{
     Account, CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob,
     LedgerFilter, NewProject, Poison, Project, Quarantined, Receipt, Refusal, ReleaseFilter,
-    ReleaseHealth, Retention, Status, StoredEvent, Swept, Work,
+    ReleaseHealth, Retention, Status, StoredEvent, Swept, Usage, Work,
 };
 use super::scope::{Organizations, Scope};
 use super::{Store, StoreError};
@@ -71,7 +72,7 @@ impl SqliteStore {
     /// Opens the store in a folder, making it and bringing its schema up to date where needed.
     pub fn open(options: OpenOptions) -> Result<Self, StoreError> {
         let (connection, schema_version) = open::for_writing(&options)?;
-        let writer = Writer::start(connection, options.owner)?;
+        let writer = Writer::start(connection, &options)?;
         let readers = Readers {
             options,
             idle: Mutex::new(Vec::new()),
@@ -87,6 +88,16 @@ impl SqliteStore {
     /// The file that a folder's store lies in.
     pub fn file(folder: &Path) -> std::path::PathBuf {
         folder.join("bugsage.db")
+    }
+
+    /// The version of the schema of a store that is there, and the newest that this program knows.
+    /// Changes nothing.
+    pub fn look(folder: &Path) -> Result<(u32, u32), StoreError> {
+        let connection = open::for_reading(&OpenOptions::new(folder, Owner::Client))?;
+        let found = usage::schema_version(&connection)?;
+        // Of a file that is no database, the version alone reads as zero.
+        connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
+        Ok((found, open::newest_schema()))
     }
 
     /// Runs a query on a connection that only reads, off the async threads.
@@ -394,6 +405,21 @@ impl Store for SqliteStore {
         Ok(swept)
     }
 
+    async fn schema_version(&self) -> Result<u32, StoreError> {
+        self.read(usage::schema_version).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.write(usage::probe).await
+    }
+
+    async fn usage(&self, scope: &Scope, now: Timestamp) -> Result<Usage, StoreError> {
+        if scope.organizations() != Organizations::All {
+            return Err(StoreError::Forbidden);
+        }
+        self.read(move |c| usage::usage(c, now)).await
+    }
+
     async fn close(&self) {
         // A reader that is open would keep the log from being emptied.
         self.readers.permits.close();
@@ -412,7 +438,10 @@ impl Store for SqliteStore {
         let state = self.writer.state();
         Health {
             failed: state.failed(),
+            refused: state.refused(),
             schema_version: self.schema_version,
+            waiting: self.writer.waiting(),
+            since_commit: state.since_commit(),
             commit_us: state.commit_us(),
             oldest_wait_us: state.oldest_wait_us(),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::observe::Observer;
 use crate::store::StoreError;
 
 use super::{SqliteStore, carry};
@@ -62,6 +63,8 @@ pub struct OpenOptions {
     pub owner: Owner,
     /// A virtual file system that SQLite knows by this name. Tests watch and break files with it.
     pub vfs: Option<String>,
+    /// Who is told what the store does.
+    pub observer: Observer,
 }
 
 impl OpenOptions {
@@ -71,6 +74,7 @@ impl OpenOptions {
             folder: folder.into(),
             owner,
             vfs: None,
+            observer: Observer::default(),
         }
     }
 }

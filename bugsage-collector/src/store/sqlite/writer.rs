@@ -17,11 +17,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use crate::faults::{self, Fault};
+use crate::observe::heartbeat::Heartbeat;
+use crate::observe::{STUCK, metrics};
 use crate::store::StoreError;
 use crate::store::model::{GroupedBatch, Receipt};
 
 use super::ingest::{Cache, Sender, Session};
-use super::open::{self, Copy, Owner};
+use super::open::{self, Copy, OpenOptions, Owner};
 
 /// Batches and changes that may wait. The ingest path has bounded the memory of batches already.
 const WAITING_MAX: usize = 1_024;
@@ -44,7 +46,7 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// Hands changes to the writer thread.
 pub(super) struct Writer {
-    work: mpsc::SyncSender<Work>,
+    work: mpsc::SyncSender<Queued>,
     state: Arc<State>,
 }
 
@@ -52,11 +54,16 @@ pub(super) struct Writer {
 pub(super) struct State {
     failed: Mutex<Option<String>>,
     has_failed: AtomicBool,
+    /// Why the last transaction failed, where it did.
+    refused: Mutex<Option<String>>,
+    metrics: metrics::Writer,
     commit_us: AtomicU64,
     started: Instant,
-    /// Microseconds since `started` plus one at which the group under way began; zero where there
-    /// is none.
+    /// Microseconds since `started` plus one at which the oldest write under way was handed over; zero
+    /// where there is none.
     busy_since: AtomicU64,
+    /// The same of the end of the last transaction that was committed.
+    committed_at: AtomicU64,
 }
 
 impl State {
@@ -72,9 +79,40 @@ impl State {
     }
 
     pub(super) fn oldest_wait_us(&self) -> u64 {
-        match self.busy_since.load(Ordering::Relaxed) {
-            0 => 0,
-            since => (self.started.elapsed().as_micros() as u64 + 1).saturating_sub(since),
+        self.micros_since(&self.busy_since).unwrap_or(0)
+    }
+
+    pub(super) fn since_commit(&self) -> Option<Duration> {
+        self.micros_since(&self.committed_at)
+            .map(Duration::from_micros)
+    }
+
+    pub(super) fn refused(&self) -> Option<String> {
+        self.refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn micros_since(&self, at: &AtomicU64) -> Option<u64> {
+        match at.load(Ordering::Relaxed) {
+            0 => None,
+            at => Some(self.stamp(Instant::now()).saturating_sub(at)),
+        }
+    }
+
+    /// A time as it is noted here, which is never zero.
+    fn stamp(&self, at: Instant) -> u64 {
+        1 + at.saturating_duration_since(self.started).as_micros() as u64
+    }
+
+    /// Tells how a transaction has ended.
+    fn ended(&self, kind: &'static str, is_committed: bool, begun: Instant) {
+        self.metrics.transaction(kind, is_committed, begun);
+        if is_committed {
+            let now = self.stamp(Instant::now());
+            self.committed_at.store(now, Ordering::Relaxed);
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
@@ -90,7 +128,11 @@ impl State {
                 tracing::error!(error = %error, "the store takes nothing more until a restart");
                 self.fail(reason.clone());
             }
-            _ => tracing::warn!(error = %error, "a transaction failed and was rolled back"),
+            _ => {
+                tracing::warn!(error = %error, "a transaction failed and was rolled back");
+                let reason = Some(error.to_string());
+                *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+            }
         }
         error
     }
@@ -100,6 +142,21 @@ impl State {
             return Ok(());
         }
         Err(StoreError::Failed(self.failed().unwrap_or_default()))
+    }
+}
+
+/// Work with the time at which it was handed over.
+struct Queued {
+    since: Instant,
+    work: Work,
+}
+
+impl Queued {
+    /// Its turn has come.
+    fn taken(self, metrics: &metrics::Writer) -> Self {
+        metrics.waiting.dec();
+        metrics.wait.since(self.since);
+        self
     }
 }
 
@@ -165,19 +222,24 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, owner: Owner) -> Result<Self, StoreError> {
+    pub(super) fn start(connection: Connection, options: &OpenOptions) -> Result<Self, StoreError> {
         let (work, waiting) = mpsc::sync_channel(WAITING_MAX);
         let state = Arc::new(State {
             failed: Mutex::new(None),
             has_failed: AtomicBool::new(false),
+            refused: Mutex::new(None),
+            metrics: options.observer.metrics.writer.clone(),
             commit_us: AtomicU64::new(0),
             started: Instant::now(),
             busy_since: AtomicU64::new(0),
+            committed_at: AtomicU64::new(0),
         });
+        let heartbeats = &options.observer.heartbeats;
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let writing = Writing {
             connection,
-            owner,
+            owner: options.owner,
+            heartbeat: heartbeats.expect("writer", STUCK),
             waiting,
             next: None,
             cache: Cache::default(),
@@ -191,6 +253,11 @@ impl Writer {
 
     pub(super) fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Writes that wait for their turn.
+    pub(super) fn waiting(&self) -> u64 {
+        u64::try_from(self.state.metrics.waiting.get()).unwrap_or(0)
     }
 
     pub(super) async fn run<T: Send + 'static>(
@@ -230,7 +297,12 @@ impl Writer {
     /// Ends the thread once all that waits is written, and the log is copied back.
     pub(super) async fn end(&self) {
         let (answer, answered) = oneshot::channel();
-        let (work, end) = (self.work.clone(), Work::End(answer));
+        self.state.metrics.waiting.inc();
+        let end = Queued {
+            since: Instant::now(),
+            work: Work::End(answer),
+        };
+        let work = self.work.clone();
         // It may have to wait for its place among what is to be written.
         let sent = tokio::task::spawn_blocking(move || work.send(end));
         if sent.await.is_ok_and(|sent| sent.is_ok()) {
@@ -242,7 +314,13 @@ impl Writer {
     fn enqueue(&self, work: Work) -> Result<(), StoreError> {
         self.state.check()?;
         let full = |_| StoreError::Unavailable("too many writes are waiting".to_owned());
-        self.work.try_send(work).map_err(full)
+        let since = Instant::now();
+        // Before it is sent: the writer may be faster than this thread.
+        self.state.metrics.waiting.inc();
+        let sent = self.work.try_send(Queued { since, work });
+        sent.map_err(full).inspect_err(|_| {
+            self.state.metrics.waiting.dec();
+        })
     }
 }
 
@@ -254,9 +332,10 @@ fn gone(_: oneshot::error::RecvError) -> StoreError {
 struct Writing {
     connection: Connection,
     owner: Owner,
-    waiting: mpsc::Receiver<Work>,
+    heartbeat: Heartbeat,
+    waiting: mpsc::Receiver<Queued>,
     /// What was taken and belongs into the next transaction.
-    next: Option<Work>,
+    next: Option<Queued>,
     cache: Cache,
     state: Arc<State>,
 }
@@ -266,10 +345,15 @@ impl Writing {
         let mut is_copied = true;
         let mut ended = None;
         loop {
+            self.heartbeat.due_in(IDLE + STUCK);
             let first = match self.next.take() {
-                Some(work) => Ok(work),
-                None => self.waiting.recv_timeout(IDLE),
+                Some(next) => Ok(next),
+                None => {
+                    let first = self.waiting.recv_timeout(IDLE);
+                    first.map(|first| first.taken(&self.state.metrics))
+                }
             };
+            self.heartbeat.due_in(STUCK);
             let first = match first {
                 Ok(first) => first,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -281,11 +365,9 @@ impl Writing {
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
             };
             let begun = Instant::now();
-            let since_start = begun.duration_since(self.state.started).as_micros() as u64;
-            self.state
-                .busy_since
-                .store(since_start + 1, Ordering::Relaxed);
-            let is_written = match first {
+            let since = self.state.stamp(first.since);
+            self.state.busy_since.store(since, Ordering::Relaxed);
+            let is_written = match first.work {
                 Work::Batch(first) => self.batches(first),
                 Work::Change(first) => self.changes(first),
                 Work::End(answer) => {
@@ -299,6 +381,7 @@ impl Writing {
                 .store(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
             if self.is_owner() && is_written {
                 let waiting = self.copy_back(Copy::Nothing);
+                self.state.metrics.log_pages.set(waiting);
                 if waiting > LOG_PAGES_MAX {
                     self.copy_back(Copy::WhatIsFree);
                 }
@@ -321,6 +404,7 @@ impl Writing {
 
     /// Writes batches in one transaction, and answers them. Tells whether anything was written.
     fn batches(&mut self, first: WaitingBatch) -> bool {
+        let begun = Instant::now();
         let mut group = vec![first];
         let mut committed = self.commit_batches(&mut group, true);
         // One that the program cannot bear takes none of its neighbors along.
@@ -334,6 +418,8 @@ impl Writing {
             committed = self.commit_batches(&mut group, false);
         }
         let is_written = committed.is_ok();
+        self.state.ended("batches", is_written, begun);
+        self.state.metrics.shared(group.len());
         if !is_written {
             // What was looked up in a transaction that is gone may never have been.
             self.cache.clear();
@@ -376,22 +462,31 @@ impl Writing {
                 && events < EVENTS_MAX
                 && begun.elapsed() < GROUP_TIME_MAX;
             if may_take_more && has_room && self.next.is_none() {
-                match self.waiting.try_recv() {
-                    Ok(Work::Batch(batch)) => group.push(batch),
-                    Ok(other) => self.next = Some(other),
-                    Err(_) => {}
+                let next = self.waiting.try_recv().ok();
+                match next.map(|next| next.taken(&self.state.metrics)) {
+                    Some(Queued {
+                        work: Work::Batch(batch),
+                        ..
+                    }) => group.push(batch),
+                    change => self.next = change,
                 }
             }
         }
-        session.end().map_err(judged)?;
-        tx.commit().map_err(|error| judged(error.into()))
+        let lines = session.end().map_err(judged)?;
+        let begun = Instant::now();
+        tx.commit().map_err(|error| judged(error.into()))?;
+        self.state.metrics.commit.since(begun);
+        lines.count(&self.state.metrics);
+        Ok(())
     }
 
     /// Runs changes in one transaction, each inside its own savepoint, and answers them. Tells whether
     /// anything was written.
     fn changes(&mut self, first: Box<dyn Change>) -> bool {
+        let begun = Instant::now();
         let mut group = vec![first];
         let committed = self.commit_changes(&mut group);
+        self.state.ended("changes", committed.is_ok(), begun);
         // A change may be about anything that was looked up.
         self.cache.clear();
         for change in group {
@@ -422,10 +517,13 @@ impl Writing {
                 && begun.elapsed() < GROUP_TIME_MAX
                 && self.next.is_none();
             if has_room {
-                match self.waiting.try_recv() {
-                    Ok(Work::Change(change)) => group.push(change),
-                    Ok(other) => self.next = Some(other),
-                    Err(_) => {}
+                let next = self.waiting.try_recv().ok();
+                match next.map(|next| next.taken(&self.state.metrics)) {
+                    Some(Queued {
+                        work: Work::Change(change),
+                        ..
+                    }) => group.push(change),
+                    batch => self.next = batch,
                 }
             }
         }
@@ -434,7 +532,12 @@ impl Writing {
 
     /// Copies the log into the database, and tells how many pages are only in the log.
     fn copy_back(&self, how: Copy) -> i64 {
-        match open::copy_back(&self.connection, how) {
+        let begun = Instant::now();
+        let copied = open::copy_back(&self.connection, how);
+        if how != Copy::Nothing {
+            self.state.metrics.copy_back.since(begun);
+        }
+        match copied {
             Ok(log) => log.waiting(),
             // Acknowledged data is safe in the log; but a sync that failed is never tried again.
             Err(error) => {

@@ -12,7 +12,7 @@ use super::super::sql;
 use super::facets;
 use super::tally::{Delta, Hour, Tally, Variant};
 
-pub(super) fn all(tx: &Connection, tally: Tally) -> Result<(), StoreError> {
+pub(super) fn all(tx: &Connection, tally: &Tally) -> Result<(), StoreError> {
     for (project, releases) in &tally.releases {
         for (release, seen) in releases {
             see_release(tx, *project, release, *seen)?;

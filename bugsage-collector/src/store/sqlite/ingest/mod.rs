@@ -12,10 +12,13 @@ mod lookup;
 mod tally;
 mod flush;
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, params};
 
 use bugsage_core::clock::Timestamp;
 
+use crate::observe::metrics::Writer;
 use crate::store::StoreError;
 use crate::store::model::{GroupedBatch, GroupedEvent, Receipt};
 
@@ -23,7 +26,7 @@ use super::{runs, sql};
 
 pub(super) use cache::Cache;
 use keep::Keeper;
-use tally::Tally;
+use tally::{Line, Tally};
 
 /// Who sends a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +34,19 @@ pub(super) struct Sender {
     pub(super) project: u64,
     /// The number of the ingest key.
     pub(super) key: u64,
+}
+
+/// The lines that a transaction adds to the ledger.
+pub(super) struct Lines(HashMap<Line, (u64, u64)>);
+
+impl Lines {
+    /// Counts them, now that they are committed.
+    pub(super) fn count(self, metrics: &Writer) {
+        for (line, (events, reports)) in self.0 {
+            let project = line.sender.project;
+            metrics.count(project, line.outcome, line.reason, events, reports);
+        }
+    }
 }
 
 /// A transaction that batches are written in.
@@ -185,9 +201,10 @@ impl<'a> Session<'a> {
         Ok(true)
     }
 
-    /// Writes what was counted.
-    pub(super) fn end(self) -> Result<(), StoreError> {
-        flush::all(self.tx, self.tally)
+    /// Writes what was counted, and tells what to count once it is committed.
+    pub(super) fn end(self) -> Result<Lines, StoreError> {
+        flush::all(self.tx, &self.tally)?;
+        Ok(Lines(self.tally.ledger))
     }
 }
 

@@ -1,10 +1,12 @@
 //! `bugsage doctor`: checks this machine and the data folder.
 
+mod store;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
@@ -15,7 +17,8 @@ use bugsage_pipeline::validate::toolchain::Toolchain;
 use crate::app;
 use crate::store::sqlite::{SQLITE_VERSION_MIN, SqliteStore};
 
-use super::{DataArgs, exit, output};
+use super::settings::SettingsArgs;
+use super::{exit, output};
 
 /// Free space below which a collector soon cannot write.
 const FREE_BYTES_MIN: u64 = 1 << 30;
@@ -23,13 +26,17 @@ const FREE_BYTES_MIN: u64 = 1 << 30;
 /// A sync that takes longer makes every acknowledgement slow.
 const SYNC_MS_MAX: u128 = 100;
 
+/// How long the clocks are watched, and by how much they may differ then: machines pause.
+const MOMENT: Duration = Duration::from_millis(100);
+const DRIFT_US_MAX: u64 = 50_000;
+
 /// Syncs that are timed, to tell the median.
 const SYNCS: usize = 9;
 
 #[derive(Args)]
 pub(super) struct Doctor {
     #[command(flatten)]
-    data: DataArgs,
+    settings: SettingsArgs,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -46,18 +53,39 @@ struct Finding {
     detail: String,
 }
 
+impl Finding {
+    fn good(name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            name,
+            ok: true,
+            present: true,
+            detail: detail.into(),
+        }
+    }
+
+    fn bad(name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            ok: false,
+            ..Self::good(name, detail)
+        }
+    }
+}
+
 impl Doctor {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let folder = self.data.folder()?;
+        let folder = self.settings.data.folder()?;
         let findings = [
             sqlite(),
+            settings(&self.settings),
             data_folder(&folder),
+            store::files(&folder),
+            store::store(&folder),
             free_space(&folder),
             sync_time(&folder),
             git(),
             toolchain(),
             sandbox(),
-            clock(),
+            clock(&folder),
             collector(&folder),
         ];
         let all_good = findings.iter().all(|finding| finding.ok);
@@ -282,33 +310,50 @@ fn sandbox() -> Finding {
     }
 }
 
-fn clock() -> Finding {
+fn clock(folder: &Path) -> Finding {
     use bugsage_core::clock::Clock;
+    let name = "clock";
     // 2026-01-01: this program is younger.
     const RELEASED: u64 = 1_767_225_600_000_000;
     let now = crate::clock::SystemClock.now();
-    let ok = now.0 >= RELEASED;
-    let advice = if ok {
-        ""
-    } else {
-        ": set it, events are dated by it"
-    };
-    Finding {
-        name: "clock",
-        ok,
-        present: true,
-        detail: format!("{}{advice}", crate::clock::rfc3339(now)),
+    let at = crate::clock::rfc3339(now);
+    if now.0 < RELEASED {
+        return Finding::bad(name, format!("{at}: set it, events are dated by it"));
+    }
+    if store::is_from_the_future(folder, now) {
+        let detail = format!("{at}, and the store was written later than that: set the clock");
+        return Finding::bad(name, detail);
+    }
+    let drift_us = store::drift_us(MOMENT);
+    if drift_us > DRIFT_US_MAX {
+        let ms = drift_us / 1_000;
+        let detail =
+            format!("jumped by {ms} ms while it was watched: let NTP slew it, not step it");
+        return Finding::bad(name, detail);
+    }
+    Finding::good(name, at)
+}
+
+/// Whether what is set makes sense.
+fn settings(settings: &SettingsArgs) -> Finding {
+    let name = "settings";
+    match settings.resolve(Vec::new()) {
+        Ok(resolved) => {
+            let file = resolved.file.map(|path| path.display().to_string());
+            let of = file.unwrap_or("there is no file".to_owned());
+            Finding::good(name, format!("are in order ({of})"))
+        }
+        Err(error) => {
+            let problem = error.to_string().replace("\n  ", " ");
+            Finding::bad(name, format!("{problem}; see `bugsage check-config`"))
+        }
     }
 }
 
 fn collector(folder: &Path) -> Finding {
     let detail = match app::running_at(folder) {
         Some(address)
-            if std::net::TcpStream::connect_timeout(
-                &address,
-                std::time::Duration::from_secs(2),
-            )
-            .is_ok() =>
+            if std::net::TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok() =>
         {
             format!("runs at http://{address}")
         }
