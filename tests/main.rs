@@ -28,6 +28,7 @@ mod sdk_proxy; // by way of a proxy, where the environment names one
 mod collector_refusals; // bad input gets its reason and costs nobody else
 mod collector_memory; // whatever comes, memory is bounded
 mod collector_slow; // slow clients wait for themselves
+mod collector_limits; // who sends too much is told so, and costs nobody else
 mod collector_once; // what comes twice counts once
 mod collector_ledger; // and all of it is accounted for
 mod collector_quarantine; // what the collector fails at is kept as it came

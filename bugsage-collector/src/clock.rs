@@ -1,5 +1,10 @@
 //! Time and random ids: the collector is an edge, so they are made here and handed inwards.
 
+use std::ops::Range;
+
+use jiff::ToSpan;
+use jiff::tz::TimeZone;
+
 use bugsage_core::clock::{Clock, Timestamp};
 use bugsage_core::id::CaseId;
 
@@ -25,9 +30,59 @@ pub fn new_case_id(at: Timestamp) -> CaseId {
     CaseId::new(at, random)
 }
 
+/// The month of UTC that a time is in: its begin, and that of the next one.
+pub fn month_of(at: Timestamp) -> Range<Timestamp> {
+    let time = to_jiff(at).to_zoned(TimeZone::UTC);
+    let begin = time.first_of_month().and_then(|day| day.start_of_day());
+    let end = begin.as_ref().map_or_else(
+        |_| jiff::Timestamp::MAX,
+        |begin| begin.saturating_add(1.month()).timestamp(),
+    );
+    let begin = begin.map_or(jiff::Timestamp::UNIX_EPOCH, |begin| begin.timestamp());
+    let micros = |time: jiff::Timestamp| Timestamp(time.as_microsecond().max(0) as u64);
+    micros(begin)..micros(end)
+}
+
+fn to_jiff(at: Timestamp) -> jiff::Timestamp {
+    let micros = i64::try_from(at.0).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MAX)
+}
+
 /// A time as RFC 3339 in UTC.
 pub fn rfc3339(at: Timestamp) -> String {
-    let micros = i64::try_from(at.0).unwrap_or(i64::MAX);
-    let time = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MAX);
-    format!("{time:.6}")
+    format!("{:.6}", to_jiff(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_begins_and_ends_in_utc() {
+        let at = |text: &str| {
+            let time: jiff::Timestamp = text.parse().expect("is a time");
+            Timestamp(time.as_microsecond() as u64)
+        };
+        for (time, begin, end) in [
+            (
+                "2026-02-28T23:59:59Z",
+                "2026-02-01T00:00:00Z",
+                "2026-03-01T00:00:00Z",
+            ),
+            (
+                "2026-12-01T00:00:00Z",
+                "2026-12-01T00:00:00Z",
+                "2027-01-01T00:00:00Z",
+            ),
+            (
+                "1970-01-01T00:00:00Z",
+                "1970-01-01T00:00:00Z",
+                "1970-02-01T00:00:00Z",
+            ),
+        ] {
+            assert_eq!(month_of(at(time)), at(begin)..at(end), "{time}");
+        }
+        let last = month_of(Timestamp(u64::MAX));
+        assert!(last.start < last.end, "{last:?}");
+    }
 }

@@ -48,6 +48,13 @@ impl Pauses {
     }
 }
 
+/// The header's value that asks for no event of any kind, for whole seconds.
+pub fn to_value(pause: Duration) -> String {
+    let seconds = pause.min(PAUSE_MAX).as_secs();
+    let pairs = EventKind::ALL.map(|kind| format!("{}={seconds}", kind.as_str()));
+    pairs.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

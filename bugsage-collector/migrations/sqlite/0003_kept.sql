@@ -144,6 +144,16 @@ create table refusals (
     primary key (project, hour, reason)
 ) strict, without rowid;
 
+-- How many events a project may send. Null is any number.
+create table project_limits (
+    project integer primary key references projects (id),
+    -- In a minute: of all its keys together, and of each.
+    rate integer,
+    key_rate integer,
+    -- In a month of UTC.
+    monthly_quota integer
+) strict;
+
 -- Batches that the program failed at, as they came. Acknowledged like all others, and tried again when
 -- somebody says so.
 create table quarantine (

@@ -73,6 +73,17 @@ impl ApiError {
         }
     }
 
+    /// A project or a key has sent more than it may: come back.
+    pub fn rate_limited(whose: &str, rate: u64, retry_after: Duration) -> Self {
+        let message = format!("this {whose} may send {rate} events a minute");
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message);
+        Self {
+            // Whole seconds are told, and never fewer.
+            retry_after: Some(retry_after + Duration::from_secs(1)),
+            ..error
+        }
+    }
+
     /// The disk has no room: come back.
     pub fn no_room(retry_after: Duration) -> Self {
         let message = "the collector's disk is nearly full; nothing is taken until there is room";

@@ -5,6 +5,7 @@ mod settings;
 mod serve;
 mod config;
 mod project;
+mod key;
 mod issues;
 mod events;
 mod releases;
@@ -52,6 +53,9 @@ enum Command {
     /// Make and list projects
     #[command(subcommand)]
     Project(project::Project),
+    /// List, make and revoke the keys that apps send with
+    #[command(subcommand)]
+    Key(key::Key),
     /// List issues, show one, say what becomes of it
     #[command(subcommand)]
     Issues(issues::Issues),
@@ -155,6 +159,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo.run().await,
         Command::Serve(serve) => serve.run().await,
         Command::Project(project) => project.run().await,
+        Command::Key(key) => key.run().await,
         Command::Issues(issues) => issues.run().await,
         Command::Events(events) => events.run().await,
         Command::Releases(releases) => releases.run().await,

@@ -2,17 +2,19 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::str::FromStr;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use bugsage_core::clock::Clock;
 
 use crate::app;
 use crate::clock::SystemClock;
-use crate::store::model::NewProject;
+use crate::store::model::{self, Limits, NewProject};
 use crate::store::scope::Scope;
+use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
-use crate::view::{ProjectView, reports};
+use crate::view::{ProjectView, reports, thousands};
 
 use super::{DataArgs, WrongUsage, output, settings};
 
@@ -52,19 +54,64 @@ pub(super) enum Project {
         #[arg(long)]
         json: bool,
     },
-    /// Tell where a project's source is
+    /// Tell where a project's source is, and how many events it may send
     Set {
         /// Its name or number
         project: String,
-        /// The path of a local git repository; empty for none
-        #[arg(long, value_name = "PATH")]
-        repository: String,
+        #[command(flatten)]
+        change: Change,
         #[command(flatten)]
         data: DataArgs,
         /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What is to be changed; the rest stays.
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct Change {
+    /// The path of a local git repository; empty for none
+    #[arg(long, value_name = "PATH")]
+    repository: Option<String>,
+    /// Events that all its keys together may send in a minute, or `none`
+    #[arg(long, value_name = "EVENTS")]
+    rate: Option<Limit>,
+    /// Events that each of its keys may send in a minute, or `none`
+    #[arg(long, value_name = "EVENTS")]
+    key_rate: Option<Limit>,
+    /// Events that it may send in a month of UTC, or `none`; an hour with far more than is to be expected
+    /// is cut short too
+    #[arg(long, value_name = "EVENTS")]
+    monthly_quota: Option<Limit>,
+}
+
+/// A number of events, or `none`.
+#[derive(Clone, Copy)]
+struct Limit(Option<u64>);
+
+impl FromStr for Limit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.replace('_', "").parse() {
+            Ok(events) if events > 0 => Ok(Self(Some(events))),
+            _ if text == "none" => Ok(Self(None)),
+            _ => Err("a number of events is expected, at least 1, or `none`"),
+        }
+    }
+}
+
+impl Change {
+    fn limits(&self, limits: Limits) -> Limits {
+        let new = |limit: Option<Limit>, old| limit.map_or(old, |limit| limit.0);
+        Limits {
+            rate: new(self.rate, limits.rate),
+            key_rate: new(self.key_rate, limits.key_rate),
+            monthly_quota: new(self.monthly_quota, limits.monthly_quota),
+        }
+    }
 }
 
 impl Project {
@@ -102,41 +149,52 @@ impl Project {
                 data,
                 json,
             } => {
-                let projects = data.open_existing()?.projects(&scope).await?;
-                let by_name = projects.iter().find(|known| known.name == project);
-                let found =
-                    by_name.or_else(|| projects.iter().find(|p| p.id.to_string() == project));
-                let not_found = StoreError::NotFound {
-                    what: "project",
-                    name: project.clone(),
-                };
-                let found = found.cloned().ok_or(not_found)?;
+                let found = find(&data.open_existing()?, &project).await?;
                 show(ProjectView::new(found, address(&data)?), json)
             }
             Project::Set {
                 project,
-                repository,
+                change,
                 data,
                 json,
             } => {
-                let repository = match repository.as_str() {
-                    "" => None,
-                    path => Some(check_repository(path)?),
-                };
                 let store = data.open_existing()?;
-                let project = store.set_repository(&scope, &project, repository).await?;
-                // Cases that could not be explained for want of it get another chance.
-                store
-                    .requeue_cases(&scope, project.id, None, SystemClock.now())
-                    .await?;
-                show(ProjectView::new(project, address(&data)?), json)
+                let found = find(&store, &project).await?;
+                let limits = change.limits(found.limits);
+                let repository = match change.repository.as_deref() {
+                    Some(path) if !path.is_empty() => Some(Some(check_repository(path)?)),
+                    path => path.map(|_| None),
+                };
+                if limits != found.limits {
+                    store.set_limits(&scope, &project, limits).await?;
+                }
+                if let Some(repository) = repository {
+                    store.set_repository(&scope, &project, repository).await?;
+                    // Cases that could not be explained for want of it get another chance.
+                    let now = SystemClock.now();
+                    store.requeue_cases(&scope, found.id, None, now).await?;
+                }
+                let found = find(&store, &project).await?;
+                show(ProjectView::new(found, address(&data)?), json)
             }
         }
     }
 }
 
+/// A project by its name, or else by its number.
+async fn find(store: &SqliteStore, project: &str) -> anyhow::Result<model::Project> {
+    let projects = store.projects(&Scope::local_operator()).await?;
+    let by_name = projects.iter().find(|known| known.name == project);
+    let found = by_name.or_else(|| projects.iter().find(|it| it.id.to_string() == project));
+    let not_found = StoreError::NotFound {
+        what: "project",
+        name: project.to_owned(),
+    };
+    Ok(found.cloned().ok_or(not_found)?)
+}
+
 /// Where the collector on this data folder is reached, or will be.
-fn address(data: &DataArgs) -> anyhow::Result<std::net::SocketAddr> {
+pub(super) fn address(data: &DataArgs) -> anyhow::Result<std::net::SocketAddr> {
     match app::running_at(&data.folder()?) {
         Some(address) => Ok(address),
         None => Ok(settings::listen(data)),
@@ -177,11 +235,11 @@ fn check_repository(path: &str) -> anyhow::Result<String> {
 }
 
 /// A key that nobody guesses: 122 random bits.
-fn new_ingest_key() -> String {
+pub(super) fn new_ingest_key() -> String {
     format!("bsi_{}", uuid::Uuid::new_v4().simple())
 }
 
-fn show(project: ProjectView, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn show(project: ProjectView, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         output::json(&project)?;
         return Ok(ExitCode::SUCCESS);
@@ -199,6 +257,9 @@ fn show(project: ProjectView, json: bool) -> anyhow::Result<ExitCode> {
         "  dsn         {}",
         project.dsn().unwrap_or("none")
     ));
+    for (name, limit) in project.limits() {
+        output::line(&format!("  {name:<12}{} events", thousands(limit)));
+    }
     for (reason, count) in project.losses() {
         output::line(&format!(
             "  lost        {}, before they were sent: {reason}",

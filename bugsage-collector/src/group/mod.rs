@@ -22,7 +22,7 @@ use bugsage_core::limits;
 use bugsage_core::scrub::Cleaner;
 
 use crate::forward;
-use crate::store::model::{GroupedBatch, GroupedEvent};
+use crate::store::model::{GroupedBatch, GroupedEvent, Limited};
 use crate::store::pack::Packer;
 
 use sample::{Candidate, Keep, Sampler};
@@ -88,10 +88,29 @@ pub fn group(
         received_at,
         events,
         packs: packer.finish()?,
+        limited: None,
         rejected: rejected(&batch.rejected),
         losses: batch.losses,
         run_states: run_states(batch.run_states, received_at),
     })
+}
+
+/// A batch of a project that has sent too much: its events are only counted.
+pub fn only_count(batch: Batch, reason: &'static str, received_at: Timestamp) -> GroupedBatch {
+    GroupedBatch {
+        id: batch.id,
+        received_at,
+        events: Vec::new(),
+        packs: Vec::new(),
+        limited: Some(Limited {
+            reason,
+            events: batch.events.len() as u64,
+            reports: batch.events.iter().map(|(_, event)| event.count).sum(),
+        }),
+        rejected: rejected(&batch.rejected),
+        losses: batch.losses,
+        run_states: run_states(batch.run_states, received_at),
+    }
 }
 
 fn group_event(mut event: Event, received_at: Timestamp, stacks: &mut Stacks) -> GroupedEvent {

@@ -8,6 +8,7 @@
 //! in, and for what a batch will become once it is decoded, until it is stored. Where no permit is
 //! free the sender is told to come back.
 
+mod admission;
 mod auth;
 mod native;
 mod refusals;
@@ -33,6 +34,7 @@ use crate::store::model::{GroupedBatch, Receipt};
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 
+use admission::{Admission, Exhausted};
 use auth::KeyCache;
 use refusals::Refusals;
 
@@ -72,6 +74,7 @@ pub struct Ingest {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     keys: KeyCache,
+    admission: Arc<Admission>,
     bodies: Arc<Semaphore>,
     decoded: Semaphore,
     memory: Arc<Memory>,
@@ -85,6 +88,7 @@ struct Read {
     grouped: GroupedBatch,
     rejected: Vec<Rejected>,
     size_bytes: usize,
+    exhausted: Option<Exhausted>,
 }
 
 impl Ingest {
@@ -94,6 +98,7 @@ impl Ingest {
             store,
             clock,
             keys: KeyCache::default(),
+            admission: Arc::default(),
             bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
             decoded: Semaphore::new(DECODED_KIB_MAX),
             memory: Arc::new(Memory::new(keep)),
@@ -145,13 +150,25 @@ impl Ingest {
             on_batch(&batch);
         }
         let (size_bytes, rejected) = (batch.size_bytes, batch.rejected.clone());
+        let events = batch.events.len() as u64;
+        let exhausted = self.admission.exhausted(project, received_at);
+        let exhausted = exhausted.filter(|_| events > 0);
+        if exhausted.is_none() {
+            let key = scope.ingest_key().unwrap_or(0);
+            self.admission.used(project, key, events);
+        }
         let begun = Instant::now();
-        let grouped = group::group(batch, project, received_at, &self.memory);
+        let grouped = match exhausted {
+            Some(exhausted) => group::only_count(batch, exhausted.reason, received_at),
+            None => group::group(batch, project, received_at, &self.memory)
+                .map_err(|_| ApiError::internal())?,
+        };
         metrics.group.since(begun);
         Ok(Read {
-            grouped: grouped.map_err(|_| ApiError::internal())?,
+            grouped,
             rejected,
             size_bytes,
+            exhausted,
         })
     }
 

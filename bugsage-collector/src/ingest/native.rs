@@ -1,19 +1,20 @@
 //! `POST /v1/batches`: our own SDK's batches.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use bugsage_core::batch::{self, BatchError, Rejected};
-use bugsage_core::limits;
+use bugsage_core::{limits, pauses};
 
 use crate::api::error::ApiError;
 use crate::faults;
@@ -32,10 +33,15 @@ pub(super) struct Answer {
     accepted: u64,
     /// Events that were stored before.
     duplicate: u64,
+    /// Events that are only counted, since their project has sent too many.
+    limited: u64,
     /// Items that could not be used.
     rejected: Vec<RejectedItem>,
     /// Whether the collector failed at the batch, and keeps it as it is.
     quarantined: bool,
+    /// For how long nothing more is wanted.
+    #[serde(skip)]
+    pause: Option<Duration>,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,8 +56,10 @@ impl Answer {
         Self {
             accepted: receipt.accepted,
             duplicate: receipt.duplicate,
+            limited: receipt.limited,
             rejected,
             quarantined: false,
+            pause: None,
         }
     }
 
@@ -60,6 +68,18 @@ impl Answer {
             quarantined: true,
             ..Self::new(Receipt::default(), Vec::new())
         }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let pause = self.pause.map(pauses::to_value);
+        let mut response = Json(self).into_response();
+        let value = pause.and_then(|pause| HeaderValue::from_str(&pause).ok());
+        if let Some(value) = value {
+            response.headers_mut().insert(pauses::HEADER, value);
+        }
+        response
     }
 }
 
@@ -77,7 +97,7 @@ pub(super) async fn batches(
     State(ingest): State<Arc<Ingest>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Answer>, ApiError> {
+) -> Result<Answer, ApiError> {
     let begun = Instant::now();
     let metrics = ingest.observer.metrics.ingest.clone();
     let length = content_length(&headers).unwrap_or(0);
@@ -94,7 +114,7 @@ async fn answer(
     headers: &HeaderMap,
     body: Body,
     length: u64,
-) -> Result<Json<Answer>, ApiError> {
+) -> Result<Answer, ApiError> {
     let refusals = ingest.refusals.clone();
     let scope = ingest.keys.scope(&*ingest.store, headers).await;
     let scope = scope.inspect_err(|error| refusals.note(0, error.code(), length))?;
@@ -108,10 +128,13 @@ async fn accept(
     scope: Scope,
     headers: &HeaderMap,
     body: Body,
-) -> Result<Json<Answer>, ApiError> {
+) -> Result<Answer, ApiError> {
     check_type(headers)?;
     check_length(headers)?;
     ingest.check_disk()?;
+    let admission = ingest.admission.clone();
+    let admitted = admission.admit(&*ingest.store, &scope, ingest.clock.now());
+    let admitted = admitted.await?;
     let body = tokio::time::timeout(BODY_DEADLINE, read(body, ingest.bodies.clone()));
     let (body, in_body) = body
         .await
@@ -119,8 +142,12 @@ async fn accept(
     ingest.observer.metrics.ingest.read(body.len());
     // A task of its own: a client that goes away must not free the room of a batch that is still
     // worked on.
-    let taken = tokio::spawn(take(ingest, scope, body, in_body)).await;
-    taken.map_err(|_| ApiError::internal())?.map(Json)
+    let taken = tokio::spawn(async move {
+        let answer = take(ingest, scope, body, in_body).await;
+        drop(admitted);
+        answer
+    });
+    taken.await.map_err(|_| ApiError::internal())?
 }
 
 async fn take(
@@ -152,7 +179,10 @@ async fn take(
             drop(held.split(expected_kib.saturating_sub(kib) as usize));
             let rejected = read.rejected.into_iter().map(RejectedItem::from).collect();
             match ingest.store.ingest(&scope, read.grouped).await {
-                Ok(receipt) => Ok(Answer::new(receipt, rejected)),
+                Ok(receipt) => Ok(Answer {
+                    pause: read.exhausted.map(|it| it.pause),
+                    ..Answer::new(receipt, rejected)
+                }),
                 Err(StoreError::Poison(reason)) => Err(reason),
                 Err(error) => return Err(error.into()),
             }

@@ -13,6 +13,8 @@ pub mod sqlite;
 #[cfg(test)]
 mod conformance;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use bugsage_core::clock::Timestamp;
@@ -21,9 +23,9 @@ use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
 use model::{
-    Account, CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob,
-    LedgerFilter, NewProject, Poison, Project, Quarantined, Receipt, Refusal, ReleaseFilter,
-    ReleaseHealth, Retention, Status, StoredEvent, Swept, Usage, Work,
+    Account, CaseFilter, GroupedBatch, Health, IngestKey, Issue, IssueDetail, IssueFilter,
+    LeasedJob, LedgerFilter, Limits, NewProject, Poison, Project, Quarantined, Quota, Receipt,
+    Refusal, ReleaseFilter, ReleaseHealth, Retention, Status, StoredEvent, Swept, Usage, Work,
 };
 use scope::Scope;
 
@@ -114,6 +116,41 @@ pub trait Store: Send + Sync + 'static {
         project: &str,
         repository: Option<String>,
     ) -> Result<Project, StoreError>;
+
+    /// Sets how many events a project may send. It takes effect within a second.
+    async fn set_limits(
+        &self,
+        scope: &Scope,
+        project: &str,
+        limits: Limits,
+    ) -> Result<Project, StoreError>;
+
+    /// What the project of an ingest key may send, and what it has sent.
+    async fn quota(&self, scope: &Scope, now: Timestamp) -> Result<Quota, StoreError>;
+
+    /// Ingest keys, of a project or of all, those that were revoked among them.
+    async fn ingest_keys(
+        &self,
+        scope: &Scope,
+        project: Option<&str>,
+    ) -> Result<Vec<IngestKey>, StoreError>;
+
+    /// Gives a project a further ingest key.
+    async fn add_ingest_key(
+        &self,
+        scope: &Scope,
+        project: &str,
+        key: &str,
+        at: Timestamp,
+    ) -> Result<Project, StoreError>;
+
+    /// Revokes an ingest key, by itself or by its number. It opens nothing any more within a second.
+    async fn revoke_ingest_key(
+        &self,
+        scope: &Scope,
+        key: &str,
+        at: Timestamp,
+    ) -> Result<IngestKey, StoreError>;
 
     /// All projects of the scope.
     async fn projects(&self, scope: &Scope) -> Result<Vec<Project>, StoreError>;
@@ -271,6 +308,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes all that waits and lets go of the files. Nothing is written after it.
     async fn close(&self);
+
+    /// How long the write that waits longest has waited. Costs nothing.
+    fn oldest_wait(&self) -> Duration;
 
     /// How the store is doing.
     async fn health(&self) -> Health;

@@ -40,6 +40,61 @@ pub struct Project {
     pub issues: u64,
     /// What its apps say they lost, by reason.
     pub losses: Vec<(String, u64)>,
+    /// How many events it may send.
+    pub limits: Limits,
+}
+
+/// How many events a project may send; `None` is any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// In a minute, all keys together.
+    pub rate: Option<u64>,
+    /// In a minute, each key.
+    pub key_rate: Option<u64>,
+    /// In a month of UTC.
+    pub monthly_quota: Option<u64>,
+}
+
+/// Limits with what was used of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    /// The limits.
+    pub limits: Limits,
+    /// Events that were counted this month, where there is a quota.
+    pub month: u64,
+    /// Events that were counted this hour, where there is a quota.
+    pub hour: u64,
+    /// Events that are to be expected in this hour, where there is a quota: the larger of what an hour of
+    /// the last day had, and what this hour of the last seven days had, on average.
+    pub expected: u64,
+}
+
+/// An ingest key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngestKey {
+    /// Its number.
+    pub id: u64,
+    /// The key itself.
+    pub key: String,
+    /// Its project's number.
+    pub project: u64,
+    /// Its project's name.
+    pub project_name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Since when it opens nothing.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Events that nobody looked at: their project had sent too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limited {
+    /// Which limit.
+    pub reason: &'static str,
+    /// How many events.
+    pub events: u64,
+    /// How many reports they stand for.
+    pub reports: u64,
 }
 
 /// A batch after grouping, ready to be written.
@@ -53,6 +108,8 @@ pub struct GroupedBatch {
     pub events: Vec<GroupedEvent>,
     /// The documents of those that are to be kept whole.
     pub packs: Vec<Pack>,
+    /// Events that are not among `events`, since there were too many.
+    pub limited: Option<Limited>,
     /// Items that could not be used, by reason.
     pub rejected: Vec<(&'static str, u64)>,
     /// What its senders say they lost.
@@ -100,6 +157,8 @@ pub struct Receipt {
     pub accepted: u64,
     /// Events that were stored before, by this batch or another one.
     pub duplicate: u64,
+    /// Events that were too many.
+    pub limited: u64,
 }
 
 /// What batches in quarantine may take of a project. They are a fault of ours, which nobody should be

@@ -28,6 +28,7 @@ mod cases;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::types::FromSqlError;
@@ -40,9 +41,9 @@ use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
 use super::model::{
-    Account, CaseFilter, GroupedBatch, Health, Issue, IssueDetail, IssueFilter, LeasedJob,
-    LedgerFilter, NewProject, Poison, Project, Quarantined, Receipt, Refusal, ReleaseFilter,
-    ReleaseHealth, Retention, Status, StoredEvent, Swept, Usage, Work,
+    Account, CaseFilter, GroupedBatch, Health, IngestKey, Issue, IssueDetail, IssueFilter,
+    LeasedJob, LedgerFilter, Limits, NewProject, Poison, Project, Quarantined, Quota, Receipt,
+    Refusal, ReleaseFilter, ReleaseHealth, Retention, Status, StoredEvent, Swept, Usage, Work,
 };
 use super::scope::{Organizations, Scope};
 use super::{Store, StoreError};
@@ -171,6 +172,56 @@ impl Store for SqliteStore {
     ) -> Result<Project, StoreError> {
         let (organizations, project) = (scope.organizations(), project.to_owned());
         self.write(move |tx| projects::set_repository(tx, organizations, &project, repository))
+            .await
+    }
+
+    async fn set_limits(
+        &self,
+        scope: &Scope,
+        project: &str,
+        limits: Limits,
+    ) -> Result<Project, StoreError> {
+        let (organizations, project) = (scope.organizations(), project.to_owned());
+        self.write(move |tx| projects::set_limits(tx, organizations, &project, limits))
+            .await
+    }
+
+    async fn quota(&self, scope: &Scope, now: Timestamp) -> Result<Quota, StoreError> {
+        let project = scope.ingest_project().ok_or(StoreError::Forbidden)?;
+        self.read(move |c| projects::quota(c, project, now)).await
+    }
+
+    async fn ingest_keys(
+        &self,
+        scope: &Scope,
+        project: Option<&str>,
+    ) -> Result<Vec<IngestKey>, StoreError> {
+        let (organizations, project) = (scope.organizations(), project.map(str::to_owned));
+        self.read(move |c| projects::keys(c, organizations, project.as_deref()))
+            .await
+    }
+
+    async fn add_ingest_key(
+        &self,
+        scope: &Scope,
+        project: &str,
+        key: &str,
+        at: Timestamp,
+    ) -> Result<Project, StoreError> {
+        let (organizations, project) = (scope.organizations(), project.to_owned());
+        let key = key.to_owned();
+        self.write(move |tx| projects::add_key(tx, organizations, &project, &key, at))
+            .await
+    }
+
+    async fn revoke_ingest_key(
+        &self,
+        scope: &Scope,
+        key: &str,
+        at: Timestamp,
+    ) -> Result<IngestKey, StoreError> {
+        let (organizations, key) = (scope.organizations(), key.to_owned());
+        self.write(move |tx| projects::revoke_key(tx, organizations, &key, at))
             .await
     }
 
@@ -432,6 +483,10 @@ impl Store for SqliteStore {
         );
         drop(idle);
         self.writer.end().await;
+    }
+
+    fn oldest_wait(&self) -> Duration {
+        Duration::from_micros(self.writer.state().oldest_wait_us())
     }
 
     async fn health(&self) -> Health {

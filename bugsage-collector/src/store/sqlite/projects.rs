@@ -2,11 +2,15 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use bugsage_core::clock::Timestamp;
+
+use crate::clock::month_of;
 use crate::store::StoreError;
-use crate::store::model::{NewProject, Project};
+use crate::store::model::{IngestKey, Limits, NewProject, Project, Quota};
 use crate::store::scope::{Organizations, Scope};
 
-use super::{scoped, sql, unsigned};
+use super::issues::time;
+use super::{HOUR_US, scoped, sql, unsigned};
 
 pub(super) fn ingest_scope(c: &Connection, key: &str) -> Result<Option<Scope>, StoreError> {
     let found = c
@@ -98,8 +102,8 @@ pub(super) fn one(
 const SELECT: &str = "select p.id, p.name, p.repository,
         (select key from ingest_keys k where k.project = p.id and k.revoked_at is null
          order by created_at desc limit 1),
-        (select count(*) from issues i where i.project = p.id)
-    from projects p";
+        (select count(*) from issues i where i.project = p.id), l.rate, l.key_rate, l.monthly_quota
+    from projects p left join project_limits l on l.project = p.id";
 
 fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
     Ok(Project {
@@ -109,6 +113,7 @@ fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
         ingest_key: row.get(3)?,
         issues: unsigned(row.get(4)?),
         losses: Vec::new(),
+        limits: limits(row, 5)?,
     })
 }
 
@@ -120,4 +125,148 @@ fn with_losses(c: &Connection, project: Project) -> Result<Project, StoreError> 
         .query_map([sql(project.id)], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?
         .collect::<Result<_, _>>()?;
     Ok(Project { losses, ..project })
+}
+
+/// Limits in three columns from this one on.
+fn limits(row: &Row<'_>, from: usize) -> rusqlite::Result<Limits> {
+    let limit = |column: usize| -> rusqlite::Result<Option<u64>> {
+        let limit: Option<i64> = row.get(from + column)?;
+        Ok(limit.map(unsigned))
+    };
+    Ok(Limits {
+        rate: limit(0)?,
+        key_rate: limit(1)?,
+        monthly_quota: limit(2)?,
+    })
+}
+
+pub(super) fn set_limits(
+    tx: &Connection,
+    organizations: Organizations,
+    project: &str,
+    limits: Limits,
+) -> Result<Project, StoreError> {
+    let project = one(tx, organizations, project)?;
+    tx.execute(
+        "insert or replace into project_limits (project, rate, key_rate, monthly_quota)
+         values (?, ?, ?, ?)",
+        params![
+            sql(project.id),
+            limits.rate.map(sql),
+            limits.key_rate.map(sql),
+            limits.monthly_quota.map(sql),
+        ],
+    )?;
+    Ok(Project { limits, ..project })
+}
+
+/// The limits of a project, and where there is a quota, what was used of it.
+pub(super) fn quota(c: &Connection, project: u64, now: Timestamp) -> Result<Quota, StoreError> {
+    let limits = c
+        .prepare_cached(
+            "select rate, key_rate, monthly_quota from project_limits where project = ?",
+        )?
+        .query_row([sql(project)], |row| limits(row, 0))
+        .optional()?
+        .unwrap_or_default();
+    if limits.monthly_quota.is_none() {
+        return Ok(Quota {
+            limits,
+            ..Quota::default()
+        });
+    }
+    let hour = now.0 / HOUR_US;
+    let counted = |from: u64, to: u64| -> Result<u64, StoreError> {
+        let sum = c
+            .prepare_cached(
+                "select coalesce(sum(events), 0) from ledger
+                 where project = ? and hour >= ? and hour < ? and outcome in ('stored', 'sampled_out')",
+            )?
+            .query_row(params![sql(project), sql(from), sql(to)], |row| row.get(0))?;
+        Ok(unsigned(sum))
+    };
+    let day = counted(hour.saturating_sub(24), hour)? / 24;
+    let mut same_hours = 0;
+    for days in 1..=7 {
+        let then = hour.saturating_sub(24 * days);
+        same_hours += counted(then, then + 1)?;
+    }
+    Ok(Quota {
+        limits,
+        month: counted(month_of(now).start.0 / HOUR_US, hour + 1)?,
+        hour: counted(hour, hour + 1)?,
+        expected: day.max(same_hours / 7),
+    })
+}
+
+pub(super) fn keys(
+    c: &Connection,
+    organizations: Organizations,
+    project: Option<&str>,
+) -> Result<Vec<IngestKey>, StoreError> {
+    let projects = match project {
+        Some(project) => vec![one(c, organizations, project)?],
+        None => list(c, organizations)?,
+    };
+    let mut keys = Vec::new();
+    for project in projects {
+        let mut select = c.prepare_cached(
+            "select id, key, created_at, revoked_at from ingest_keys where project = ? order by id",
+        )?;
+        let rows = select.query_map([sql(project.id)], |row| {
+            let revoked_at: Option<i64> = row.get(3)?;
+            Ok(IngestKey {
+                id: unsigned(row.get(0)?),
+                key: row.get(1)?,
+                project: project.id,
+                project_name: project.name.clone(),
+                created_at: time(row, 2)?,
+                revoked_at: revoked_at.map(|at| Timestamp(unsigned(at))),
+            })
+        })?;
+        for row in rows {
+            keys.push(row?);
+        }
+    }
+    Ok(keys)
+}
+
+pub(super) fn add_key(
+    tx: &Connection,
+    organizations: Organizations,
+    project: &str,
+    key: &str,
+    at: Timestamp,
+) -> Result<Project, StoreError> {
+    let project = one(tx, organizations, project)?;
+    tx.execute(
+        "insert into ingest_keys (key, project, created_at) values (?, ?, ?)",
+        params![key, sql(project.id), sql(at.0)],
+    )?;
+    one(tx, organizations, &project.id.to_string())
+}
+
+/// Revokes a key, which may be named by its number too.
+pub(super) fn revoke_key(
+    tx: &Connection,
+    organizations: Organizations,
+    name: &str,
+    at: Timestamp,
+) -> Result<IngestKey, StoreError> {
+    let known = keys(tx, organizations, None)?;
+    let found = known
+        .into_iter()
+        .find(|it| it.key == name || it.id.to_string() == name);
+    let found = found.ok_or_else(|| StoreError::NotFound {
+        what: "ingest key",
+        name: name.to_owned(),
+    })?;
+    tx.execute(
+        "update ingest_keys set revoked_at = coalesce(revoked_at, ?) where id = ?",
+        params![sql(at.0), sql(found.id)],
+    )?;
+    Ok(IngestKey {
+        revoked_at: found.revoked_at.or(Some(at)),
+        ..found
+    })
 }

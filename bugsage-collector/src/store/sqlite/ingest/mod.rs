@@ -20,7 +20,7 @@ use bugsage_core::clock::Timestamp;
 
 use crate::observe::metrics::Writer;
 use crate::store::StoreError;
-use crate::store::model::{GroupedBatch, GroupedEvent, Receipt};
+use crate::store::model::{GroupedBatch, GroupedEvent, Limited, Receipt};
 
 use super::{runs, sql};
 
@@ -78,7 +78,8 @@ impl<'a> Session<'a> {
     ) -> Result<Receipt, StoreError> {
         let tx = self.tx;
         let project = sender.project;
-        let events = batch.events.len() as u64;
+        let limited = batch.limited.map_or((0, 0), |it| (it.events, it.reports));
+        let events = batch.events.len() as u64 + limited.0;
         let is_new = tx
             .prepare_cached(
                 "insert or ignore into batches (project, id, events, received_at) values (?, ?, ?, ?)",
@@ -90,7 +91,8 @@ impl<'a> Session<'a> {
                 sql(batch.received_at.0)
             ])?
             > 0;
-        let reports = batch.events.iter().map(|it| it.event.count).sum();
+        let reports: u64 = batch.events.iter().map(|it| it.event.count).sum();
+        let reports = reports + limited.1;
         #[cfg(test)]
         assert_ne!(batch.id, crate::store::POISON, "a fault that a test wants");
         let rejected: u64 = batch.rejected.iter().map(|(_, items)| items).sum();
@@ -117,12 +119,25 @@ impl<'a> Session<'a> {
                 reports,
             );
             return Ok(Receipt {
-                accepted: 0,
                 duplicate: events,
+                ..Receipt::default()
             });
         }
+        if let Some(Limited {
+            reason,
+            events,
+            reports,
+        }) = batch.limited
+        {
+            let at = batch.received_at;
+            self.tally
+                .account(sender, at, "limited", reason, events, reports);
+        }
         let mut keeper = Keeper::begin(tx, project, batch)?;
-        let mut receipt = Receipt::default();
+        let mut receipt = Receipt {
+            limited: limited.0,
+            ..Receipt::default()
+        };
         for event in &batch.events {
             if self.add_event(sender, event, batch.received_at, &mut keeper)? {
                 receipt.accepted += 1;

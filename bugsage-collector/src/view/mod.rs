@@ -2,6 +2,8 @@
 //!
 //! More may be added here, nothing renamed. Times are RFC 3339 in UTC, what is not known is null.
 
+mod project;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,69 +20,11 @@ use bugsage_pipeline::case::{Case, Fix};
 use bugsage_pipeline::validate::Verdict;
 
 use crate::clock::rfc3339;
-use crate::store::model::{Issue, IssueDetail, Project, StoredEvent};
+use crate::store::model::{Issue, IssueDetail, StoredEvent};
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 
-/// A project, with what an app needs to report to it.
-#[derive(Debug, Serialize)]
-pub struct ProjectView {
-    id: u64,
-    name: String,
-    dsn: Option<String>,
-    ingest_key: Option<String>,
-    repository: Option<String>,
-    issues: u64,
-    /// What its apps say they lost, by reason.
-    losses: BTreeMap<String, u64>,
-}
-
-impl ProjectView {
-    /// A project as it is reached at an address.
-    pub fn new(project: Project, address: std::net::SocketAddr) -> Self {
-        let dsn = project.ingest_key.as_ref().map(|key| {
-            let mut address = address;
-            if address.ip().is_unspecified() {
-                address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-            }
-            format!("http://{key}@{address}/{}", project.id)
-        });
-        Self {
-            id: project.id,
-            name: project.name,
-            dsn,
-            ingest_key: project.ingest_key,
-            repository: project.repository,
-            issues: project.issues,
-            losses: project.losses.into_iter().collect(),
-        }
-    }
-
-    /// The project's number.
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// The project's name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Where its apps send events.
-    pub fn dsn(&self) -> Option<&str> {
-        self.dsn.as_deref()
-    }
-
-    /// What its apps say they lost, by reason.
-    pub fn losses(&self) -> &BTreeMap<String, u64> {
-        &self.losses
-    }
-
-    /// Where its source is.
-    pub fn repository(&self) -> Option<&str> {
-        self.repository.as_deref()
-    }
-}
+pub use project::ProjectView;
 
 /// An issue.
 #[derive(Debug, Clone, Serialize)]
