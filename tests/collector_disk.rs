@@ -139,7 +139,11 @@ fn a_full_disk_refuses_a_batch_whole_and_heals_by_itself() {
             let disk = Watched::start();
             let (refused, other) = (batch(), batch());
 
-            disk.watch.fail(Some(Fault::Write { code, after }));
+            disk.watch.fail(Some(Fault::Write {
+                code,
+                after,
+                lasts: true,
+            }));
             let answer = disk.client().send(&disk.key(), &refused.bytes);
             answer.error(503, "store_unavailable");
             assert!(answer.header("retry-after").is_some());
@@ -173,7 +177,11 @@ fn a_disk_that_works_again_turns_readiness_green_though_nobody_sends() {
         });
     };
     let code = ffi::SQLITE_IOERR_WRITE;
-    disk.watch.fail(Some(Fault::Write { code, after: 0 }));
+    disk.watch.fail(Some(Fault::Write {
+        code,
+        after: 0,
+        lasts: true,
+    }));
     let refused = disk.client().send(&disk.key(), &batch().bytes);
     refused.error(503, "store_unavailable");
     ready(503);

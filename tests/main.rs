@@ -33,6 +33,9 @@ mod collector_ledger; // and all of it is accounted for
 mod collector_quarantine; // what the collector fails at is kept as it came
 mod collector_crash; // what was acknowledged survives `kill -9`
 mod collector_disk; // an acknowledgement means a sync
+mod collector_power; // no power cut takes it back
+mod collector_faults; // nor any error of the disk
+mod collector_backup; // a copy is whole, and comes back
 mod grouping; // one bug is one issue, whatever the build
 mod collector_regression; // resolved stays resolved until a newer release has it
 mod collector_forwarding; // what is worth a case gets one

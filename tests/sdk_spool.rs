@@ -10,6 +10,7 @@ use bugsage_core::event::{Event, EventKind};
 
 use crate::support::collector::{Collector, Folder};
 use crate::support::program::{Ended, Program, aborting_subject, subject};
+use crate::support::setting;
 use crate::support::sink::{KEY, Reply, Sink, closed_port_dsn};
 use crate::support::source;
 
@@ -79,8 +80,7 @@ fn runs(spool: &Folder) -> Vec<PathBuf> {
 
 #[test]
 fn what_was_captured_survives_kill_9_at_the_next_moment() {
-    let kills = std::env::var("STORY_KILLS").ok();
-    let kills = kills.map_or(30, |kills| kills.parse().expect("is a number"));
+    let kills = setting("STORY_KILLS", 30) as u32;
     let sink = Sink::open();
     let spool = Folder::new();
 
@@ -103,8 +103,7 @@ fn what_was_captured_survives_kill_9_at_the_next_moment() {
 /// Ten minutes where `STORY_OFFLINE_SECONDS` says 600: `cargo xtask prove offline`.
 #[test]
 fn a_load_without_a_network_arrives_in_order_and_once_after_the_restart() {
-    let seconds = std::env::var("STORY_OFFLINE_SECONDS").ok();
-    let seconds = seconds.map_or(2, |seconds| seconds.parse().expect("is a number"));
+    let seconds = setting("STORY_OFFLINE_SECONDS", 2);
     let (sink, spool) = (Sink::open(), Folder::new());
     // One address for both lives, which only the second can reach: through a proxy.
     let life = |scenario, proxy: String| {

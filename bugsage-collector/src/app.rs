@@ -77,6 +77,7 @@ pub struct App {
     connections: Connections,
     router: Router,
     worker: CaseWorker,
+    store: Arc<dyn Store>,
     /// Jobs that end with the collector.
     background: JoinSet<()>,
     address: SocketAddr,
@@ -141,7 +142,7 @@ impl App {
         let sweeper = sweep::run(store.clone(), clock.clone(), retention, observer.clone());
         let watch = watch::run(store.clone(), data.clone(), observer.clone());
         let connections = observer.metrics.connections.clone();
-        let worker = CaseWorker::new(store, clock, &data, observer);
+        let worker = CaseWorker::new(store.clone(), clock, &data, observer);
         worker.release_leases().await;
         let mut background = JoinSet::new();
         background.spawn(sweeper);
@@ -154,6 +155,7 @@ impl App {
             connections,
             router,
             worker,
+            store,
             background,
             address,
             _lock: lock,
@@ -219,6 +221,12 @@ impl App {
         // A stage that is cut off here runs again at the next start.
         worker.abort();
         drop(self.background);
+        if tokio::time::timeout(DRAIN, self.store.close())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the store was not closed in time; the next start does what is left");
+        }
         let _ = std::fs::remove_file(&self.address_file);
         Ok(())
     }
@@ -240,7 +248,8 @@ fn retention(config: &Config) -> Retention {
     }
 }
 
-fn lock(data: &Path) -> anyhow::Result<File> {
+/// Holds a data folder for one collector, or for a command that no collector may run beside.
+pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
     make_folder(data)?;
     let path = data.join("lock");
     let file = File::options()

@@ -28,3 +28,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// By how much something that has a timeout may overrun it on a busy machine.
 pub(crate) const MARGIN: Duration = Duration::from_secs(3);
+
+/// How much of a proof is run: a number that whoever runs it may set.
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
+    let value = std::env::var(name).ok();
+    value.map_or(default, |value| value.parse().expect("is a number"))
+}

@@ -17,9 +17,12 @@ pub(crate) enum Step {
     /// Bytes went to a file. A commit is the last write of a transaction to the log.
     Wrote {
         file: Kind,
+        at: u64,
         bytes: Vec<u8>,
         is_commit: bool,
     },
+    /// A file was cut.
+    Cut { file: Kind, bytes: u64 },
     /// A file was synced, or not.
     Synced { file: Kind, worked: bool },
     /// Somebody outside saw something.
@@ -27,7 +30,7 @@ pub(crate) enum Step {
 }
 
 /// Which file of the store it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Database,
     Log,
@@ -39,14 +42,22 @@ pub(crate) enum Kind {
 pub(crate) enum Fault {
     /// Syncs fail, and nobody knows what the disk has.
     Sync,
-    /// Writes fail with this code of SQLite, after so many that still work.
-    Write { code: c_int, after: u32 },
+    /// Writes fail with this code of SQLite, after so many that still work: once, or from then on.
+    Write {
+        code: c_int,
+        after: u32,
+        lasts: bool,
+    },
+    /// One sync fails, after so many that still work.
+    OneSync { after: u32 },
 }
 
 #[derive(Default)]
 struct State {
     steps: Vec<Step>,
     fault: Option<Fault>,
+    /// How often a fault was met.
+    failures: u32,
     sync_takes: Duration,
     /// Whether the last header of a frame in the log was that of a commit.
     is_commit: bool,
@@ -96,6 +107,11 @@ impl Watch {
         self.state().fault = fault;
     }
 
+    /// How often the disk has failed so far.
+    pub(crate) fn failures(&self) -> u32 {
+        self.state().failures
+    }
+
     /// From now on a sync takes so long, so that nobody can be faster by chance.
     pub(crate) fn slow_syncs(&self, takes: Duration) {
         self.state().sync_takes = takes;
@@ -116,31 +132,46 @@ impl Watch {
     }
 
     /// Notes a write, unless it is to fail.
-    fn before_write(&self, file: Kind, bytes: &[u8]) -> Result<(), c_int> {
+    fn before_write(&self, file: Kind, at: u64, bytes: &[u8]) -> Result<(), c_int> {
         let mut state = self.state();
-        if let Some(Fault::Write { code, after }) = &mut state.fault {
-            match after.checked_sub(1) {
-                None => return Err(*code),
-                Some(left) => *after = left,
-            }
-        }
+        state.check_write()?;
         let is_commit = file == Kind::Log && state.is_commit_frame(bytes);
         state.steps.push(Step::Wrote {
             file,
+            at,
             bytes: bytes.to_vec(),
             is_commit,
         });
         Ok(())
     }
 
+    /// Notes a cut, unless it is to fail.
+    fn before_cut(&self, file: Kind, bytes: u64) -> Result<(), c_int> {
+        let mut state = self.state();
+        state.check_write()?;
+        state.steps.push(Step::Cut { file, bytes });
+        Ok(())
+    }
+
     /// Waits as a slow disk does, and says whether the sync is to fail.
     fn before_sync(&self) -> Result<(), c_int> {
-        let (takes, fault) = {
-            let state = self.state();
-            (state.sync_takes, state.fault)
-        };
+        let takes = self.state().sync_takes;
         std::thread::sleep(takes);
-        if fault == Some(Fault::Sync) {
+        let mut state = self.state();
+        let fails = match &mut state.fault {
+            Some(Fault::Sync) => true,
+            Some(Fault::OneSync { after: 0 }) => {
+                state.fault = None;
+                true
+            }
+            Some(Fault::OneSync { after }) => {
+                *after -= 1;
+                false
+            }
+            _ => false,
+        };
+        if fails {
+            state.failures += 1;
             return Err(ffi::SQLITE_IOERR_FSYNC);
         }
         Ok(())
@@ -152,6 +183,22 @@ impl Watch {
 }
 
 impl State {
+    fn check_write(&mut self) -> Result<(), c_int> {
+        let Some(Fault::Write { code, after, lasts }) = &mut self.fault else {
+            return Ok(());
+        };
+        if let Some(left) = after.checked_sub(1) {
+            *after = left;
+            return Ok(());
+        }
+        let (code, lasts) = (*code, *lasts);
+        self.failures += 1;
+        if !lasts {
+            self.fault = None;
+        }
+        Err(code)
+    }
+
     /// The log is a row of frames: a header of 24 bytes and a page. The header of a commit tells
     /// the size of the database after it, which is zero in all others. Header and page are written
     /// one after the other.
@@ -204,6 +251,7 @@ unsafe extern "C" fn open(
             let mut base = *original;
             base.xWrite = Some(write);
             base.xSync = Some(sync);
+            base.xTruncate = Some(truncate);
             let methods = Box::leak(Box::new(Methods {
                 base,
                 original,
@@ -237,7 +285,10 @@ unsafe extern "C" fn write(
     unsafe {
         let methods = &*(*file).pMethods.cast::<Methods>();
         let content = std::slice::from_raw_parts(bytes.cast::<u8>(), length as usize);
-        if let Err(code) = methods.watch.before_write(methods.file, content) {
+        if let Err(code) = methods
+            .watch
+            .before_write(methods.file, offset as u64, content)
+        {
             return code;
         }
         match (*methods.original).xWrite {
@@ -260,5 +311,19 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
             .watch
             .after_sync(methods.file, code == ffi::SQLITE_OK);
         code
+    }
+}
+
+unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, bytes: ffi::sqlite3_int64) -> c_int {
+    // SAFETY: as for `write`.
+    unsafe {
+        let methods = &*(*file).pMethods.cast::<Methods>();
+        if let Err(code) = methods.watch.before_cut(methods.file, bytes as u64) {
+            return code;
+        }
+        match (*methods.original).xTruncate {
+            Some(truncate) => truncate(file, bytes),
+            None => ffi::SQLITE_IOERR_TRUNCATE,
+        }
     }
 }

@@ -10,6 +10,7 @@ mod events;
 mod releases;
 mod ledger;
 mod quarantine;
+mod backup;
 mod fix;
 mod doctor;
 mod demo;
@@ -72,6 +73,10 @@ enum Command {
     Config(config::Config),
     /// Check what is set: the file and the environment
     CheckConfig(config::CheckConfig),
+    /// Write everything that is kept into a file, while a collector may run
+    Backup(backup::Backup),
+    /// Make a store out of such a file
+    Restore(backup::Restore),
     /// Check this machine and the data folder
     Doctor(doctor::Doctor),
 }
@@ -158,6 +163,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fix(fix) => fix.run().await,
         Command::Config(config) => config.run(),
         Command::CheckConfig(check) => check.run(),
+        Command::Backup(backup) => backup.run().await,
+        Command::Restore(restore) => restore.run().await,
         Command::Doctor(doctor) => doctor.run().await,
     }
 }
@@ -169,7 +176,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         Some(StoreError::Forbidden | StoreError::Conflict { .. } | StoreError::Busy { .. }) => {
             exit::REFUSED
         }
-        _ if error.is::<Refused>() => exit::REFUSED,
+        _ if error.is::<Refused>() || error.is::<Refusal>() => exit::REFUSED,
         _ if error.is::<WrongUsage>() || error.is::<Problems>() => exit::USAGE,
         _ => exit::FAILED,
     };
@@ -180,6 +187,11 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct WrongUsage(String);
+
+/// What was asked would harm what is there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refusal(String);
 
 #[cfg(test)]
 mod tests {

@@ -269,6 +269,9 @@ pub trait Store: Send + Sync + 'static {
     /// What is in the store.
     async fn usage(&self, scope: &Scope, now: Timestamp) -> Result<Usage, StoreError>;
 
+    /// Writes all that waits and lets go of the files. Nothing is written after it.
+    async fn close(&self);
+
     /// How the store is doing.
     async fn health(&self) -> Health;
 }

@@ -3,7 +3,10 @@
 //! Documents of a batch have most of their words in common, so together they take a fraction. A pack
 //! is small enough that reading one event out of it takes a millisecond.
 
+use std::cell::RefCell;
 use std::io;
+
+use zstd::bulk::Compressor;
 
 use bugsage_core::event::Event;
 
@@ -16,6 +19,10 @@ const DOCUMENTS_MAX: usize = 1 << 16;
 
 /// The level of zstd: four times as fast as the default one, for a tenth more bytes.
 const LEVEL: i32 = 1;
+
+/// More than any pack has: its last document may have begun just before it was full, and JSON takes
+/// several times what a batch does. A length that was damaged asks for no more memory than this.
+const EXPANDED_BYTES_MAX: usize = 128 << 20;
 
 /// Compressed documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +96,7 @@ impl Packer {
 
     fn close(&mut self) -> io::Result<()> {
         self.packs.push(Pack {
-            documents: zstd::bulk::compress(&self.raw, LEVEL)?,
+            documents: shrink(&self.raw)?,
             raw_bytes: self.raw.len() as u32,
         });
         self.raw.clear();
@@ -101,14 +108,41 @@ impl Packer {
 impl Pack {
     /// The documents, expanded.
     pub fn expand(&self) -> io::Result<Vec<u8>> {
-        zstd::bulk::decompress(&self.documents, self.raw_bytes as usize)
+        grow(&self.documents, self.raw_bytes)
     }
+}
+
+/// With a checksum, so that a bit that flips on the disk is an error and not a fact.
+fn shrink(raw: &[u8]) -> io::Result<Vec<u8>> {
+    thread_local! {
+        /// Takes longer to make than to use.
+        static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    }
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        let compressor = match compressor {
+            Some(compressor) => compressor,
+            none => {
+                let mut compressor = Compressor::new(LEVEL)?;
+                compressor.include_checksum(true)?;
+                none.insert(compressor)
+            }
+        };
+        compressor.compress(raw)
+    })
+}
+
+fn grow(compressed: &[u8], raw_bytes: u32) -> io::Result<Vec<u8>> {
+    let raw_bytes = raw_bytes as usize;
+    if raw_bytes > EXPANDED_BYTES_MAX {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    zstd::bulk::decompress(compressed, raw_bytes)
 }
 
 /// Compresses one document that is kept alone.
 pub fn compress(document: &[u8]) -> io::Result<Vec<u8>> {
     let mut bytes = (document.len() as u32).to_le_bytes().to_vec();
-    bytes.append(&mut zstd::bulk::compress(document, LEVEL)?);
+    bytes.append(&mut shrink(document)?);
     Ok(bytes)
 }
 
@@ -117,7 +151,7 @@ pub fn expand(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let Some((length, compressed)) = bytes.split_first_chunk() else {
         return Err(io::ErrorKind::UnexpectedEof.into());
     };
-    zstd::bulk::decompress(compressed, u32::from_le_bytes(*length) as usize)
+    grow(compressed, u32::from_le_bytes(*length))
 }
 
 #[cfg(test)]
@@ -157,5 +191,11 @@ mod tests {
         assert_eq!(expand(&bytes).expect("is whole"), b"document");
         assert!(expand(&bytes[..3]).is_err());
         assert!(expand(&bytes[..bytes.len() - 1]).is_err());
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let is_harmless = expand(&flipped).is_ok_and(|raw| raw == b"document");
+            assert!(is_harmless || expand(&flipped).is_err(), "bit {bit}");
+        }
     }
 }

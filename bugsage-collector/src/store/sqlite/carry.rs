@@ -16,6 +16,13 @@ const CHUNK: u32 = 1_000;
 /// Fills the tables of schema 3 from those that it has renamed, and drops these.
 pub(super) fn to_3(tx: &Connection) -> Result<(), StoreError> {
     let stacks = stacks(tx)?;
+    // Every event of schema 2 was received and stored; under which key, nobody wrote down.
+    tx.execute_batch(
+        "insert into ledger (project, key, hour, outcome, reason, events, reports)
+             select project, 0, first_at / 3600000000, outcome.name, '', count(*), sum(reports)
+             from old_events, (select 'received' as name union all select 'stored') as outcome
+             group by project, first_at / 3600000000, outcome.name",
+    )?;
     while events(tx, &stacks)? {}
     users(tx)?;
     tx.execute_batch(

@@ -21,6 +21,8 @@ mod ledger;
 mod quarantine;
 mod sweep;
 mod usage;
+mod verify;
+mod backup;
 mod projects;
 mod cases;
 
@@ -45,6 +47,7 @@ use super::model::{
 use super::scope::{Organizations, Scope};
 use super::{Store, StoreError};
 
+pub use backup::{Copied, backup, check, restore};
 use ingest::Sender;
 pub use open::{OpenOptions, Owner, SQLITE_VERSION_MIN, make_folder};
 use writer::Writer;
@@ -94,7 +97,7 @@ impl SqliteStore {
         let found = usage::schema_version(&connection)?;
         // Of a file that is no database, the version alone reads as zero.
         connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
-        Ok((found, open::newest()))
+        Ok((found, open::newest_schema()))
     }
 
     /// Runs a query on a connection that only reads, off the async threads.
@@ -415,6 +418,20 @@ impl Store for SqliteStore {
             return Err(StoreError::Forbidden);
         }
         self.read(move |c| usage::usage(c, now)).await
+    }
+
+    async fn close(&self) {
+        // A reader that is open would keep the log from being emptied.
+        self.readers.permits.close();
+        let idle = std::mem::take(
+            &mut *self
+                .readers
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        drop(idle);
+        self.writer.end().await;
     }
 
     async fn health(&self) -> Health {

@@ -148,6 +148,32 @@ pub(super) fn for_reading(options: &OpenOptions) -> Result<Connection, StoreErro
     Ok(connection)
 }
 
+/// Opens to copy all of it. The copy is a file of its own, so this may write.
+pub(super) fn for_copying(options: &OpenOptions) -> Result<Connection, StoreError> {
+    open(options, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// The schema that this program writes.
+pub(super) fn newest_schema() -> u32 {
+    MIGRATIONS.len() as u32
+}
+
+/// The schema that a file has.
+pub(super) fn schema_of(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Refuses what a newer program wrote.
+pub(super) fn check_schema(schema: u32) -> Result<(), StoreError> {
+    let newest = newest_schema();
+    if schema <= newest {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "the store has schema {schema}, this program knows up to {newest}: use a newer bugsage"
+    )))
+}
+
 /// How a log is copied back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Copy {
@@ -230,22 +256,10 @@ pub fn make_folder(folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The newest version of the schema that this program knows.
-pub(super) fn newest() -> u32 {
-    MIGRATIONS.len() as u32
-}
-
 fn migrate(connection: &mut Connection) -> Result<u32, StoreError> {
-    let version = |connection: &Connection| -> rusqlite::Result<u32> {
-        connection.pragma_query_value(None, "user_version", |row| row.get(0))
-    };
-    let newest = newest();
-    let applied = version(connection).map_err(unusable)?;
-    if applied > newest {
-        return Err(StoreError::Unusable(format!(
-            "the store has schema {applied}, this program knows up to {newest}: use a newer bugsage"
-        )));
-    }
+    let newest = newest_schema();
+    let applied = schema_of(connection).map_err(unusable)?;
+    check_schema(applied)?;
     if applied == newest {
         return Ok(newest);
     }
@@ -253,7 +267,7 @@ fn migrate(connection: &mut Connection) -> Result<u32, StoreError> {
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
         .map_err(unusable)?;
     // Another process may have been faster.
-    let applied = version(&tx).map_err(unusable)?;
+    let applied = schema_of(&tx).map_err(unusable)?;
     for (index, (sql, carry)) in MIGRATIONS.iter().enumerate().skip(applied as usize) {
         tx.execute_batch(sql).map_err(unusable)?;
         carry(&tx)?;

@@ -164,6 +164,8 @@ impl Queued {
 enum Work {
     Batch(WaitingBatch),
     Change(Box<dyn Change>),
+    /// Nothing comes after this.
+    End(oneshot::Sender<()>),
 }
 
 /// A batch that waits.
@@ -292,13 +294,29 @@ impl Writer {
         outcome
     }
 
+    /// Ends the thread once all that waits is written, and the log is copied back.
+    pub(super) async fn end(&self) {
+        let (answer, answered) = oneshot::channel();
+        let (work, end) = (self.work.clone(), self.queued(Work::End(answer)));
+        // It may have to wait for its place among what is to be written.
+        let sent = tokio::task::spawn_blocking(move || work.send(end).is_ok());
+        if sent.await.unwrap_or(false) {
+            // An error means that the thread has ended.
+            let _ = answered.await;
+        }
+    }
+
+    /// Counted before it is sent: the writer may be faster than this thread.
+    fn queued(&self, work: Work) -> Queued {
+        self.state.metrics.waiting.inc();
+        let since = Instant::now();
+        Queued { since, work }
+    }
+
     fn enqueue(&self, work: Work) -> Result<(), StoreError> {
         self.state.check()?;
         let full = |_| StoreError::Unavailable("too many writes are waiting".to_owned());
-        let since = Instant::now();
-        // Before it is sent: the writer may be faster than this thread.
-        self.state.metrics.waiting.inc();
-        let sent = self.work.try_send(Queued { since, work });
+        let sent = self.work.try_send(self.queued(work));
         sent.map_err(full).inspect_err(|_| {
             self.state.metrics.waiting.dec();
         })
@@ -324,6 +342,7 @@ struct Writing {
 impl Writing {
     fn run(mut self) {
         let mut is_copied = true;
+        let mut ended = None;
         loop {
             self.heartbeat.due_in(IDLE + STUCK);
             let first = match self.next.take() {
@@ -350,6 +369,10 @@ impl Writing {
             let is_written = match first.work {
                 Work::Batch(first) => self.batches(first),
                 Work::Change(first) => self.changes(first),
+                Work::End(answer) => {
+                    ended = Some(answer);
+                    break;
+                }
             };
             is_copied = false;
             self.state
@@ -366,6 +389,11 @@ impl Writing {
         }
         if self.is_owner() && self.state.check().is_ok() {
             self.copy_back(Copy::AndEmpty);
+        }
+        drop(self.connection);
+        if let Some(ended) = ended {
+            // Whoever asked may have gone.
+            let _ = ended.send(());
         }
     }
 
