@@ -69,3 +69,65 @@ async fn try_writing(
         }
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use bugsage_core::clock::Timestamp;
+    use bugsage_core::id::BatchId;
+
+    use crate::store::model::{GroupedBatch, NewProject};
+    use crate::store::scope::Scope;
+    use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_that_failed_is_tried_again_though_nobody_writes() {
+        let name = format!("bugsage-watch-{}", uuid::Uuid::new_v4().simple());
+        let folder = std::env::temp_dir().join(name);
+        let options = OpenOptions::new(&folder, Owner::Server);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(options).expect("can be made"));
+        let at = Timestamp(1);
+        let new = NewProject {
+            name: "shop".to_owned(),
+            repository: None,
+            ingest_key: "key".to_owned(),
+            at,
+        };
+        let made = store.create_project(&Scope::local_operator(), new).await;
+        made.expect("can be made");
+        let scope = store.ingest_scope("key").await.expect("is read");
+        let scope = scope.expect("is a key");
+        let other = rusqlite::Connection::open(SqliteStore::file(&folder)).expect("is there");
+        let renamed = other.execute_batch("alter table batches rename to elsewhere");
+        renamed.expect("nobody holds it");
+        let batch = GroupedBatch {
+            id: BatchId::from_bytes([1; 16]),
+            received_at: at,
+            events: Vec::new(),
+            packs: Vec::new(),
+            limited: None,
+            rejected: Vec::new(),
+            losses: Vec::new(),
+            run_states: Vec::new(),
+        };
+        let refused = store.ingest(&scope, batch).await;
+        assert!(refused.is_err(), "{refused:?}");
+        assert!(store.health().await.refused.is_some());
+
+        let observer = Observer::default();
+        let watch = tokio::spawn(run(store.clone(), folder.clone(), observer.clone()));
+        let healed = async {
+            while store.health().await.refused.is_some() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+
+        let healed = tokio::time::timeout(Duration::from_secs(30), healed).await;
+        watch.abort();
+        assert!(healed.is_ok(), "it is refused still");
+        assert!(observer.disk.space().is_some(), "it has looked at the disk");
+        drop((store, other));
+        std::fs::remove_dir_all(&folder).expect("can be removed");
+    }
+}

@@ -297,27 +297,26 @@ impl Writer {
     /// Ends the thread once all that waits is written, and the log is copied back.
     pub(super) async fn end(&self) {
         let (answer, answered) = oneshot::channel();
-        self.state.metrics.waiting.inc();
-        let end = Queued {
-            since: Instant::now(),
-            work: Work::End(answer),
-        };
-        let work = self.work.clone();
+        let (work, end) = (self.work.clone(), self.queued(Work::End(answer)));
         // It may have to wait for its place among what is to be written.
-        let sent = tokio::task::spawn_blocking(move || work.send(end));
-        if sent.await.is_ok_and(|sent| sent.is_ok()) {
+        let sent = tokio::task::spawn_blocking(move || work.send(end).is_ok());
+        if sent.await.unwrap_or(false) {
             // An error means that the thread has ended.
             let _ = answered.await;
         }
     }
 
+    /// Counted before it is sent: the writer may be faster than this thread.
+    fn queued(&self, work: Work) -> Queued {
+        self.state.metrics.waiting.inc();
+        let since = Instant::now();
+        Queued { since, work }
+    }
+
     fn enqueue(&self, work: Work) -> Result<(), StoreError> {
         self.state.check()?;
         let full = |_| StoreError::Unavailable("too many writes are waiting".to_owned());
-        let since = Instant::now();
-        // Before it is sent: the writer may be faster than this thread.
-        self.state.metrics.waiting.inc();
-        let sent = self.work.try_send(Queued { since, work });
+        let sent = self.work.try_send(self.queued(work));
         sent.map_err(full).inspect_err(|_| {
             self.state.metrics.waiting.dec();
         })
