@@ -326,17 +326,21 @@ mod tests {
     fn a_loud_project_is_held_to_its_share_and_a_quiet_one_goes_on() {
         let none = Limits::default();
         let admission = admission(&[(1, none), (2, none)]);
-        let loud: Vec<Admitted> = (0..1_000).map_while(|_| enter(&admission, 1)).collect();
-        assert_eq!(
-            loud.len(),
-            UNDER_WAY_FREE / 2,
-            "the other one was here a moment ago"
-        );
+        let mut loud: Vec<Admitted> = (0..1_000).map_while(|_| enter(&admission, 1)).collect();
+        assert_eq!(loud.len(), UNDER_WAY_FREE, "while nobody else comes");
 
         let quiet: Vec<Admitted> = (0..10).map_while(|_| enter(&admission, 2)).collect();
 
         assert_eq!(quiet.len(), 10);
-        drop((loud, quiet));
+        loud.truncate(UNDER_WAY_FREE / 2);
+        loud.extend((0..UNDER_WAY_FREE).map_while(|_| enter(&admission, 1)));
+        let rest = UNDER_WAY_FREE - quiet.len();
+        assert_eq!(loud.len(), rest, "what the other one leaves");
+        loud.truncate(UNDER_WAY_FREE / 2);
+        let more: Vec<Admitted> = (0..22).map_while(|_| enter(&admission, 2)).collect();
+        assert_eq!(more.len(), 22);
+        assert!(enter(&admission, 1).is_none(), "each has its half");
+        drop((loud, quiet, more));
         assert!(enter(&admission, 1).is_some(), "room comes back");
         assert_eq!(admission.state().under_way, 0);
     }
