@@ -125,6 +125,16 @@ impl Maker {
         }
     }
 
+    /// The next event, of a bug that no other has.
+    pub fn event_of_new_bug(&mut self) -> Event {
+        let bug = (self.seed << 24) as usize + self.made as usize;
+        let event = self.event();
+        Event {
+            stack: Some(Arc::new(stack(bug, self.shape.frames))),
+            ..event
+        }
+    }
+
     /// The bug of an event: n of the harmonic numbers up to n, of all.
     fn bug(&self, number: u64) -> usize {
         let mixed = (self.seed << 40 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);

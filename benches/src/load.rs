@@ -40,19 +40,15 @@ pub fn bugsage() -> anyhow::Result<PathBuf> {
 impl Collector {
     /// Starts the release build of `bugsage`.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts it with something set in its environment.
+    pub fn start_with(environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         let binary = bugsage()?;
         let folder = std::env::temp_dir().join(format!("bugsage-bench-{}", std::process::id()));
         std::fs::create_dir(&folder)?;
-        let mut child = Command::new(&binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(&folder)
-            .env("BUGSAGE_LOG", "warn")
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("stdout is piped")?).read_line(&mut line)?;
-        let address = line.trim().strip_prefix("listening on http://");
-        let address = address.context("the collector does not listen")?.to_owned();
+        let (child, address) = serve(&binary, &folder, environment)?;
         let mut collector = Self {
             child,
             binary,
@@ -66,6 +62,34 @@ impl Collector {
             .context("a project has a key")?
             .to_owned();
         Ok(collector)
+    }
+
+    /// Stops it, starts it again, and tells how long it takes until it listens.
+    pub fn restart(&mut self) -> anyhow::Result<Duration> {
+        self.end()?;
+        let begun = Instant::now();
+        (self.child, self.address) = serve(&self.binary, &self.folder, &[])?;
+        Ok(begun.elapsed())
+    }
+
+    /// Makes a further project and tells its ingest key.
+    pub fn further_project(&self, name: &str) -> anyhow::Result<String> {
+        let project = self.ask(&["project", "create", name])?;
+        let key = project["ingest_key"].as_str();
+        Ok(key.context("a project has a key")?.to_owned())
+    }
+
+    /// Asks for a page.
+    pub fn page(&self, path: &str) -> anyhow::Result<String> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+            self.address
+        )?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page)?;
+        Ok(page)
     }
 
     /// Asks the command line for a document.
@@ -111,13 +135,18 @@ impl Collector {
 
     /// A connection for sending.
     pub fn connect(&self) -> anyhow::Result<Connection> {
+        self.connect_as(&self.key)
+    }
+
+    /// A connection for sending with a key.
+    pub fn connect_as(&self, key: &str) -> anyhow::Result<Connection> {
         let stream = TcpStream::connect(&self.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         let head = format!(
             "POST /v1/batches HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
              content-type: application/octet-stream\r\ncontent-length: ",
-            self.address, self.key
+            self.address, key
         );
         Ok(Connection {
             reader: BufReader::new(stream),
@@ -127,6 +156,10 @@ impl Collector {
 
     /// Ends the collector as an operator would.
     pub fn stop(mut self) -> anyhow::Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> anyhow::Result<()> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -140,6 +173,25 @@ impl Collector {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+}
+
+fn serve(
+    binary: &Path,
+    folder: &Path,
+    environment: &[(&str, &str)],
+) -> anyhow::Result<(Child, String)> {
+    let mut child = Command::new(binary)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(folder)
+        .env("BUGSAGE_LOG", "warn")
+        .envs(environment.iter().copied())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().context("stdout is piped")?).read_line(&mut line)?;
+    let address = line.trim().strip_prefix("listening on http://");
+    let address = address.context("the collector does not listen")?.to_owned();
+    Ok((child, address))
 }
 
 impl Drop for Collector {

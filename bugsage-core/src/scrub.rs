@@ -49,6 +49,9 @@ const TOKEN_PREFIXES: &[(&str, usize)] = &[
     ("bsp_", 20),
 ];
 
+/// The shortest of them. Most words are shorter, and need not be compared.
+const TOKEN_BYTES_MIN: usize = 15;
+
 /// Cleans everything in an event that an app or its user may have written.
 pub fn event(event: &mut Event) {
     Cleaner::default().event(event);
@@ -222,9 +225,10 @@ fn token(rest: &str, at: usize) -> Option<Found> {
     let length = run(rest, |b| {
         b.is_ascii_alphanumeric() || b == b'_' || b == b'-'
     });
-    let is_prefixed = TOKEN_PREFIXES
-        .iter()
-        .any(|(prefix, more)| rest.starts_with(prefix) && length >= prefix.len() + more);
+    let is_prefixed = length >= TOKEN_BYTES_MIN
+        && TOKEN_PREFIXES
+            .iter()
+            .any(|(prefix, more)| rest.starts_with(prefix) && length >= prefix.len() + more);
     if is_prefixed {
         return Some(Found {
             keep: at,
@@ -233,13 +237,15 @@ fn token(rest: &str, at: usize) -> Option<Found> {
         });
     }
     // A JSON web token: three parts in base64url, the first an object.
+    if !rest.starts_with("eyJ") {
+        return None;
+    }
     let length = run(rest, |b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     let parts = rest[..length]
         .split('.')
         .filter(|part| part.len() >= 4)
         .count();
-    let is_jwt = rest.starts_with("eyJ") && length >= 30 && parts >= 2;
-    is_jwt.then_some(Found {
+    (length >= 30 && parts >= 2).then_some(Found {
         keep: at,
         end: at + length,
         mark: SECRET,
@@ -274,13 +280,14 @@ fn named(rest: &str, at: usize) -> Option<Found> {
     let name_bytes = run(rest, |b| {
         b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.'
     });
-    let secrecy = secret_name(&rest[..name_bytes])?;
     let mut value = rest[name_bytes..].trim_start_matches(['"', '\'', '\\']);
     value = value.trim_start_matches(' ');
     let is_assigned = value.starts_with('=');
     value = value
         .strip_prefix(['=', ':'])?
         .trim_start_matches([' ', '=', '>']);
+    // Asked last: most words are followed by nothing that could be a value.
+    let secrecy = secret_name(&rest[..name_bytes])?;
     value = value.strip_prefix("Some(").unwrap_or(value);
     let unescaped = value.trim_start_matches('\\');
     let quote = unescaped.chars().next().filter(|c| *c == '"' || *c == '\'');
@@ -349,14 +356,17 @@ enum Secrecy {
 
 /// Whether a name is a secret's: by its last word, or by a word that is never anything else.
 fn secret_name(name: &str) -> Option<Secrecy> {
-    if name.len() > 64 {
+    let mut plain = [0; 64];
+    if name.len() > plain.len() {
         return None;
     }
-    let plain: String = name
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric())
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
+    let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+    let mut length = 0;
+    for (place, letter) in plain.iter_mut().zip(letters) {
+        *place = letter.to_ascii_lowercase();
+        length += 1;
+    }
+    let plain = std::str::from_utf8(&plain[..length]).unwrap_or("");
     const ANYWHERE: &[&str] = &[
         "password",
         "passwd",
@@ -386,7 +396,7 @@ fn secret_name(name: &str) -> Option<Secrecy> {
     if ANYWHERE.iter().any(|word| plain.contains(word)) {
         return Some(Secrecy::Always);
     }
-    let is_secret = AT_END.iter().any(|word| plain.ends_with(word)) || WHOLE.contains(&&*plain);
+    let is_secret = AT_END.iter().any(|word| plain.ends_with(word)) || WHOLE.contains(&plain);
     is_secret.then_some(Secrecy::WhereRandom)
 }
 
@@ -411,6 +421,9 @@ fn email(rest: &str, at: usize) -> Option<Found> {
 fn card(rest: &str, at: usize) -> Option<Found> {
     let length = run(rest, |b| b.is_ascii_digit() || b == b' ' || b == b'-');
     let number = rest[..length.min(32)].trim_end_matches([' ', '-']);
+    if number.len() < 13 {
+        return None;
+    }
     let digits: Vec<u8> = number
         .bytes()
         .filter(u8::is_ascii_digit)
@@ -454,6 +467,14 @@ fn run(text: &str, of_kind: impl Fn(u8) -> bool) -> usize {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn no_token_is_shorter_than_the_shortest() {
+        let lengths = TOKEN_PREFIXES
+            .iter()
+            .map(|(prefix, more)| prefix.len() + more);
+        assert_eq!(lengths.min(), Some(TOKEN_BYTES_MIN));
+    }
 
     fn check(input: &str, clean: &str) {
         assert_eq!(text(input), clean);

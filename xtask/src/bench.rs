@@ -12,6 +12,8 @@ pub(crate) const NAMES: &[&str] = &[
     "codec",
     "fingerprint",
     "ingest",
+    "service",
+    "scale",
     "hook",
     "symbols",
     "wire",

@@ -13,6 +13,7 @@ use bugsage_benches::{Figures, cpu_of, median, memory_kib};
 use bugsage_core::batch::BatchBuilder;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::id::BatchId;
+use bugsage_core::limits;
 
 /// A question to the collector.
 struct Mix {
@@ -20,8 +21,12 @@ struct Mix {
     words: &'static str,
     shape: Shape,
     events_per_batch: usize,
+    /// How many equal reports each event stands for.
+    reports: u64,
     batches: usize,
     connections: usize,
+    /// What is set for the collector.
+    environment: &'static [(&'static str, &'static str)],
 }
 
 const FULL: Shape = Shape {
@@ -37,30 +42,48 @@ const LIGHT: Shape = Shape {
     bugs: 500,
 };
 
-const MIXES: [Mix; 3] = [
+const KEEP_ALL: &[(&str, &str)] = &[("BUGSAGE_RETENTION_EVENTS", "all")];
+
+const MIXES: [Mix; 4] = [
     Mix {
         name: "single",
         words: "one event a request",
         shape: FULL,
         events_per_batch: 1,
+        reports: 1,
         batches: 8_000,
         connections: 32,
+        environment: &[],
     },
     Mix {
-        name: "batched",
-        words: "full events, 100 a batch",
+        name: "kept",
+        words: "full events, 100 a batch, each kept whole",
         shape: FULL,
         events_per_batch: 100,
-        batches: 250,
+        reports: 1,
+        batches: 400,
         connections: 8,
+        environment: KEEP_ALL,
     },
     Mix {
         name: "light",
         words: "5 breadcrumbs, 2,000 a batch",
         shape: LIGHT,
         events_per_batch: 2_000,
-        batches: 150,
+        reports: 1,
+        batches: 200,
         connections: 8,
+        environment: &[],
+    },
+    Mix {
+        name: "folded",
+        words: "reports, a thousand folded into each event, 100 events a batch",
+        shape: LIGHT,
+        events_per_batch: 100,
+        reports: 1_000,
+        batches: 1_000,
+        connections: 8,
+        environment: &[],
     },
 ];
 
@@ -68,7 +91,15 @@ fn bodies(mix: &Mix, seed: u64) -> Vec<Vec<u8>> {
     let mut maker = Maker::new(mix.shape, seed);
     let bodies = (0..mix.batches).map(|number| {
         let mut batch = BatchBuilder::new();
-        (0..mix.events_per_batch).for_each(|_| batch.push(&maker.event()));
+        for _ in 0..mix.events_per_batch {
+            let mut event = maker.event();
+            event.count = mix.reports;
+            event.last_at = Timestamp(event.first_at.0 + mix.reports - 1);
+            // The first of them, as the SDK tells them.
+            let deltas = mix.reports.saturating_sub(1).min(limits::DELTAS_MAX as u64);
+            event.deltas_us = (0..deltas).map(|_| 1).collect();
+            batch.push(&event);
+        }
         let mut random = [0; 10];
         random[..8].copy_from_slice(&(seed << 40 | number as u64).to_be_bytes());
         batch
@@ -86,7 +117,7 @@ fn main() -> anyhow::Result<()> {
         .collect();
     let is_wanted = |mix: &&Mix| wanted.is_empty() || wanted.iter().any(|name| name == mix.name);
     for mix in MIXES.iter().filter(is_wanted) {
-        let collector = Collector::start()?;
+        let collector = Collector::start_with(mix.environment)?;
         let idle_kib = memory_kib(collector.pid(), "VmRSS");
         let disk_before = collector.disk_bytes();
         let mut rates = Vec::new();
@@ -123,19 +154,26 @@ fn main() -> anyhow::Result<()> {
             if refused > 0 {
                 bail!("{refused} batches were refused");
             }
-            rates.push((mix.batches * mix.events_per_batch) as f64 / elapsed);
+            let reports = (mix.batches * mix.events_per_batch) as f64 * mix.reports as f64;
+            rates.push(reports / elapsed);
             wall += elapsed;
             server_cpu += (cpu_of(collector.pid()) - before.0).as_secs_f64();
             load_cpu += (cpu_of(std::process::id()) - before.1).as_secs_f64();
         }
         let sent = 3 * mix.batches * mix.events_per_batch;
         let counted = collector.counted()?;
-        if counted != sent as u64 {
-            bail!("{counted} of {sent} acknowledged events are visible");
+        let reports = sent as u64 * mix.reports;
+        if counted != reports {
+            bail!("{counted} of {reports} acknowledged reports are visible");
         }
         let name = |what: &str| format!("{}_{what}", mix.name);
         let disk = (collector.disk_bytes() - disk_before) as f64 / sent as f64;
-        figures.add(&name("events_per_s"), median(rates), mix.words);
+        let what = if mix.reports == 1 {
+            "events_per_s"
+        } else {
+            "reports_per_s"
+        };
+        figures.add(&name(what), median(rates), mix.words);
         figures.add(
             &name("server_cpu_percent"),
             server_cpu / wall * 100.0,
