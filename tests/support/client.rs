@@ -149,6 +149,10 @@ impl Client {
         }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     #[track_caller]
     pub(crate) fn get(&mut self, path: &str) -> Answer {
         self.ask(&Request::get(path))

@@ -1,5 +1,6 @@
 //! The real `bugsage` binary: a collector as a child process, and the commands beside it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -142,6 +143,20 @@ impl Folder {
         };
         issues.sort_by_key(|issue| issue["id"].as_u64());
         issues
+    }
+
+    /// Reports of each issue, by the bug that its culprit names: `bug3` of `shop::bug3::fail`.
+    #[track_caller]
+    pub(crate) fn reports_by_bug(&self) -> BTreeMap<String, u64> {
+        let issues = self.issues().into_iter().map(|issue| {
+            let culprit = issue["culprit"].as_str().expect("is text");
+            let bug = culprit.split("::").nth(1).expect("is a path");
+            (
+                bug.to_owned(),
+                issue["events"].as_u64().expect("is a number"),
+            )
+        });
+        issues.collect()
     }
 
     #[track_caller]
