@@ -27,6 +27,7 @@ mod sdk_proxy; // by way of a proxy, where the environment names one
 // The collector, in the order in which a batch travels.
 mod collector_refusals; // bad input gets its reason and costs nobody else
 mod collector_memory; // whatever comes, memory is bounded
+mod collector_bombs; // nor what it costs to refuse it
 mod collector_slow; // slow clients wait for themselves
 mod collector_limits; // who sends too much is told so, and costs nobody else
 mod collector_once; // what comes twice counts once

@@ -344,6 +344,25 @@ impl Collector {
         number.and_then(|it| it.parse().ok()).expect("is in KiB")
     }
 
+    /// Forgets the most that it ever had in memory (`VmHWM`).
+    pub(crate) fn forget_peak(&self) {
+        let path = format!("/proc/{}/clear_refs", self.child.id());
+        fs::write(path, "5").expect("it runs, and is ours");
+    }
+
+    /// The time of processors that it has used, in milliseconds.
+    pub(crate) fn cpu_ms(&self) -> u64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(path).expect("it runs");
+        // Behind the name, which may hold anything: the state, ten numbers, then user and system time.
+        let rest = stat.rsplit(')').next().expect("has a name");
+        let fields = rest.split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields
+            .map(|it| it.parse::<u64>().expect("is a number"))
+            .sum();
+        ticks * 1_000 / rustix::param::clock_ticks_per_second()
+    }
+
     fn take_folder(&mut self) -> Folder {
         self.folder.take().expect("is handed on once")
     }

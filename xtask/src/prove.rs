@@ -76,6 +76,9 @@ pub(crate) const NAMES: &[(&str, Proof)] = &[
 const FUZZ_TARGETS: &[(&str, u32)] = &[
     ("batch_body", 65_536),
     ("batch_content", 65_536),
+    ("request_head", 8_192),
+    ("page_query", 8_192),
+    ("config_text", 8_192),
     ("spool_run", 8_192),
     ("spool_record", 33_000),
 ];
