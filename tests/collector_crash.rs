@@ -1,6 +1,5 @@
 //! What was acknowledged survives `kill -9`, and counts once.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -62,21 +61,13 @@ fn kills_under_load_lose_nothing_that_was_acknowledged() {
     let record = record.into_inner().expect("nobody panicked");
     println!("{} events acknowledged", record.events);
     assert!(record.events > 10 * kills, "the load was none");
-    assert_eq!(by_bug(&collector.folder().issues()), record.acknowledged);
+    assert_eq!(collector.folder().reports_by_bug(), record.acknowledged);
     check_releases(collector.folder(), &record);
     let ledger = collector.folder().json(&["ledger", "--hours", "1000"]);
     assert_eq!(ledger[0]["balanced"], true, "{ledger:#}");
     let (_, folder) = collector.stop();
     let whole = check(&SqliteStore::file(&folder.data())).expect("says the same everywhere");
     assert_eq!(whole.events, record.events);
-}
-
-/// Reports of each issue, by the bug that its culprit names.
-fn by_bug(issues: &[Value]) -> BTreeMap<String, u64> {
-    let counts = issues
-        .iter()
-        .map(|issue| (bug(issue), number(issue, "events")));
-    counts.collect()
 }
 
 fn check_releases(folder: &Folder, record: &Record) {

@@ -27,9 +27,12 @@ mod sdk_proxy; // by way of a proxy, where the environment names one
 // The collector, in the order in which a batch travels.
 mod collector_refusals; // bad input gets its reason and costs nobody else
 mod collector_memory; // whatever comes, memory is bounded
+mod collector_bombs; // nor what it costs to refuse it
 mod collector_slow; // slow clients wait for themselves
 mod collector_limits; // who sends too much is told so, and costs nobody else
 mod collector_once; // what comes twice counts once
+mod collector_duplicates; // however often, by whatever way, under load
+mod collector_clock; // whatever the clock says
 mod collector_ledger; // and all of it is accounted for
 mod collector_quarantine; // what the collector fails at is kept as it came
 mod collector_crash; // what was acknowledged survives `kill -9`

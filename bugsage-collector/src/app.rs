@@ -46,7 +46,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a collector is started with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Setup {
     /// Where the data is.
     pub data: PathBuf,
@@ -54,6 +54,8 @@ pub struct Setup {
     pub config: Config,
     /// A virtual file system for the store, for tests that watch or break it.
     pub vfs: Option<String>,
+    /// What tells the time, for tests that make it jump.
+    pub clock: Arc<dyn Clock>,
     /// See [`OnBatch`].
     pub on_batch: Option<OnBatch>,
 }
@@ -65,6 +67,7 @@ impl Setup {
             data: data.into(),
             config,
             vfs: None,
+            clock: Arc::new(SystemClock),
             on_batch: None,
         }
     }
@@ -93,6 +96,7 @@ impl App {
             data,
             config,
             vfs,
+            clock,
             on_batch,
         } = setup;
         let observer = Observer {
@@ -106,7 +110,6 @@ impl App {
         };
         let lock = lock(&data)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(options)?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!(
                 "cannot listen on {}: choose another --listen",

@@ -71,6 +71,10 @@ pub const DELTAS_MAX: usize = 32;
 /// Reasons in one losses item.
 pub const LOSS_REASONS_MAX: usize = 64;
 
+/// Accounts of losses in one batch. An SDK sends one, for its own run; each reason in it becomes a row in a
+/// store.
+pub const LOSSES_MAX: usize = 64;
+
 /// States of runs in one batch. An SDK sends one, for its own run or for one that is over; each becomes
 /// rows in a store.
 pub const RUN_STATES_MAX: usize = 64;

@@ -46,6 +46,14 @@ impl Request {
         }
     }
 
+    /// The same with another body.
+    pub(crate) fn with_body(&self, body: &[u8]) -> Self {
+        let length = body.len().to_string();
+        let mut request = self.clone().header("content-length", &length);
+        request.body = body.to_vec();
+        request
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.insert(name.to_owned(), value.to_owned());
         self
@@ -147,6 +155,10 @@ impl Client {
             address,
             stream: None,
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     #[track_caller]

@@ -1,5 +1,6 @@
 //! The real `bugsage` binary: a collector as a child process, and the commands beside it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -142,6 +143,20 @@ impl Folder {
         };
         issues.sort_by_key(|issue| issue["id"].as_u64());
         issues
+    }
+
+    /// Reports of each issue, by the bug that its culprit names: `bug3` of `shop::bug3::fail`.
+    #[track_caller]
+    pub(crate) fn reports_by_bug(&self) -> BTreeMap<String, u64> {
+        let issues = self.issues().into_iter().map(|issue| {
+            let culprit = issue["culprit"].as_str().expect("is text");
+            let bug = culprit.split("::").nth(1).expect("is a path");
+            (
+                bug.to_owned(),
+                issue["events"].as_u64().expect("is a number"),
+            )
+        });
+        issues.collect()
     }
 
     #[track_caller]
@@ -327,6 +342,25 @@ impl Collector {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         let number = line.and_then(|line| line.split_whitespace().next());
         number.and_then(|it| it.parse().ok()).expect("is in KiB")
+    }
+
+    /// Forgets the most that it ever had in memory (`VmHWM`).
+    pub(crate) fn forget_peak(&self) {
+        let path = format!("/proc/{}/clear_refs", self.child.id());
+        fs::write(path, "5").expect("it runs, and is ours");
+    }
+
+    /// The time of processors that it has used, in milliseconds.
+    pub(crate) fn cpu_ms(&self) -> u64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(path).expect("it runs");
+        // Behind the name, which may hold anything: the state, ten numbers, then user and system time.
+        let rest = stat.rsplit(')').next().expect("has a name");
+        let fields = rest.split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields
+            .map(|it| it.parse::<u64>().expect("is a number"))
+            .sum();
+        ticks * 1_000 / rustix::param::clock_ticks_per_second()
     }
 
     fn take_folder(&mut self) -> Folder {

@@ -208,6 +208,8 @@ pub(crate) mod kind {
     pub(crate) const CONTEXTS: u8 = 5;
     pub(crate) const RUN: u8 = 6;
     pub(crate) const EVENT: u8 = 7;
+    pub(crate) const LOSSES: u8 = 9;
+    pub(crate) const RUN_STATE: u8 = 10;
 }
 
 /// Takes a body apart.
@@ -253,6 +255,15 @@ impl Forgery {
         Self {
             version: 1,
             inflated_bytes: content.len() as u32,
+            deflated,
+        }
+    }
+
+    /// Around a stream as it is.
+    pub(crate) fn raw(inflated_bytes: usize, deflated: Vec<u8>) -> Self {
+        Self {
+            version: 1,
+            inflated_bytes: inflated_bytes as u32,
             deflated,
         }
     }

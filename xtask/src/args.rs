@@ -11,8 +11,9 @@ usage: cargo xtask COMMAND
   tidy                   the house rules that no other tool checks
   bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, hook, symbols, wire, delivery, fix;
                          --json prints one document, an object by name
-  prove NAME [--slice]   a proof that takes up to an hour: kills, offline, loom, sanitizers,
-                         fuzz, soak; --slice is as much of it as the gate has time for
+  prove NAME [--slice]   a proof that takes up to an hour: kills, offline, crashes, power,
+                         faults, rot, duplicates, bombs, loom, sanitizers, fuzz, soak;
+                         --slice is as much of it as the gate has time for
   help                   this text";
 
 /// One run of this program.
@@ -119,7 +120,8 @@ mod tests {
             ),
             (
                 "prove speed",
-                "unknown proof `speed`, there are kills, offline, loom, sanitizers, fuzz, soak",
+                "unknown proof `speed`, there are kills, offline, crashes, power, faults, rot, duplicates, bombs, \
+                 loom, sanitizers, fuzz, soak",
             ),
             ("prove fuzz twice", "unexpected argument `twice`"),
             ("bench hook codec", "unexpected argument `codec`"),

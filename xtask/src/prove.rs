@@ -26,6 +26,10 @@ pub(crate) enum Proof {
     Faults,
     /// Ten thousand bits that flip in the store's files: noticed, or without harm to any count.
     Rot,
+    /// A million events, a third of them sent again by eight clients, over kills: every count is exact.
+    Duplicates,
+    /// Batches that are small on the wire and large behind it, and requests that lie: what each costs.
+    Bombs,
     /// All orders in which threads can meet at what they share without a lock.
     Loom,
     /// AddressSanitizer and valgrind over all `unsafe` of the SDK.
@@ -60,6 +64,8 @@ pub(crate) const NAMES: &[(&str, Proof)] = &[
     ("power", Proof::Power),
     ("faults", Proof::Faults),
     ("rot", Proof::Rot),
+    ("duplicates", Proof::Duplicates),
+    ("bombs", Proof::Bombs),
     ("loom", Proof::Loom),
     ("sanitizers", Proof::Sanitizers),
     ("fuzz", Proof::Fuzz),
@@ -70,6 +76,9 @@ pub(crate) const NAMES: &[(&str, Proof)] = &[
 const FUZZ_TARGETS: &[(&str, u32)] = &[
     ("batch_body", 65_536),
     ("batch_content", 65_536),
+    ("request_head", 8_192),
+    ("page_query", 8_192),
+    ("config_text", 8_192),
     ("spool_run", 8_192),
     ("spool_record", 33_000),
 ];
@@ -126,6 +135,11 @@ pub(crate) fn programs(root: &Path, proof: Proof, extent: Extent) -> Vec<Program
         Proof::Power => long_story("collector_power", "STORY_IMAGES", extent, ("150", "10000")),
         Proof::Faults => long_story("collector_faults", "STORY_STRIDE", extent, ("29", "1")),
         Proof::Rot => long_story("collector_rot", "STORY_FLIPS", extent, ("60", "10000")),
+        Proof::Duplicates => {
+            let events = ("20000", "1000000");
+            long_story("collector_duplicates", "STORY_EVENTS", extent, events)
+        }
+        Proof::Bombs => bombs(extent),
         Proof::Loom => {
             let tests = Program::cargo(
                 "test --package bugsage-sdk --lib --release --no-default-features --features capture --locked -- loom::",
@@ -158,6 +172,18 @@ fn long_story(
     let value = if is_slice { slice } else { whole };
     let story = story(name).arg("--nocapture");
     vec![story.variable(variable, value)]
+}
+
+/// The whole is the story with optimization, where what it prints are the figures.
+fn bombs(extent: Extent) -> Vec<Program> {
+    let release = match extent {
+        Extent::Slice => "",
+        Extent::Whole => "--release",
+    };
+    let tests = Program::cargo("test --package bugsage-tests --test stories --locked");
+    let story = tests.args(release).arg("--").arg("collector_bombs");
+    // One after the other: each measures what its collector takes.
+    vec![story.args("--nocapture --test-threads=1")]
 }
 
 fn story(name: &str) -> Program {

@@ -106,6 +106,23 @@ impl Sources {
     ///
     /// With everything that is wrong in any of them.
     pub fn resolve(&self) -> Result<Resolved, Problems> {
+        let in_data = Some(self.data.join(FILE)).filter(|path| path.exists());
+        let path = self.file.clone().or(in_data);
+        self.resolve_text(path.map(|path| {
+            let text = file::read(&path);
+            (path, text)
+        }))
+    }
+
+    /// The same with the text of a file, or the reason why it could not be read.
+    ///
+    /// # Errors
+    ///
+    /// With everything that is wrong in any of them.
+    pub fn resolve_text(
+        &self,
+        file: Option<(PathBuf, Result<String, String>)>,
+    ) -> Result<Resolved, Problems> {
         let mut layers = Layers {
             resolved: Resolved {
                 config: Config::default(),
@@ -114,9 +131,8 @@ impl Sources {
             },
             problems: Vec::new(),
         };
-        let in_data = Some(self.data.join(FILE)).filter(|path| path.exists());
-        if let Some(path) = self.file.clone().or(in_data) {
-            layers.file(path);
+        if let Some((path, text)) = file {
+            layers.file(path, text);
         }
         layers.variables(&self.variables);
         layers.flags(&self.flags);
@@ -133,8 +149,8 @@ struct Layers {
 }
 
 impl Layers {
-    fn file(&mut self, path: PathBuf) {
-        let (entries, faults) = match file::read(&path) {
+    fn file(&mut self, path: PathBuf, text: Result<String, String>) {
+        let (entries, faults) = match text {
             Ok(text) => file::parse(&text),
             Err(problem) => {
                 self.problems.push(format!("{} {problem}", path.display()));

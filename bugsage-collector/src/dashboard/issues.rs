@@ -4,42 +4,21 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use bugsage_core::clock::Timestamp;
 
 use crate::store::StoreError;
-use crate::store::model::{Issue, IssueFilter, Project};
+use crate::store::model::{Issue, Project};
 use crate::view::thousands;
 
+use super::query::{Issues as Search, SEARCH_BYTES_MAX, STATUSES};
 use super::{Page, Pages, parts};
 
 /// Issues of one page, which is to stay below 100 KB.
 const LIMIT: u32 = 100;
 
-/// The longest search.
-const QUERY_BYTES_MAX: usize = 200;
-
-const STATUSES: [&str; 3] = ["unresolved", "resolved", "ignored"];
-
-/// The page's address is its whole state.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Search {
-    #[serde(default)]
-    q: String,
-    status: Option<String>,
-    project: Option<String>,
-}
-
 pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(search): Query<Search>) -> Page {
-    let status = search.status.as_deref().unwrap_or("unresolved");
-    let q = bugsage_core::limits::cut(&search.q, QUERY_BYTES_MAX);
-    let filter = IssueFilter {
-        project: search.project.clone().filter(|project| !project.is_empty()),
-        status: STATUSES.contains(&status).then(|| status.to_owned()),
-        words: q.split_whitespace().map(str::to_owned).collect(),
-        limit: LIMIT,
-    };
+    let (status, filter) = (search.status(), search.filter(LIMIT));
     let projects = pages.store.projects(&pages.scope).await?;
     let issues = match pages.store.issues(&pages.scope, filter).await {
         // A project that is gone has no issues; the page says so.
@@ -70,7 +49,7 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(search): Query<S
 fn filters(search: &Search, status: &str, projects: &[Project]) -> Markup {
     html! {
         form class="filters" method="get" action="/issues" {
-            input type="search" name="q" value=(search.q) placeholder="title, class or function" aria-label="Search" maxlength=(QUERY_BYTES_MAX);
+            input type="search" name="q" value=(search.q) placeholder="title, class or function" aria-label="Search" maxlength=(SEARCH_BYTES_MAX);
             select name="status" aria-label="Status" {
                 @for known in STATUSES.iter().chain(&["all"]) {
                     option value=(known) selected[*known == status] { (known) }

@@ -4,27 +4,19 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use crate::account::{self, AccountView, By, QuarantinedView};
 use crate::store::model::Quarantined;
 use crate::view::thousands;
 
+use super::query::Ledger as Search;
 use super::{Page, Pages, parts};
 
 /// The choices of how far to look back, in hours.
 const HOURS: [u32; 4] = [1, account::HOURS, 7 * 24, 30 * 24];
 
-/// The page's address is its whole state.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Search {
-    hours: Option<String>,
-}
-
 pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(search): Query<Search>) -> Page {
-    let hours = search.hours.as_deref().and_then(|hours| hours.parse().ok());
-    let hours: u32 = hours.unwrap_or(account::HOURS);
-    let hours = hours.clamp(1, account::HOURS_MAX);
+    let hours = search.hours();
     let filter = account::filter(pages.clock.now(), hours, None);
     let accounts = pages.store.ledger(&pages.scope, filter).await?;
     let accounts = accounts

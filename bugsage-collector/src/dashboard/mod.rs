@@ -7,6 +7,7 @@
 //! request names a loopback host; the second keeps web pages elsewhere from reading ours by a name
 //! that they point at this machine.
 
+pub mod query;
 mod issues;
 mod issue;
 mod releases;

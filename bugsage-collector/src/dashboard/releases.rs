@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use bugsage_core::clock::Timestamp;
+use bugsage_core::limits::NAME_BYTES_MAX;
 
 use crate::health::{self, ReleaseView, percent};
 use crate::store::StoreError;
-use crate::store::model::{Project, ReleaseFilter};
+use crate::store::model::Project;
 use crate::view::thousands;
 
+use super::query::Releases as Search;
 use super::{Page, Pages, parts};
 
 /// Releases of one page, which is to stay below 100 KB.
@@ -21,28 +22,9 @@ const LIMIT: u32 = 50;
 /// The choices of how far to look back.
 const DAYS: [u32; 4] = [1, 7, health::DAYS, 90];
 
-/// The longest name of an environment.
-const NAME_BYTES_MAX: usize = bugsage_core::limits::NAME_BYTES_MAX;
-
-/// The page's address is its whole state.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Search {
-    project: Option<String>,
-    #[serde(default)]
-    environment: String,
-    days: Option<String>,
-}
-
 pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(search): Query<Search>) -> Page {
-    let days = search.days.as_deref().and_then(|days| days.parse().ok());
-    let days: u32 = days.unwrap_or(health::DAYS).clamp(1, health::DAYS_MAX);
     let now = pages.clock.now();
-    let environment = bugsage_core::limits::cut(search.environment.trim(), NAME_BYTES_MAX);
-    let filter = ReleaseFilter {
-        project: search.project.clone().filter(|project| !project.is_empty()),
-        environment: Some(environment.into_owned()).filter(|name| !name.is_empty()),
-        ..health::filter(now, days, LIMIT)
-    };
+    let (days, filter) = (search.days(), search.filter(now, LIMIT));
     let projects = pages.store.projects(&pages.scope).await?;
     let releases = match pages.store.releases(&pages.scope, filter).await {
         // A project that is gone has no releases; the page says so.

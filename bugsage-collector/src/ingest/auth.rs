@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 
 use bugsage_core::dsn::PROJECT_HEADER;
@@ -13,14 +12,13 @@ use crate::api::error::ApiError;
 use crate::store::Store;
 use crate::store::scope::Scope;
 
+use super::head;
+
 /// How long a key is believed after it was looked up: a key that is revoked stops within this.
 const BELIEVED: Duration = Duration::from_secs(1);
 
 /// Keys that are remembered. Only keys that exist are, so nobody can fill this from outside.
 const KEYS_MAX: usize = 10_000;
-
-/// The longest key that is looked up.
-const KEY_BYTES_MAX: usize = 200;
 
 /// Keys that were good a moment ago.
 #[derive(Default)]
@@ -35,7 +33,7 @@ impl KeyCache {
         store: &dyn Store,
         headers: &HeaderMap,
     ) -> Result<Scope, ApiError> {
-        let key = bearer(headers).ok_or_else(|| {
+        let key = head::bearer(headers).ok_or_else(|| {
             ApiError::unauthorized(
                 "missing_key",
                 "send the ingest key as Authorization: Bearer KEY",
@@ -86,12 +84,4 @@ fn check_project(scope: &Scope, headers: &HeaderMap) -> Result<(), ApiError> {
         "this ingest key is not of the project that the DSN names: copy the DSN again from \
          `bugsage project list`",
     ))
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, key) = value.split_once(' ')?;
-    let key = key.trim();
-    let is_key = !key.is_empty() && key.len() <= KEY_BYTES_MAX;
-    (scheme.eq_ignore_ascii_case("bearer") && is_key).then_some(key)
 }

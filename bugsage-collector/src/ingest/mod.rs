@@ -9,6 +9,7 @@
 //! free the sender is told to come back.
 
 mod admission;
+pub mod head;
 mod auth;
 mod native;
 mod refusals;

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
@@ -24,6 +23,7 @@ use crate::store::scope::Scope;
 
 use super::{
     BODY_DEADLINE, BODY_GROWTH, DECODED_GROWTH_MAX, DECODED_KIB_MAX, Ingest, RETRY_AFTER, TURN_MAX,
+    head,
 };
 
 /// What became of a batch.
@@ -100,7 +100,7 @@ pub(super) async fn batches(
 ) -> Result<Answer, ApiError> {
     let begun = Instant::now();
     let metrics = ingest.observer.metrics.ingest.clone();
-    let length = content_length(&headers).unwrap_or(0);
+    let length = head::content_length(&headers).unwrap_or(0);
     let answer = answer(ingest, &headers, body, length).await;
     match &answer {
         Ok(_) => metrics.accepted(begun),
@@ -129,8 +129,7 @@ async fn accept(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Answer, ApiError> {
-    check_type(headers)?;
-    check_length(headers)?;
+    head::check(headers)?;
     ingest.check_disk()?;
     let admission = ingest.admission.clone();
     let admitted = admission.admit(&*ingest.store, &scope, ingest.clock.now());
@@ -208,46 +207,6 @@ async fn take(
     Ok(answer)
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = content_type
-        .unwrap_or("")
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim();
-    if !essence.eq_ignore_ascii_case("application/octet-stream") {
-        return Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "content_type",
-            "a batch is sent as Content-Type: application/octet-stream",
-        ));
-    }
-    if headers.contains_key(CONTENT_ENCODING) {
-        return Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "content_encoding",
-            "a batch is compressed inside: send it without Content-Encoding",
-        ));
-    }
-    Ok(())
-}
-
-/// Turns a body away by the length that it announces, before any of it is read.
-fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
-    match content_length(headers).map(|length| length as usize) {
-        Some(size_bytes) if size_bytes > limits::BATCH_BYTES_MAX => Err(too_large(size_bytes)),
-        _ => Ok(()),
-    }
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    let length = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
-    length.parse().ok()
-}
-
 /// Reads a body, which may announce nothing or something else than it has, with its part of the
 /// room that all bodies share.
 async fn read(
@@ -280,7 +239,7 @@ fn decoded_kib(size_bytes: usize) -> u32 {
     size_bytes.div_ceil(1_024).clamp(1, DECODED_KIB_MAX) as u32
 }
 
-fn too_large(size_bytes: usize) -> ApiError {
+pub(super) fn too_large(size_bytes: usize) -> ApiError {
     refuse(BatchError::TooLarge {
         size_bytes,
         limit_bytes: limits::BATCH_BYTES_MAX,

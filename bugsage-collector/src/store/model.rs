@@ -548,6 +548,8 @@ pub struct Usage {
     pub free_pages: u64,
     /// Documents of kept events, as they are packed.
     pub kept_bytes: u64,
+    /// When the newest of them came, by the clock of then.
+    pub newest_at: Option<Timestamp>,
     /// Jobs by kind and state.
     pub jobs: Vec<Jobs>,
 }

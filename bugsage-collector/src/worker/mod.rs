@@ -2,4 +2,5 @@
 
 pub mod cases;
 pub mod sweep;
+mod calendar;
 pub mod watch;

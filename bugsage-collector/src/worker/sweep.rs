@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bugsage_core::clock::Clock;
+use bugsage_core::clock::{Clock, Timestamp};
 
 use crate::observe::{Observer, STUCK};
-use crate::store::Store;
 use crate::store::model::Retention;
 use crate::store::scope::Scope;
+use crate::store::{Store, StoreError};
+
+use super::calendar::Calendar;
 
 /// How often it is looked whether there is too much.
 const LOOK: Duration = Duration::from_secs(30);
@@ -30,12 +32,15 @@ pub async fn run(
     let metrics = observer.metrics.sweep;
     let scope = Scope::system();
     let mut is_told = false;
+    let mut days = Days::default();
     loop {
+        heartbeat.due_in(STEP_MAX);
         let (mut events, mut bytes) = (0, 0);
-        loop {
+        let now = days.now(&*store, clock.now()).await;
+        while let Some(now) = now {
             heartbeat.due_in(STEP_MAX);
             let begun = Instant::now();
-            let swept = store.sweep(&scope, retention, clock.now()).await;
+            let swept = store.sweep(&scope, retention, now).await;
             metrics.step.since(begun);
             match swept {
                 Ok(swept) => {
@@ -68,4 +73,38 @@ pub async fn run(
         heartbeat.due_in(LOOK + STUCK);
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Which time events are old by.
+#[derive(Default)]
+struct Days {
+    calendar: Option<(Calendar, Instant)>,
+}
+
+impl Days {
+    /// The time to go by, or `None` as long as nobody can tell.
+    async fn now(&mut self, store: &dyn Store, told: Timestamp) -> Option<Timestamp> {
+        let (calendar, heard) = match &mut self.calendar {
+            Some(calendar) => calendar,
+            none => match newest(store).await {
+                Ok(newest) => {
+                    let calendar = Calendar::since(newest.unwrap_or(told));
+                    none.insert((calendar, Instant::now()))
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "nobody can tell what is old now");
+                    return None;
+                }
+            },
+        };
+        let elapsed = heard.elapsed();
+        *heard = Instant::now();
+        Some(calendar.hear(told, elapsed))
+    }
+}
+
+/// When the newest whole event came, by the clock of then.
+async fn newest(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
+    let usage = store.usage(&Scope::system(), Timestamp::default()).await?;
+    Ok(usage.newest_at)
 }

@@ -287,6 +287,8 @@ impl Decoder {
     }
 
     fn losses(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+        let accounts = self.batch.losses.len() + 1;
+        within("accounts of losses", limits::LOSSES_MAX, accounts)?;
         let wire: LossesV1 = read(kind::LOSSES, bytes)?;
         let strings = &self.dictionaries.strings;
         let dropped = wire.dropped.within("loss reasons")?;

@@ -1,6 +1,6 @@
 //! What is in the store, and whether it can be read and written.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use bugsage_core::clock::Timestamp;
 
@@ -31,8 +31,17 @@ pub(super) fn usage(c: &Connection, now: Timestamp) -> Result<Usage, StoreError>
         pages: number("pragma page_count")?,
         free_pages: number("pragma freelist_count")?,
         kept_bytes: number("select coalesce(sum(bytes), 0) from spaces")?,
+        newest_at: newest(c)?,
         jobs: jobs(c, now)?,
     })
+}
+
+fn newest(c: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let newest = c
+        .prepare_cached("select created_at from packs order by id desc limit 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(newest.map(|at| Timestamp(unsigned(at))))
 }
 
 fn jobs(c: &Connection, now: Timestamp) -> Result<Vec<Jobs>, StoreError> {

@@ -25,6 +25,8 @@ pub(in crate::store::sqlite) struct Cache {
     /// Issues with the hashes of releases and environments that they were seen in.
     variants: HashSet<(i64, u64)>,
     stacks: HashMap<(u64, [u8; 16]), i64>,
+    /// By project, name and value. A project that stands here does so with all its names, and a name
+    /// with all its values or none.
     facets: HashMap<u64, HashMap<Text, HashMap<Text, i64>>>,
     entries: usize,
 }
@@ -108,6 +110,24 @@ impl Cache {
 
     pub(super) fn facet(&self, project: u64, name: &str, value: &str) -> Option<i64> {
         self.facets.get(&project)?.get(name)?.get(value).copied()
+    }
+
+    /// How many names a project's facets have, where that is known.
+    pub(super) fn facet_names(&self, project: u64) -> Option<usize> {
+        self.facets.get(&project).map(HashMap::len)
+    }
+
+    /// Notes all names that a project's facets have.
+    pub(super) fn set_facet_names(&mut self, project: u64, names: Vec<Text>) {
+        self.entries += names.len();
+        let names = names.into_iter().map(|name| (name, HashMap::new()));
+        self.facets.insert(project, names.collect());
+    }
+
+    /// Whether a project's facets have a name.
+    pub(super) fn has_facet_name(&self, project: u64, name: &str) -> bool {
+        let names = self.facets.get(&project);
+        names.is_some_and(|names| names.contains_key(name))
     }
 
     /// How many values of a name are known: all of them, or none.

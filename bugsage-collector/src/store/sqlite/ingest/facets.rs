@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use bugsage_core::event::Event;
+use bugsage_core::event::{Event, Text};
 
 use crate::store::StoreError;
 
@@ -16,7 +16,7 @@ use super::super::sql;
 use super::cache::Cache;
 
 /// Names of tags that reports of a project are counted by.
-const NAMES_MAX: i64 = 64;
+const NAMES_MAX: usize = 64;
 
 /// Values of a name that are told apart.
 const VALUES_MAX: usize = 200;
@@ -66,19 +66,17 @@ fn number(
     if let Some(number) = cache.facet(project, name, value) {
         return Ok(Some(number));
     }
-    learn(tx, cache, project, name)?;
+    let names = learn_names(tx, cache, project)?;
+    if cache.has_facet_name(project, name) {
+        learn(tx, cache, project, name)?;
+    } else if names >= NAMES_MAX {
+        // Without a query: there may be a hundred such names in each event.
+        return Ok(None);
+    }
     if let Some(number) = cache.facet(project, name, value) {
         return Ok(Some(number));
     }
     let values = cache.facet_values(project, name);
-    if values == 0 {
-        let names: i64 = tx
-            .prepare_cached("select count(distinct name) from facets where project = ?")?
-            .query_row([sql(project)], |row| row.get(0))?;
-        if names >= NAMES_MAX {
-            return Ok(None);
-        }
-    }
     let value = if values < VALUES_MAX { value } else { OTHER };
     if let Some(number) = cache.facet(project, name, value) {
         return Ok(Some(number));
@@ -88,6 +86,20 @@ fn number(
     let number = tx.last_insert_rowid();
     cache.set_facet(project, name, value, number);
     Ok(Some(number))
+}
+
+/// Learns all names of a project, once, and tells how many there are.
+fn learn_names(tx: &Connection, cache: &mut Cache, project: u64) -> Result<usize, StoreError> {
+    if let Some(names) = cache.facet_names(project) {
+        return Ok(names);
+    }
+    let names: Vec<Text> = tx
+        .prepare_cached("select distinct name from facets where project = ?")?
+        .query_map([sql(project)], |row| Ok(row.get_ref(0)?.as_str()?.into()))?
+        .collect::<Result<_, _>>()?;
+    let n = names.len();
+    cache.set_facet_names(project, names);
+    Ok(n)
 }
 
 /// Learns all values of a name, once.
