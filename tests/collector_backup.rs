@@ -12,6 +12,9 @@ use crate::support::client::{Record, load};
 use crate::support::collector::{Collector, Folder};
 use crate::support::events::EventBuilder;
 
+/// What is done to a copy, and how.
+type Damage = (&'static str, fn(&PathBuf));
+
 fn sum_of_reports(folder: &Folder) -> u64 {
     let issues = folder.issues();
     let reports = issues.iter().map(|it| it["events"].as_u64());
@@ -107,7 +110,7 @@ fn a_copy_that_was_damaged_is_refused_and_what_is_there_stays() {
     collector.folder().run(&["backup", &name]).well();
     let (_, folder) = collector.stop();
 
-    let damages: [(&str, fn(&PathBuf)); 4] = [
+    let damages: [Damage; 4] = [
         ("a count that is wrong", |path| {
             let file = rusqlite::Connection::open(path).expect("can be opened");
             let changed = file.execute("update issues set events = events + 1 where id = 1", []);

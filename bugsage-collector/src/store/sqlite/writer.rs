@@ -162,7 +162,7 @@ impl Queued {
 
 /// Work that waits, with whoever waits for it.
 enum Work {
-    Batch(WaitingBatch),
+    Batch(Box<WaitingBatch>),
     Change(Box<dyn Change>),
     /// Nothing comes after this.
     End(oneshot::Sender<()>),
@@ -288,7 +288,7 @@ impl Writer {
             )),
             answer,
         };
-        self.enqueue(Work::Batch(waiting))?;
+        self.enqueue(Work::Batch(Box::new(waiting)))?;
         let (outcome, batch) = answered.await.map_err(gone)?;
         drop(batch);
         outcome
@@ -367,7 +367,7 @@ impl Writing {
             let since = self.state.stamp(first.since);
             self.state.busy_since.store(since, Ordering::Relaxed);
             let is_written = match first.work {
-                Work::Batch(first) => self.batches(first),
+                Work::Batch(first) => self.batches(*first),
                 Work::Change(first) => self.changes(first),
                 Work::End(answer) => {
                     ended = Some(answer);
@@ -466,7 +466,7 @@ impl Writing {
                     Some(Queued {
                         work: Work::Batch(batch),
                         ..
-                    }) => group.push(batch),
+                    }) => group.push(*batch),
                     change => self.next = change,
                 }
             }
