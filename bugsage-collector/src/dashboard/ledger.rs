@@ -57,15 +57,10 @@ fn quarantine(quarantined: &[Quarantined]) -> Markup {
                 "The collector failed at these batches. They are safe, and nothing in them is counted yet: install a \
                  newer version and run " code { "bugsage quarantine replay --all" } "."
             }
-            table {
-                thead { tr { th { "batch" } th { "project" } th { "received" } th class="n" { "bytes" } th { "reason" } } }
-                tbody {
-                    @for it in quarantined.iter().map(QuarantinedView::new) {
-                        tr {
-                            td { code { (it.id) } } td { (it.project_name) } td { (it.received_at) }
-                            td class="n" { (thousands(it.bytes)) } td { (it.reason) }
-                        }
-                    }
+            @for it in quarantined.iter().map(QuarantinedView::new) {
+                p {
+                    code { (it.id) } " of " (it.project_name) ", " (thousands(it.bytes)) " bytes, " (it.received_at) ": "
+                    (it.reason)
                 }
             }
         }
