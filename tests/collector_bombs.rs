@@ -13,21 +13,18 @@ use bugsage_core::limits;
 use flate2::{Compress, Compression, FlushCompress};
 
 use crate::support::client::{Answer, Request, read_answer};
-use crate::support::collector::{Collector, Project};
+use crate::support::collector::{Collector, Project, collector_profile};
 use crate::support::events::{EventBuilder, Forgery, content, kind, unique};
 use crate::support::worst::{self, Batch, message, tagged_event};
 
-/// What one request may take: the bounds that are promised, with room for a build without optimization.
-const MEMORY_KIB_MAX: u64 = if cfg!(debug_assertions) {
-    96 << 10
-} else {
-    48 << 10
-};
-const CPU_MS_MAX: u64 = if cfg!(debug_assertions) {
-    30_000
-} else {
-    2_000
-};
+/// What one request may take, in KiB and in milliseconds of a processor. Far more than it does, for test
+/// machines differ: what was measured is in the table.
+fn bounds() -> (u64, u64) {
+    match collector_profile().as_str() {
+        "dev" => (64 << 10, 30_000),
+        _ => (32 << 10, 3_000),
+    }
+}
 
 /// What the collector is expected to make of a request.
 enum Expected {
@@ -79,6 +76,7 @@ impl Scene {
 
 /// Sends each of them alone, prints what it took, and checks its answer.
 fn run(cases: Vec<fn(&Request) -> Case>) {
+    let (kib_max, cpu_ms_max) = bounds();
     let mut too_much = Vec::new();
     println!(
         "{:<46} {:>9} {:>9} {:>8}  answer",
@@ -114,7 +112,7 @@ fn run(cases: Vec<fn(&Request) -> Case>) {
             "{name:<46} {:>9} {kib:>9} {cpu_ms:>8}  {said}",
             request.len()
         );
-        if kib > MEMORY_KIB_MAX || cpu_ms > CPU_MS_MAX {
+        if kib > kib_max || cpu_ms > cpu_ms_max {
             too_much.push(format!("{name}: {kib} KiB, {cpu_ms} ms"));
         }
         // Whatever it was, the next good batch is taken.
@@ -795,8 +793,9 @@ fn bodies_that_never_end_are_given_up_with_their_reason_and_cost_little() {
         "{SLOW} slow bodies in {:?}: {kib} KiB, {cpu_ms} ms",
         begun.elapsed()
     );
+    let (kib_max, cpu_ms_max) = bounds();
     assert!(
-        kib <= MEMORY_KIB_MAX && cpu_ms <= CPU_MS_MAX,
+        kib <= kib_max && cpu_ms <= cpu_ms_max,
         "{kib} KiB, {cpu_ms} ms"
     );
     assert_eq!(scene.collector.send(&scene.project, &batch).taken(), (1, 0));

@@ -19,12 +19,19 @@ use super::PATIENCE;
 use super::client::{Answer, Client};
 use super::program::{Ended, Program};
 
-/// The binary, built once in the profile of this test. It belongs to another package, so cargo does
+/// The profile that the binary is built in: this test's, or `STORY_PROFILE` where figures are wanted.
+pub(crate) fn collector_profile() -> String {
+    let wanted = std::env::var("STORY_PROFILE").ok();
+    wanted.unwrap_or_else(|| target_and_profile().1)
+}
+
+/// The binary, built once. It belongs to another package, so cargo does
 /// not build it for us.
 pub(crate) fn bugsage() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let (target, profile) = target_and_profile();
+        let (target, _) = target_and_profile();
+        let profile = collector_profile();
         let package = ["--package", "bugsage-collector", "--bin", "bugsage"];
         cargo_build(&package, &target, &profile);
         let folder = if profile == "dev" { "debug" } else { &profile };

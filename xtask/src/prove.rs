@@ -174,16 +174,14 @@ fn long_story(
     vec![story.variable(variable, value)]
 }
 
-/// The whole is the story with optimization, where what it prints are the figures.
+/// The whole is the story with a collector that is optimized: what it prints are the figures.
 fn bombs(extent: Extent) -> Vec<Program> {
-    let release = match extent {
-        Extent::Slice => "",
-        Extent::Whole => "--release",
-    };
-    let tests = Program::cargo("test --package bugsage-tests --test stories --locked");
-    let story = tests.args(release).arg("--").arg("collector_bombs");
     // One after the other: each measures what its collector takes.
-    vec![story.args("--nocapture --test-threads=1")]
+    let story = story("collector_bombs").args("--nocapture --test-threads=1");
+    match extent {
+        Extent::Slice => vec![story],
+        Extent::Whole => vec![story.variable("STORY_PROFILE", "release")],
+    }
 }
 
 fn story(name: &str) -> Program {

@@ -932,3 +932,22 @@ fn the_header_can_be_read_alone() {
     assert_eq!(header.id, ID);
     assert_eq!(header.inflated_bytes, Forge::default().run().content.len());
 }
+
+#[test]
+fn more_accounts_of_losses_than_there_may_be_are_turned_away() {
+    let losses = || LossesV1 {
+        run: [1; 16],
+        produced: 1,
+        dropped: vec![(1, 1)].into(),
+    };
+    let accounts = 0..limits::LOSSES_MAX + 3;
+    let forge = accounts.fold(Forge::default().strings(&["rate"]), |forge, _| {
+        forge.item(kind::LOSSES, &losses())
+    });
+
+    let batch = forge.batch();
+
+    assert_eq!(batch.losses.len(), limits::LOSSES_MAX);
+    let reasons = batch.rejected.iter().map(|it| it.reason.code());
+    assert_eq!(reasons.collect::<Vec<_>>(), ["over_limit"; 3]);
+}
