@@ -177,7 +177,9 @@ fn long_story(
 /// The whole is the story with a collector that is optimized: what it prints are the figures.
 fn bombs(extent: Extent) -> Vec<Program> {
     // One after the other: each measures what its collector takes.
+    let stride = if extent == Extent::Slice { "4" } else { "1" };
     let story = story("collector_bombs").args("--nocapture --test-threads=1");
+    let story = story.variable("STORY_BOMBS_STRIDE", stride);
     match extent {
         Extent::Slice => vec![story],
         Extent::Whole => vec![story.variable("STORY_PROFILE", "release")],
