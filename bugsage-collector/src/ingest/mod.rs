@@ -47,9 +47,12 @@ const BODIES_KIB_MAX: usize = 8 * BODY_GROWTH * limits::BATCH_BYTES_MAX / 1_024;
 /// A vector that grows has up to twice the room for what it holds.
 const BODY_GROWTH: usize = 2;
 
-/// What all batches between decoding and commit may take, in KiB: one of the largest, or hundreds
-/// of ordinary ones.
-const DECODED_KIB_MAX: usize = limits::BATCH_TEXT_BYTES_MAX / 1_024;
+/// What one batch may take once it is decoded, in KiB.
+const BATCH_KIB_MAX: usize = limits::BATCH_TEXT_BYTES_MAX / 1_024;
+
+/// What all batches between decoding and commit may take, in KiB: two of the largest being decoded, for
+/// two cores, while a third is written; or hundreds of ordinary ones.
+const DECODED_KIB_MAX: usize = 3 * BATCH_KIB_MAX;
 
 /// How many times its inflated size a batch may take: an event of 40 bytes may refer to a hundred
 /// facts. Most take three times; how much it is indeed is known once it is decoded.

@@ -22,7 +22,7 @@ use crate::store::model::{Poison, Receipt};
 use crate::store::scope::Scope;
 
 use super::{
-    BODY_DEADLINE, BODY_GROWTH, DECODED_GROWTH_MAX, DECODED_KIB_MAX, Ingest, RETRY_AFTER, TURN_MAX,
+    BATCH_KIB_MAX, BODY_DEADLINE, BODY_GROWTH, DECODED_GROWTH_MAX, Ingest, RETRY_AFTER, TURN_MAX,
     head,
 };
 
@@ -236,7 +236,7 @@ async fn read(
 
 /// The permits for a batch that takes so much, at least one and at most all that there are.
 fn decoded_kib(size_bytes: usize) -> u32 {
-    size_bytes.div_ceil(1_024).clamp(1, DECODED_KIB_MAX) as u32
+    size_bytes.div_ceil(1_024).clamp(1, BATCH_KIB_MAX) as u32
 }
 
 pub(super) fn too_large(size_bytes: usize) -> ApiError {
