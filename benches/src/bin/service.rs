@@ -39,8 +39,10 @@ const LOOKS: usize = 60;
 /// Connections of the loud project, each of which sends again as soon as it is answered.
 const LOUD: usize = 64;
 
-/// Requests of the quiet project, and the time between them.
-const QUIET: u64 = 1_200;
+/// How long both go on.
+const OVERLOAD: Duration = Duration::from_secs(60);
+
+/// The time between requests of the quiet project.
 const QUIET_PAUSE: Duration = Duration::from_millis(50);
 
 fn main() -> anyhow::Result<()> {
@@ -241,7 +243,10 @@ fn overload(figures: &mut Figures) -> anyhow::Result<()> {
         }
         let mut maker = Maker::new(FULL, 9);
         let mut connection = collector.connect_as(&quiet_key)?;
-        for number in 0..QUIET {
+        for number in 0_u64.. {
+            if begun.elapsed() > OVERLOAD {
+                break;
+            }
             let body = seal(9 << 40 | number, [maker.event()]);
             match connection.post(&body) {
                 Ok(status) => quiet.note(status),
@@ -273,8 +278,8 @@ fn overload(figures: &mut Figures) -> anyhow::Result<()> {
         "batches",
     );
     figures.add("overload_other_answers", other, "neither taken nor 429");
-    let (taken, _, _) = quiet.told();
-    let part = taken / QUIET as f64 * 100.0;
+    let (taken, turned_away, other) = quiet.told();
+    let part = taken / (taken + turned_away + other) * 100.0;
     figures.add(
         "overload_quiet_percent",
         part,
