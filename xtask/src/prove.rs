@@ -87,7 +87,7 @@ const FUZZ_TARGETS: &[(&str, u32)] = &[
 /// read or written where it must not be.
 const FUZZ_FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Zsanitizer=address \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Zsanitizer=address \
     --cfg fuzzing";
 
 /// Instrumented programs are built for a named target, so that build scripts are not.
