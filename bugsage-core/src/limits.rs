@@ -10,8 +10,9 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 pub const BATCH_INFLATED_BYTES_MAX: usize = 8 << 20;
 
 /// The text of all events and stacks of one batch after the dictionaries are applied. Dictionaries
-/// let one string stand in many of them, so this bounds what a small batch can make a store write.
-pub const BATCH_TEXT_BYTES_MAX: usize = 16 << 20;
+/// let one string stand in many of them, so this bounds what a small batch can make a store write. With
+/// what else such a batch takes on its way, one request takes 16 MiB at most.
+pub const BATCH_TEXT_BYTES_MAX: usize = 11 << 20;
 
 /// Items in one batch, dictionaries included.
 pub const BATCH_ITEMS_MAX: usize = 16_384;

@@ -10,29 +10,29 @@ pub(crate) fn long(letter: &str) -> String {
     letter.repeat(limits::VALUE_BYTES_MAX)
 }
 
-/// Stacks in which all names are long, as many as there may be, and one that is too much.
+/// Stacks in which all names are long, as many as a batch may have.
 pub(crate) fn stacks_of_long_names() -> Vec<u8> {
     let frames: Vec<_> = (0..250_u32).map(|line| frame(1, 2, line + 1)).collect();
-    let stacks: Vec<_> = (0..4).map(|shift| stack(250, shift)).collect();
+    let stacks: Vec<_> = (0..2).map(|shift| stack(250, shift)).collect();
     Batch::default()
         .dictionary(kind::STRINGS, &[format!("a::{}", long("f")), long("p")])
         .dictionary(kind::FRAMES, &frames)
         .dictionary(kind::STACKS, &stacks)
         .run()
-        .events(2_000, |at| event(1, at as u32 % 3 + 1, 0, 0))
+        .events(2_000, |at| event(1, at as u32 % 2 + 1, 0, 0))
         .seal()
 }
 
 /// As many frames as a batch may have, and no text at all.
 pub(crate) fn stacks_of_many_frames() -> Vec<u8> {
     let frames: Vec<_> = (0..250_u32).map(|line| frame(0, 0, line + 1)).collect();
-    let stacks: Vec<_> = (0..400).map(|shift| stack(250, shift)).collect();
+    let stacks: Vec<_> = (0..250).map(|shift| stack(250, shift)).collect();
     Batch::default()
         .dictionary(kind::STRINGS, &["s"])
         .dictionary(kind::FRAMES, &frames)
         .dictionary(kind::STACKS, &stacks)
         .run()
-        .events(400, |at| event(1, at as u32 + 1, 0, 0))
+        .events(250, |at| event(1, at as u32 + 1, 0, 0))
         .seal()
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn events_of_long_text() -> Vec<u8> {
     Batch::default()
         .dictionary(kind::STRINGS, &[text])
         .run()
-        .events(16, |_| event(1, 0, 100, 0))
+        .events(12, |_| event(1, 0, 100, 0))
         .seal()
 }
 

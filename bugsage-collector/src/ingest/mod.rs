@@ -61,6 +61,9 @@ const DECODED_GROWTH_MAX: usize = 128;
 /// How long a request waits for its turn at the decoder before it is told to come back.
 const TURN_MAX: Duration = Duration::from_secs(5);
 
+/// Chunks of one body. A chunk costs as much work as a kilobyte, and may hold a single byte.
+const BODY_PIECES_MAX: usize = limits::BATCH_BYTES_MAX / 16;
+
 /// How long a body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 

@@ -22,8 +22,8 @@ use crate::store::model::{Poison, Receipt};
 use crate::store::scope::Scope;
 
 use super::{
-    BATCH_KIB_MAX, BODY_DEADLINE, BODY_GROWTH, DECODED_GROWTH_MAX, Ingest, RETRY_AFTER, TURN_MAX,
-    head,
+    BATCH_KIB_MAX, BODY_DEADLINE, BODY_GROWTH, BODY_PIECES_MAX, DECODED_GROWTH_MAX, Ingest,
+    RETRY_AFTER, TURN_MAX, head,
 };
 
 /// What became of a batch.
@@ -216,8 +216,15 @@ async fn read(
     let busy = |_| ApiError::busy("too many batches arrive at once", RETRY_AFTER);
     let mut held = room.clone().try_acquire_owned().map_err(busy)?;
     let mut bytes = Vec::new();
+    let mut pieces = 0;
     while let Some(frame) = body.frame().await {
         let broken = |_| ApiError::new(StatusCode::BAD_REQUEST, "body", "the body broke off");
+        pieces += 1;
+        if pieces > BODY_PIECES_MAX {
+            let message =
+                format!("the body has more than {BODY_PIECES_MAX} chunks, send larger ones");
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "body", message));
+        }
         let frame = frame.map_err(broken)?;
         let Some(data) = frame.data_ref() else {
             continue;

@@ -143,8 +143,13 @@ const ARC_BYTES: usize = 16;
 /// What a frame of a stack takes beside its text once it is written out: names of fields, numbers.
 const FRAME_BYTES: usize = 160;
 
-/// The largest stack there can be.
-const STACK_BYTES_MAX: usize = limits::FRAMES_MAX * (FRAME_BYTES + 2 * limits::VALUE_BYTES_MAX);
+/// The largest stack that a builder takes as it is: twenty times what long stacks of futures have. The names
+/// in a larger one are cut, so that a batch need not hold back megabytes for the worst there can be.
+pub(super) const STACK_BYTES_MAX: usize = 512 << 10;
+
+/// How long a name in such a stack may be: what [`STACK_BYTES_MAX`] has for each of three names of a frame.
+pub(super) const STACK_NAME_BYTES_MAX: usize =
+    (STACK_BYTES_MAX / limits::FRAMES_MAX - FRAME_BYTES) / 4;
 
 impl Size for Text {
     fn size_bytes(&self) -> usize {

@@ -12,7 +12,7 @@ use crate::id::{BatchId, RunId};
 use crate::limits;
 use crate::stacktrace::{Frame, Module, StackTrace};
 
-use super::bound::Budget;
+use super::bound::{Budget, STACK_BYTES_MAX, STACK_NAME_BYTES_MAX, Size};
 use super::v1::{
     BreadcrumbV1, EventV1, FrameV1, LossesV1, ModuleV1, PairsV1, RunHourV1, RunStateV1, RunV1,
     SpanV1, StackV1, kind_number, level_number,
@@ -348,6 +348,7 @@ impl BatchBuilder {
     }
 
     fn stack(&mut self, stack: &Arc<StackTrace>) -> u32 {
+        let stack = &*narrowed(stack);
         let (position, new) = self.stacks.position(stack);
         if new {
             self.content_bytes += stack.frames.len() * 3;
@@ -379,9 +380,40 @@ impl BatchBuilder {
     }
 }
 
+/// The stack as the dictionary has it: its names are cut where it is beyond all measure.
+fn narrowed(stack: &Arc<StackTrace>) -> Cow<'_, Arc<StackTrace>> {
+    if stack.size_bytes() <= STACK_BYTES_MAX {
+        return Cow::Borrowed(stack);
+    }
+    let name = |name: &Text| cut(name, STACK_NAME_BYTES_MAX).into_owned();
+    let module = |module: &Arc<Module>| {
+        Arc::new(Module {
+            path: name(&module.path),
+            build_id: name(&module.build_id),
+            ..**module
+        })
+    };
+    let frames = stack.frames.iter().map(|frame| {
+        Arc::new(Frame {
+            function: frame.function.as_ref().map(name),
+            file: frame.file.as_ref().map(name),
+            module: frame.module.as_ref().map(module),
+            ..**frame
+        })
+    });
+    Cow::Owned(Arc::new(StackTrace {
+        frames: frames.collect(),
+        ..**stack
+    }))
+}
+
 /// The string as the dictionary has it: within the limit of a single string.
 fn shortened(string: &Text) -> Cow<'_, Text> {
-    match limits::cut(string, limits::VALUE_BYTES_MAX) {
+    cut(string, limits::VALUE_BYTES_MAX)
+}
+
+fn cut(string: &Text, bytes_max: usize) -> Cow<'_, Text> {
+    match limits::cut(string, bytes_max) {
         Cow::Borrowed(_) => Cow::Borrowed(string),
         Cow::Owned(cut) => Cow::Owned(cut.into()),
     }

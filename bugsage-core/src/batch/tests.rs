@@ -907,6 +907,49 @@ fn a_builder_counts_what_shared_text_becomes() {
 }
 
 #[test]
+fn the_names_of_a_stack_beyond_all_measure_are_cut_so_that_the_next_event_has_room() {
+    let long = "f".repeat(limits::VALUE_BYTES_MAX);
+    let frame = |n: usize| Frame {
+        function: Some(format!("shop::{n}::{long}").into()),
+        file: Some(format!("src/{n}{long}").into()),
+        module: Some(Arc::new(Module {
+            path: format!("/{n}{long}").into(),
+            build_id: "ab".into(),
+            base: n as u64,
+            size: 1,
+        })),
+        ..Frame::default()
+    };
+    let of = |n: usize| {
+        let frames = (0..limits::FRAMES_MAX).map(|at| Arc::new(frame(n + at)));
+        let stack = StackTrace {
+            frames: frames.collect(),
+            symbolicated: true,
+        };
+        Event {
+            stack: Some(Arc::new(stack)),
+            ..event("deep")
+        }
+    };
+
+    let mut builder = BatchBuilder::new();
+    let mut n = 0;
+    while builder.fits(1_000) {
+        builder.push(&of(n));
+        n += 1;
+    }
+
+    assert!(n > 1, "one such stack filled a batch");
+    let batch = decode(&builder.seal(ID).bytes).unwrap();
+    assert_eq!(batch.rejected, []);
+    assert_eq!(batch.events.len(), n);
+    let stack = batch.events[1].1.stack.as_ref().unwrap();
+    assert_eq!(stack.frames.len(), limits::FRAMES_MAX);
+    let function = stack.frames[0].function.as_ref().unwrap();
+    assert!(function.starts_with("shop::1::ff") && function.ends_with(limits::CUT));
+}
+
+#[test]
 fn losses_travel_with_the_events() {
     let losses = Losses {
         run: RunId::from_bytes([1; 16]),
