@@ -97,10 +97,10 @@ fn a_rate_of_each_key_leaves_the_other_keys_alone() {
 fn what_is_beyond_a_quota_is_counted_and_its_sender_pauses() {
     let collector = Collector::start();
     let project = collector.create_project("shop");
-    set(&collector, &["--monthly-quota", "1000"]);
-    assert_eq!(collector.send(&project, &batch(10)).taken(), (10, 0));
+    set(&collector, &["--monthly-quota", "200000"]);
+    assert_eq!(collector.send(&project, &batch(2_000)).taken(), (2_000, 0));
 
-    // Ten an hour, a hundredth of the month, are what a project without a history may have.
+    // Two thousand an hour, a hundredth of the month, are what a project without a history may have.
     let spike = batch(7);
     let answer = collector.send(&project, &spike);
 
@@ -118,8 +118,8 @@ fn what_is_beyond_a_quota_is_counted_and_its_sender_pauses() {
     let account = ledger(&collector);
     assert_eq!(outcome(&account, "limited", "spike"), 7);
     assert_eq!(outcome(&account, "limited", "monthly_quota"), 5);
-    assert_eq!(account["received"]["events"], 10 + 7 + 5 + 7);
-    assert_eq!(collector.folder().only_issue()["events"], 10);
+    assert_eq!(account["received"]["events"], 2_000 + 7 + 5 + 7);
+    assert_eq!(collector.folder().only_issue()["events"], 2_000);
 
     set(&collector, &["--monthly-quota", "none"]);
     let answer = collector.send(&project, &batch(1));

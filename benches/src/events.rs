@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use bugsage_core::batch::BatchBuilder;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{
     Breadcrumb, Event, EventKind, Level, Location, Run, SpanContext, Text, Thread,
 };
-use bugsage_core::id::{EventId, RunId};
+use bugsage_core::id::{BatchId, EventId, RunId};
 use bugsage_core::stacktrace::{Frame, Module, StackTrace};
 
 /// What the events of a bench have.
@@ -20,6 +21,26 @@ pub struct Shape {
     pub tags: usize,
     /// Different bugs.
     pub bugs: usize,
+}
+
+impl Shape {
+    /// Events as large as they are in practice.
+    pub const FULL: Self = Self {
+        frames: 60,
+        breadcrumbs: 20,
+        tags: 10,
+        bugs: 500,
+    };
+}
+
+/// The body of a batch with some events, under an id that is made from a number.
+pub fn seal(number: u64, events: impl IntoIterator<Item = Event>) -> Vec<u8> {
+    let mut batch = BatchBuilder::new();
+    events.into_iter().for_each(|event| batch.push(&event));
+    let mut random = [0; 10];
+    random[..8].copy_from_slice(&number.to_be_bytes());
+    let at = Timestamp(1_790_000_000_000_000);
+    batch.seal(BatchId::new(at, random)).bytes
 }
 
 /// Makes events of a shape, each with its own id and time.

@@ -45,6 +45,12 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// A value below which so many percent of all are.
+pub fn percentile(sorted: &[f64], percent: f64) -> f64 {
+    let at = (sorted.len() as f64 * percent / 100.0) as usize;
+    sorted.get(at).copied().unwrap_or(f64::NAN)
+}
+
 /// Median nanoseconds of one call over [`ROUNDS`] rounds, after a tenth of a round to warm up.
 pub fn nanos_per_call(calls: u64, mut call: impl FnMut(u64)) -> f64 {
     (0..calls / 10).for_each(&mut call);

@@ -9,8 +9,8 @@ usage: cargo xtask COMMAND
 
   ci                     the whole gate, the same on a laptop and on a server
   tidy                   the house rules that no other tool checks
-  bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, service, scale, hook, symbols,
-                         wire, delivery, fix; --json prints one document, an object by name
+  bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, service, scale, sweep, hook,
+                         symbols, wire, delivery, fix; --json prints one document, an object by name
   prove NAME [--slice]   a proof that takes up to an hour: kills, offline, crashes, power,
                          faults, rot, duplicates, bombs, loom, sanitizers, fuzz, soak;
                          --slice is as much of it as the gate has time for
@@ -116,7 +116,7 @@ mod tests {
             ("ci --fast", "unexpected argument `--fast`"),
             (
                 "bench speed",
-                "unknown bench `speed`, there are codec, fingerprint, ingest, service, scale, hook, symbols, wire, delivery, fix",
+                "unknown bench `speed`, there are codec, fingerprint, ingest, service, scale, sweep, hook, symbols, wire, delivery, fix",
             ),
             (
                 "prove speed",

@@ -14,6 +14,7 @@ pub(crate) const NAMES: &[&str] = &[
     "ingest",
     "service",
     "scale",
+    "sweep",
     "hook",
     "symbols",
     "wire",

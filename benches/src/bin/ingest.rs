@@ -29,12 +29,6 @@ struct Mix {
     environment: &'static [(&'static str, &'static str)],
 }
 
-const FULL: Shape = Shape {
-    frames: 60,
-    breadcrumbs: 20,
-    tags: 10,
-    bugs: 500,
-};
 const LIGHT: Shape = Shape {
     frames: 60,
     breadcrumbs: 5,
@@ -48,7 +42,7 @@ const MIXES: [Mix; 4] = [
     Mix {
         name: "single",
         words: "one event a request",
-        shape: FULL,
+        shape: Shape::FULL,
         events_per_batch: 1,
         reports: 1,
         batches: 8_000,
@@ -58,7 +52,7 @@ const MIXES: [Mix; 4] = [
     Mix {
         name: "kept",
         words: "full events, 100 a batch, each kept whole",
-        shape: FULL,
+        shape: Shape::FULL,
         events_per_batch: 100,
         reports: 1,
         batches: 400,

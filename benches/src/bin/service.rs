@@ -8,21 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use bugsage_benches::events::{Maker, Shape};
+use bugsage_benches::events::{Maker, Shape, seal};
 use bugsage_benches::load::{Collector, Connection};
-use bugsage_benches::{Figures, cpu_of, memory_kib};
-use bugsage_core::batch::BatchBuilder;
+use bugsage_benches::{Figures, cpu_of, memory_kib, percentile};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::Event;
-use bugsage_core::id::BatchId;
 use serde_json::Value;
-
-const FULL: Shape = Shape {
-    frames: 60,
-    breadcrumbs: 20,
-    tags: 10,
-    bugs: 500,
-};
 
 /// Requests a second.
 const RATE: u64 = 1_000;
@@ -56,23 +47,8 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn seal(number: u64, events: impl IntoIterator<Item = Event>) -> Vec<u8> {
-    let mut batch = BatchBuilder::new();
-    events.into_iter().for_each(|event| batch.push(&event));
-    let mut random = [0; 10];
-    random[..8].copy_from_slice(&number.to_be_bytes());
-    let at = Timestamp(1_790_000_000_000_000);
-    batch.seal(BatchId::new(at, random)).bytes
-}
-
-/// A value below which so many percent of all are.
-fn percentile(sorted: &[f64], percent: f64) -> f64 {
-    let at = (sorted.len() as f64 * percent / 100.0) as usize;
-    sorted.get(at).copied().unwrap_or(f64::NAN)
-}
-
 fn latency(collector: &Collector, figures: &mut Figures) -> anyhow::Result<()> {
-    let mut maker = Maker::new(FULL, 1);
+    let mut maker = Maker::new(Shape::FULL, 1);
     let bodies: Vec<Vec<u8>> = (0..RATE * SECONDS)
         .map(|number| seal(1 << 40 | number, [maker.event()]))
         .collect();
@@ -126,12 +102,12 @@ fn send_on_time(
 
 /// Events of new bugs, one after the other, beside 500 others a second.
 fn visible(collector: &Collector, figures: &mut Figures) -> anyhow::Result<()> {
-    let mut maker = Maker::new(FULL, 2);
+    let mut maker = Maker::new(Shape::FULL, 2);
     let is_over = AtomicBool::new(false);
     let mut times = std::thread::scope(|scope| {
         let is_over = &is_over;
         let others = scope.spawn(move || -> anyhow::Result<()> {
-            let mut maker = Maker::new(FULL, 3);
+            let mut maker = Maker::new(Shape::FULL, 3);
             let mut connection = collector.connect()?;
             let begun = Instant::now();
             for number in 0.. {
@@ -219,7 +195,7 @@ fn overload(figures: &mut Figures) -> anyhow::Result<()> {
         let (collector, loud, is_over) = (&collector, &loud, &is_over);
         for sender in 0..LOUD as u64 {
             scope.spawn(move || -> anyhow::Result<()> {
-                let mut maker = Maker::new(FULL, 10 + sender);
+                let mut maker = Maker::new(Shape::FULL, 10 + sender);
                 // Made once: this tool must not be what is slow.
                 let bodies: Vec<Vec<u8>> = (0..40)
                     .map(|number| {
@@ -241,7 +217,7 @@ fn overload(figures: &mut Figures) -> anyhow::Result<()> {
                 Ok(())
             });
         }
-        let mut maker = Maker::new(FULL, 9);
+        let mut maker = Maker::new(Shape::FULL, 9);
         let mut connection = collector.connect_as(&quiet_key)?;
         for number in 0_u64.. {
             if begun.elapsed() > OVERLOAD {

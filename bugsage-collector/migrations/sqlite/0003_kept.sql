@@ -25,7 +25,8 @@ create table packs (
     documents blob not null
 ) strict;
 
-create index packs_by_project on packs (project, created_at);
+create index packs_by_age on packs (project, created_at);
+create index packs_by_project on packs (project);
 
 -- What the packs of a project take, and how far those who make room have come: which events go first
 -- is in store/sqlite/sweep.rs.
@@ -33,11 +34,14 @@ create table spaces (
     project integer primary key references projects (id),
     -- Of all its packs.
     bytes integer not null,
-    -- Packs that are older were looked at for age.
+    -- Packs up to this one, by the time they were made and their id, were looked at for age.
+    aged_at integer not null default 0,
     aged_pack integer not null default 0,
-    -- Events that are less worth than this go, from this pack on.
+    -- Events that are less worth than this go, from the pack behind this one on.
     least_worth integer not null default 0,
-    next_pack integer not null default 0
+    next_pack integer not null default 0,
+    -- Bytes of what this pass has left so far, by what it is worth.
+    left_bytes text not null default '{}'
 ) strict;
 
 -- The id is that of the pack times 65,536, and the event's place in it.

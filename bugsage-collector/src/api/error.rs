@@ -146,7 +146,10 @@ impl From<StoreError> for ApiError {
                 );
                 Self::internal()
             }
-            StoreError::Unavailable(_) | StoreError::Failed(_) | StoreError::Unusable(_) => {
+            StoreError::Unavailable(_)
+            | StoreError::Failed(_)
+            | StoreError::Damaged(_)
+            | StoreError::Unusable(_) => {
                 tracing::error!(error = message, "the store refused a request");
                 let public = "the store cannot write now; the batch was not taken";
                 let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", public);

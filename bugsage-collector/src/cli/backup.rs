@@ -51,6 +51,7 @@ struct CopiedView {
     issues: u64,
     events: u64,
     schema: u32,
+    has_checksum: bool,
     seconds: f64,
     /// Where the store that was there is now.
     moved_to: Option<PathBuf>,
@@ -61,6 +62,13 @@ impl Backup {
         // Says where there is no store, and brings an older one up to date.
         drop(self.data.open_existing()?);
         let folder = self.data.folder()?;
+        if self.file.exists() {
+            let refusal = format!(
+                "{} is there already: choose another name",
+                self.file.display()
+            );
+            return Err(Refusal(refusal).into());
+        }
         let begun = Instant::now();
         let file = self.file.clone();
         let copied = tokio::task::spawn_blocking(move || sqlite::backup(&folder, &file)).await??;
@@ -101,6 +109,7 @@ impl CopiedView {
             issues: copied.issues,
             events: copied.events,
             schema: copied.schema,
+            has_checksum: copied.has_checksum,
             seconds: begun.elapsed().as_secs_f64(),
             moved_to,
         }
@@ -124,6 +133,15 @@ impl CopiedView {
                 "the store that was there is now in {}",
                 moved_to.display()
             ));
+            output::line(
+                "keys that were revoked since the copy are good again: see `bugsage key list`",
+            );
+        }
+        if !self.has_checksum {
+            output::line(
+                "it has no checksum, since `bugsage backup` did not make it: only what SQLite and the \
+                 counts can tell was verified",
+            );
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -47,6 +47,9 @@ const SPIKE_FACTOR: u64 = 10;
 /// And at least this part of the month's quota: who has no history is not stopped on the first day.
 const SPIKE_PART: u64 = 100;
 
+/// And at least so many events: the hundredth of a small quota is nothing to speak of a spike for.
+const SPIKE_MIN: u64 = 1_000;
+
 /// Projects and keys that are remembered. Only those that exist are.
 const REMEMBERED_MAX: usize = 20_000;
 
@@ -275,7 +278,7 @@ fn exhausted(quota: &Quota, since_read: u64, at: Timestamp) -> Option<Exhausted>
         });
     }
     let hour_max = (quota.expected * SPIKE_FACTOR).max(month_max / SPIKE_PART);
-    if quota.hour + since_read >= hour_max.max(1) {
+    if quota.hour + since_read >= hour_max.max(SPIKE_MIN) {
         return Some(Exhausted {
             reason: "spike",
             pause: until((at.0 / HOUR_US + 1) * HOUR_US),

@@ -72,10 +72,18 @@ pub enum StoreError {
     /// The disk said no this once: nothing of this write is kept. It may work again by itself.
     #[error("the store cannot write: {0}; free some space or look at the disk")]
     Unavailable(String),
-    /// A sync failed, so that nobody knows what is on the disk. Nothing is taken until a restart,
-    /// which writes again what that sync covered.
-    #[error("a sync failed ({0}): nothing is written until the collector is started again")]
+    /// A sync failed, so that nobody knows what is on the disk, or the files are no longer where they were.
+    /// Nothing is taken until a restart, which writes again what that sync covered.
+    #[error(
+        "writing has failed for good ({0}): nothing is taken until the collector is started again"
+    )]
     Failed(String),
+    /// The file is not what was written.
+    #[error(
+        "the store is damaged ({0}): `bugsage doctor` looks at it; a backup comes back with \
+         `bugsage restore FILE --replace`"
+    )]
+    Damaged(String),
     /// The program itself failed at this batch, and would again. The reason may hold data of the batch.
     #[error(
         "this batch cannot be worked on: that is a fault of the collector, and its log says more"

@@ -15,8 +15,12 @@ use super::calendar::Calendar;
 /// How often it is looked whether there is too much.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// The pause after a step, which leaves the writer to others for most of the time.
-const PAUSE: Duration = Duration::from_millis(40);
+/// The pause after a step, as a multiple of the time that it took, leaves the writer to others for most of
+/// the time.
+const PAUSE_FACTOR: u32 = 4;
+
+/// And at least this: waking up costs something too.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
 
 /// How long a step may wait for the writer, and for whoever holds the store.
 const STEP_MAX: Duration = Duration::from_secs(10).saturating_add(STUCK);
@@ -42,6 +46,7 @@ pub async fn run(
             let begun = Instant::now();
             let swept = store.sweep(&scope, retention, now).await;
             metrics.step.since(begun);
+            let took = begun.elapsed();
             match swept {
                 Ok(swept) => {
                     metrics.events.inc_by(swept.events);
@@ -65,7 +70,8 @@ pub async fn run(
                     break;
                 }
             }
-            tokio::time::sleep(PAUSE).await;
+            let pause = took.saturating_mul(PAUSE_FACTOR).max(PAUSE_MIN);
+            tokio::time::sleep(pause).await;
         }
         if events > 0 {
             tracing::info!(events, bytes, "made room");

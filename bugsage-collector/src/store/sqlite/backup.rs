@@ -1,10 +1,11 @@
 //! Copies of a store that are whole: taken while it is used, verified before they count as copies.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
+use sha2::{Digest, Sha256};
 
 use crate::store::StoreError;
 
@@ -21,7 +22,19 @@ pub struct Copied {
     pub events: u64,
     /// Its schema.
     pub schema: u32,
+    /// Whether every byte of it is vouched for by a checksum. Copies that something else has made have none.
+    pub has_checksum: bool,
 }
+
+/// Stands behind the database in the file, before the checksum of it. SQLite does not read it.
+const MARK: &[u8] = b"\nbugsage-backup-sha256:";
+
+/// The mark, and the checksum as 64 digits.
+const TRAILER_BYTES: u64 = MARK.len() as u64 + 64;
+
+/// Pages of SQLite have a power of two of bytes, at least these: a file with more or fewer is cut, or has a
+/// trailer.
+const PAGE_BYTES_MIN: u64 = 512;
 
 /// Writes everything that was acknowledged before this call into a new file, and verifies it. A collector
 /// may be at work meanwhile.
@@ -37,17 +50,20 @@ pub fn backup(folder: &Path, file: &Path) -> Result<Copied, StoreError> {
         let message = format!("{} is there already: choose another name", file.display());
         return Err(StoreError::Unusable(message));
     }
-    let partial = with_suffix(file, "partial");
+    // A name of its own: somebody else may be making a copy, or have been stopped at it.
+    let partial = with_suffix(file, &format!("{}.partial", uuid::Uuid::new_v4().simple()));
     let options = OpenOptions::new(folder, Owner::Client);
+    make_private(&partial)?;
     let copied = (|| {
-        make_private(&partial)?;
         let connection = open::for_copying(&options)?;
         let name = partial.to_str().ok_or_else(|| not_text(&partial))?;
         // One transaction that reads: a copy of one moment.
         connection.execute("vacuum into ?", [name])?;
+        drop(connection);
+        append_checksum(&partial).map_err(|error| cannot("write", &partial, &error))?;
         let copied = check(&partial)?;
         sync(&partial)?;
-        fs::rename(&partial, file).map_err(|error| cannot("rename", &partial, &error))?;
+        take_name(&partial, file)?;
         sync_folder_of(file)?;
         Ok(copied)
     })();
@@ -76,7 +92,17 @@ pub fn restore(
     let partial = with_suffix(&store, "partial");
     let _ = fs::remove_file(&partial);
     make_private(&partial)?;
-    fs::copy(file, &partial).map_err(|error| cannot("write", &partial, &error))?;
+    fs::copy(file, &partial)
+        .and_then(|bytes| {
+            let trailer = if copied.has_checksum {
+                TRAILER_BYTES
+            } else {
+                0
+            };
+            let copy = File::options().write(true).open(&partial)?;
+            copy.set_len(bytes.saturating_sub(trailer))
+        })
+        .map_err(|error| cannot("write", &partial, &error))?;
     sync(&partial)?;
     let mut aside = None;
     if store.exists() {
@@ -113,6 +139,9 @@ pub fn check(file: &Path) -> Result<Copied, StoreError> {
         let message = format!("{} is no copy of a store: {error}", file.display());
         StoreError::Unusable(message)
     };
+    let has_checksum = fits_checksum(file).map_err(|error| cannot("read", file, &error))?;
+    let has_checksum = has_checksum
+        .map_err(|what| StoreError::Unusable(format!("{} is damaged: {what}", file.display())))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let c = Connection::open_with_flags(file, flags).map_err(wrong)?;
     let schema = open::schema_of(&c).map_err(wrong)?;
@@ -122,7 +151,9 @@ pub fn check(file: &Path) -> Result<Copied, StoreError> {
     // Copies of earlier versions are verified once they are brought up to date.
     let is_current = schema == open::newest_schema();
     if is_current {
-        let problems = verify::problems(&c)?;
+        let problems = verify::problems(&c).map_err(|error| {
+            StoreError::Unusable(format!("{} is damaged: {error}", file.display()))
+        })?;
         if !problems.is_empty() {
             return Err(StoreError::Unusable(format!(
                 "{} is damaged: {}",
@@ -141,7 +172,68 @@ pub fn check(file: &Path) -> Result<Copied, StoreError> {
         issues,
         events,
         schema,
+        has_checksum,
     })
+}
+
+/// Gives a file its name. Unlike a rename it takes none that somebody else has made meanwhile, where the
+/// file system can tell.
+fn take_name(partial: &Path, file: &Path) -> Result<(), StoreError> {
+    match fs::hard_link(partial, file) {
+        Ok(()) => fs::remove_file(partial).map_err(|error| cannot("remove", partial, &error)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(cannot("make", file, &error))
+        }
+        // A file system without links.
+        Err(_) => fs::rename(partial, file).map_err(|error| cannot("rename", partial, &error)),
+    }
+}
+
+fn append_checksum(file: &Path) -> io::Result<()> {
+    let digits = checksum(&mut File::open(file)?)?;
+    let mut end = File::options().append(true).open(file)?;
+    end.write_all(MARK)?;
+    end.write_all(digits.as_bytes())
+}
+
+/// Whether a file has a checksum, or what is wrong with it.
+fn fits_checksum(file: &Path) -> io::Result<Result<bool, &'static str>> {
+    let mut file = File::open(file)?;
+    let bytes = file.metadata()?.len();
+    let Some(content) = bytes.checked_sub(TRAILER_BYTES) else {
+        return Ok(Ok(false));
+    };
+    let mut trailer = Vec::new();
+    file.seek(SeekFrom::Start(content))?;
+    file.read_to_end(&mut trailer)?;
+    let Some(told) = trailer.strip_prefix(MARK) else {
+        let is_whole = bytes.is_multiple_of(PAGE_BYTES_MIN);
+        return Ok(is_whole
+            .then_some(false)
+            .ok_or("its end is cut off or changed"));
+    };
+    file.seek(SeekFrom::Start(0))?;
+    let found = checksum(&mut file.take(content))?;
+    let fits = found.as_bytes() == told;
+    Ok(fits
+        .then_some(true)
+        .ok_or("its checksum does not fit what is in it"))
+}
+
+fn checksum(from: &mut impl Read) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut piece)? {
+            0 => break,
+            n => hash.update(piece.get(..n).unwrap_or_default()),
+        }
+    }
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 fn with_suffix(file: &Path, suffix: &str) -> PathBuf {

@@ -15,6 +15,7 @@ mod writer;
 mod ingest;
 mod issues;
 mod events;
+mod files;
 mod runs;
 mod releases;
 mod ledger;
@@ -511,9 +512,15 @@ impl From<rusqlite::Error> for StoreError {
             extended,
             ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC
         );
-        let is_corrupt = error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt);
-        if is_sync || is_corrupt {
+        let is_damage = matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        );
+        if is_sync {
             return StoreError::Failed(error.to_string());
+        }
+        if is_damage {
+            return StoreError::Damaged(error.to_string());
         }
         StoreError::Unavailable(error.to_string())
     }

@@ -1,15 +1,18 @@
 //! Makes room: whole events go, counts stay for ever.
 //!
 //! Two rules, both in small steps between batches. Events older than a project's days go. Where a project
-//! has more bytes than its budget, those that tell least go first: passes over its packs, each with a
-//! higher bar, until there is room. What an event is worth falls with its age, and with how many of its
+//! has more bytes than its budget, those that tell least go first: passes over its packs until there is
+//! room, each with the bar that would have made enough of it in the one before. What an event is worth falls with its age, and with how many of its
 //! issue were kept before it; of these, round numbers stay, so that what is left is spread evenly (the
 //! idea is Bugsink's).
 //!
 //! Never swept are the first event of an issue, its latest, the first in each release and environment, and
 //! the first after it was resolved. Where these alone are more than the budget, it is said.
 
-use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
 
 use bugsage_core::clock::Timestamp;
 
@@ -19,14 +22,20 @@ use crate::store::pack::{Pack, Packer};
 
 use super::{sql, unsigned};
 
-/// Bytes of documents that one step goes through: some ten milliseconds.
+/// Bytes of documents that one step writes anew or deletes: some ten milliseconds.
 const STEP_BYTES: u64 = 1 << 20;
 
 /// Packs that one step looks at, however small they are.
-const STEP_PACKS: u32 = 64;
+const STEP_PACKS: u32 = 256;
+
+/// Events that one step looks at: a few milliseconds.
+const STEP_EVENTS: u64 = 4_096;
 
 /// What an event is worth at most: new, and the first of its issue.
 const WORTH_MAX: i64 = 64;
+
+/// More than anything is worth: what always stays.
+const PINNED: i64 = WORTH_MAX + 2;
 
 /// Free pages of 4 KiB that stay in the file, to be used again soon.
 const FREE_PAGES: i64 = 1_024;
@@ -43,14 +52,16 @@ pub(super) fn step(
     now: Timestamp,
 ) -> Result<Swept, StoreError> {
     let spaces: Vec<Space> = tx
-        .prepare_cached("select project, bytes, aged_pack, least_worth, next_pack from spaces")?
+        .prepare_cached("select project, bytes, aged_at, aged_pack, least_worth, next_pack, left_bytes from spaces")?
         .query_map([], |row| {
             Ok(Space {
                 project: row.get(0)?,
                 bytes: unsigned(row.get(1)?),
-                aged_pack: row.get(2)?,
-                least_worth: row.get(3)?,
-                next_pack: row.get(4)?,
+                aged_at: row.get(2)?,
+                aged_pack: row.get(3)?,
+                least_worth: row.get(4)?,
+                next_pack: row.get(5)?,
+                left: Left::read(row.get_ref(6)?.as_str()?),
             })
         })?
         .collect::<Result<_, _>>()?;
@@ -94,16 +105,93 @@ fn free_pages(c: &Connection) -> Result<i64, StoreError> {
 struct Space {
     project: i64,
     bytes: u64,
+    aged_at: i64,
     aged_pack: i64,
     least_worth: i64,
     next_pack: i64,
+    left: Left,
+}
+
+/// Bytes of what a pass has left, by what it is worth.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Left(BTreeMap<i64, u64>);
+
+impl Left {
+    /// What cannot be read is a pass that has seen nothing yet.
+    fn read(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
+    fn count(&mut self, worth: i64, bytes: u32) {
+        let sum = self.0.entry(worth).or_default();
+        *sum = sum.saturating_add(bytes.into());
+    }
+
+    /// The lowest bar that makes a project with so many bytes fit its budget, or the highest there is.
+    /// `None` where nothing may go.
+    fn bar(&self, bytes: u64, budget: u64) -> Option<i64> {
+        let all: u64 = self.0.values().sum();
+        // Packs are compressed, and these are not: the part that has to go is the same.
+        let part = 1.0 - budget as f64 / bytes.max(1) as f64;
+        let mut gone = 0;
+        let mut bar = None;
+        for (worth, bytes) in self.0.range(..PINNED) {
+            bar = Some(worth + 1);
+            gone += bytes;
+            if gone as f64 >= part * all as f64 {
+                break;
+            }
+        }
+        bar
+    }
 }
 
 /// A pack that is looked at.
 struct Candidate {
     id: i64,
     created_at: u64,
-    pack: Pack,
+    raw_bytes: u32,
+    /// How many bytes it takes.
+    bytes: u64,
+}
+
+impl Candidate {
+    /// The length of its documents is read without them.
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            created_at: unsigned(row.get(1)?),
+            raw_bytes: row.get(2)?,
+            bytes: unsigned(row.get(3)?),
+        })
+    }
+}
+
+/// A step, as far as it has got.
+#[derive(Default)]
+struct Step {
+    events: u64,
+    bytes: u64,
+    /// Bytes of the packs that were changed, before compression.
+    worked_bytes: u64,
+    looked_at: u64,
+}
+
+impl Step {
+    /// Whether others should have the writer now.
+    fn is_enough(&self) -> bool {
+        self.worked_bytes >= STEP_BYTES || self.looked_at >= STEP_EVENTS
+    }
+
+    /// What the step did, where others follow.
+    fn swept(&self) -> Swept {
+        Swept {
+            events: self.events,
+            bytes: self.bytes,
+            is_done: false,
+            ..Swept::default()
+        }
+    }
 }
 
 /// An event in a pack.
@@ -128,20 +216,22 @@ impl Space {
         let until = now
             .0
             .saturating_sub(u64::from(retention.days) * 24 * HOUR_US);
-        let packs = self.packs(tx, self.aged_pack, until)?;
-        let Some(last) = packs.last() else {
+        let packs = self.aged_packs(tx, until)?;
+        let mut last = None;
+        let mut step = Step::default();
+        for candidate in &packs {
+            self.sweep(tx, candidate, &mut step, |_| true)?;
+            last = Some(candidate);
+            if step.is_enough() {
+                break;
+            }
+        }
+        let Some(last) = last else {
             return Ok(None);
         };
-        let mut swept = Swept {
-            is_done: false,
-            ..Swept::default()
-        };
-        for candidate in &packs {
-            self.sweep(tx, candidate, &mut swept, |_| true)?;
-        }
-        tx.prepare_cached("update spaces set aged_pack = ? where project = ?")?
-            .execute(params![last.id, self.project])?;
-        Ok(Some(swept))
+        tx.prepare_cached("update spaces set aged_at = ?, aged_pack = ? where project = ?")?
+            .execute(params![sql(last.created_at), last.id, self.project])?;
+        Ok(Some(step.swept()))
     }
 
     /// Sweeps what is worth least, where there is too much. `None` where there is room.
@@ -154,84 +244,104 @@ impl Space {
         if self.bytes <= retention.bytes {
             if self.next_pack > 0 {
                 // There is room: the bar may be lower next time.
-                self.note(tx, self.least_worth - 1, 0)?;
+                self.note(tx, self.least_worth - 1, 0, &Left::default())?;
             }
             return Ok(None);
         }
-        let packs = self.packs(tx, self.next_pack, u64::MAX)?;
-        let Some(last) = packs.last() else {
+        let packs = self.next_packs(tx)?;
+        if packs.is_empty() {
             // A whole pass was not enough.
-            if self.least_worth > WORTH_MAX {
-                self.note(tx, WORTH_MAX, 0)?;
+            let Some(bar) = self.left.bar(self.bytes, retention.bytes) else {
+                // It has left what always stays, and nothing else.
+                self.note(tx, WORTH_MAX, 0, &Left::default())?;
                 return Ok(Some(Swept {
                     has_no_room: Some(unsigned(self.project)),
                     ..Swept::default()
                 }));
-            }
-            self.note(tx, self.least_worth + 1, 0)?;
-            return Ok(Some(Swept {
-                is_done: false,
-                ..Swept::default()
-            }));
-        };
-        let mut swept = Swept {
-            is_done: false,
-            ..Swept::default()
-        };
+            };
+            self.note(tx, bar, 0, &Left::default())?;
+            return Ok(Some(Step::default().swept()));
+        }
+        let (mut step, mut next_pack) = (Step::default(), self.next_pack);
+        let mut left = self.left.clone();
         for candidate in &packs {
             // By our clock: a sender's may say anything.
             let age_us = now.0.saturating_sub(candidate.created_at);
-            self.sweep(tx, candidate, &mut swept, |event| {
-                event.worth(age_us) < self.least_worth
+            self.sweep(tx, candidate, &mut step, |event| {
+                let worth = match event.is_pinned {
+                    true => PINNED,
+                    false => event.worth(age_us),
+                };
+                let goes = worth < self.least_worth;
+                if !goes {
+                    left.count(worth, event.bytes);
+                }
+                goes
             })?;
-        }
-        self.note(tx, self.least_worth, last.id)?;
-        Ok(Some(swept))
-    }
-
-    fn note(&self, tx: &Connection, least_worth: i64, next_pack: i64) -> Result<(), StoreError> {
-        tx.prepare_cached("update spaces set least_worth = ?, next_pack = ? where project = ?")?
-            .execute(params![
-                least_worth.clamp(0, WORTH_MAX + 1),
-                next_pack,
-                self.project
-            ])?;
-        Ok(())
-    }
-
-    /// The next packs of a step, in the order in which they were made.
-    fn packs(
-        &self,
-        tx: &Connection,
-        behind: i64,
-        created_before: u64,
-    ) -> Result<Vec<Candidate>, StoreError> {
-        let mut select = tx.prepare_cached(
-            "select id, created_at, raw_bytes, documents from packs
-             where id > ? and project = ? and created_at < ? order by id limit ?",
-        )?;
-        let mut rows = select.query(params![
-            behind,
-            self.project,
-            sql(created_before),
-            STEP_PACKS
-        ])?;
-        let (mut packs, mut bytes) = (Vec::new(), 0);
-        while let Some(row) = rows.next()? {
-            let pack = Pack {
-                raw_bytes: row.get(2)?,
-                documents: row.get(3)?,
-            };
-            bytes += u64::from(pack.raw_bytes);
-            packs.push(Candidate {
-                id: row.get(0)?,
-                created_at: unsigned(row.get(1)?),
-                pack,
-            });
-            if bytes >= STEP_BYTES {
+            next_pack = candidate.id;
+            if step.is_enough() {
                 break;
             }
         }
+        self.note(tx, self.least_worth, next_pack, &left)?;
+        Ok(Some(step.swept()))
+    }
+
+    fn note(
+        &self,
+        tx: &Connection,
+        least_worth: i64,
+        next_pack: i64,
+        left: &Left,
+    ) -> Result<(), StoreError> {
+        let left = serde_json::to_string(left);
+        let left = left.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        tx.prepare_cached(
+            "update spaces set least_worth = ?, next_pack = ?, left_bytes = ? where project = ?",
+        )?
+        .execute(params![
+            least_worth.clamp(0, WORTH_MAX + 1),
+            next_pack,
+            left,
+            self.project
+        ])?;
+        Ok(())
+    }
+
+    /// The next packs that were made before a time and not looked at for age yet.
+    fn aged_packs(&self, tx: &Connection, until: u64) -> Result<Vec<Candidate>, StoreError> {
+        let packs = tx
+            .prepare_cached(
+                "select id, created_at, raw_bytes, length(documents) from packs
+                 where project = ? and (created_at, id) > (?, ?) and created_at < ?
+                 order by created_at, id limit ?",
+            )?
+            .query_map(
+                params![
+                    self.project,
+                    self.aged_at,
+                    self.aged_pack,
+                    sql(until),
+                    STEP_PACKS
+                ],
+                Candidate::read,
+            )?
+            .collect::<Result<_, _>>()?;
+        Ok(packs)
+    }
+
+    /// The next packs of a pass, in the order of their ids.
+    fn next_packs(&self, tx: &Connection) -> Result<Vec<Candidate>, StoreError> {
+        let packs = tx
+            .prepare_cached(
+                "select id, created_at, raw_bytes, length(documents) from packs
+                 where project = ? and id > ? order by id limit ?",
+            )?
+            .query_map(
+                params![self.project, self.next_pack, STEP_PACKS],
+                Candidate::read,
+            )?
+            .collect::<Result<_, _>>()?;
         Ok(packs)
     }
 
@@ -241,21 +351,20 @@ impl Space {
         &self,
         tx: &Connection,
         candidate: &Candidate,
-        swept: &mut Swept,
-        goes: impl Fn(&Event) -> bool,
+        step: &mut Step,
+        mut goes: impl FnMut(&Event) -> bool,
     ) -> Result<(), StoreError> {
         let events = self.events(tx, candidate.id)?;
+        step.looked_at += events.len() as u64;
         let (gone, left): (Vec<Event>, Vec<Event>) = events
             .into_iter()
-            .partition(|event| !event.is_pinned && goes(event));
+            .partition(|event| goes(event) && !event.is_pinned);
         if gone.is_empty() && !left.is_empty() {
             return Ok(());
         }
         for event in &gone {
             event.forget(tx, self.project)?;
         }
-        swept.events += gone.len() as u64;
-        let before = candidate.pack.documents.len() as u64;
         let after = if left.is_empty() {
             tx.prepare_cached("delete from packs where id = ?")?
                 .execute([candidate.id])?;
@@ -263,9 +372,12 @@ impl Space {
         } else {
             rewrite(tx, candidate, &left)?
         };
-        swept.bytes += before.saturating_sub(after);
+        let freed = candidate.bytes.saturating_sub(after);
         tx.prepare_cached("update spaces set bytes = max(0, bytes - ?) where project = ?")?
-            .execute(params![sql(before.saturating_sub(after)), self.project])?;
+            .execute(params![sql(freed), self.project])?;
+        step.events += gone.len() as u64;
+        step.bytes += freed;
+        step.worked_bytes += u64::from(candidate.raw_bytes);
         Ok(())
     }
 
@@ -326,7 +438,15 @@ fn rewrite(tx: &Connection, candidate: &Candidate, left: &[Event]) -> Result<u64
     let unpackable = |error: std::io::Error| {
         StoreError::Unavailable(format!("pack {} cannot be read: {error}", candidate.id))
     };
-    let documents = candidate.pack.expand().map_err(unpackable)?;
+    let pack = tx
+        .prepare_cached("select raw_bytes, documents from packs where id = ?")?
+        .query_row([candidate.id], |row| {
+            Ok(Pack {
+                raw_bytes: row.get(0)?,
+                documents: row.get(1)?,
+            })
+        })?;
+    let documents = pack.expand().map_err(unpackable)?;
     let mut packer = Packer::default();
     let mut slots = Vec::new();
     for event in left {
@@ -339,7 +459,7 @@ fn rewrite(tx: &Connection, candidate: &Candidate, left: &[Event]) -> Result<u64
     let packs = packer.finish().map_err(unpackable)?;
     // Less than what was one pack is one pack.
     let Some(pack) = packs.first().filter(|_| packs.len() == 1) else {
-        return Ok(candidate.pack.documents.len() as u64);
+        return Ok(candidate.bytes);
     };
     tx.prepare_cached("update packs set documents = ?, raw_bytes = ? where id = ?")?
         .execute(params![pack.documents, pack.raw_bytes, candidate.id])?;
@@ -348,4 +468,27 @@ fn rewrite(tx: &Connection, candidate: &Candidate, left: &[Event]) -> Result<u64
             .execute(params![slot.at, event.number])?;
     }
     Ok(pack.documents.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_of_a_pass_is_the_lowest_that_makes_enough_room() {
+        let mut left = Left::default();
+        for (worth, bytes) in [(49, 100), (50, 200), (51, 300), (PINNED, 400)] {
+            left.count(worth, bytes);
+        }
+
+        assert_eq!(left.bar(1_000, 950), Some(50));
+        assert_eq!(left.bar(1_000, 900), Some(50));
+        assert_eq!(left.bar(1_000, 750), Some(51));
+        // The half of it, though it takes a tenth of that where it is compressed.
+        assert_eq!(left.bar(100, 50), Some(52));
+        assert_eq!(left.bar(1_000, 1), Some(52), "all that may go");
+        let left = Left(BTreeMap::from([(PINNED, 400)]));
+        assert_eq!(left.bar(1_000, 1), None, "nothing may go");
+        assert_eq!(Left::default().bar(0, 0), None);
+    }
 }

@@ -22,6 +22,7 @@ use crate::observe::{STUCK, metrics};
 use crate::store::StoreError;
 use crate::store::model::{GroupedBatch, Receipt};
 
+use super::files::Files;
 use super::ingest::{Cache, Sender, Session};
 use super::open::{self, Copy, OpenOptions, Owner};
 
@@ -124,7 +125,7 @@ impl State {
     /// Remembers that nothing more is to be written, where an error means that.
     fn judge(&self, error: StoreError) -> StoreError {
         match &error {
-            StoreError::Failed(reason) => {
+            StoreError::Failed(reason) | StoreError::Damaged(reason) => {
                 tracing::error!(error = %error, "the store takes nothing more until a restart");
                 self.fail(reason.clone());
             }
@@ -242,6 +243,7 @@ impl Writer {
             heartbeat: heartbeats.expect("writer", STUCK),
             waiting,
             next: None,
+            files: Files::of(&options.folder),
             cache: Cache::default(),
             state: state.clone(),
         };
@@ -335,6 +337,7 @@ struct Writing {
     waiting: mpsc::Receiver<Queued>,
     /// What was taken and belongs into the next transaction.
     next: Option<Queued>,
+    files: Files,
     cache: Cache,
     state: Arc<State>,
 }
@@ -356,6 +359,11 @@ impl Writing {
             let first = match first {
                 Ok(first) => first,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if self.state.check().is_ok()
+                        && let Err(error) = self.files.check()
+                    {
+                        self.state.judge(error);
+                    }
                     if self.is_owner() && !is_copied && self.state.check().is_ok() {
                         is_copied = self.copy_back(Copy::WhatIsFree) == 0;
                     }
@@ -474,6 +482,7 @@ impl Writing {
         let lines = session.end().map_err(judged)?;
         let begun = Instant::now();
         tx.commit().map_err(|error| judged(error.into()))?;
+        self.files.check().map_err(judged)?;
         self.state.metrics.commit.since(begun);
         lines.count(&self.state.metrics);
         Ok(())
@@ -526,7 +535,8 @@ impl Writing {
                 }
             }
         }
-        tx.commit().map_err(judged)
+        tx.commit().map_err(judged)?;
+        self.files.check().map_err(|error| self.state.judge(error))
     }
 
     /// Copies the log into the database, and tells how many pages are only in the log.
