@@ -1,6 +1,7 @@
 //! An acknowledgement means that the disk has it; a disk that fails is told, not hidden.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -130,6 +131,42 @@ fn many_batches_under_a_sync_that_fails_get_no_acknowledgement() {
         assert_eq!(accepted + duplicate, 1);
     }
     assert_eq!(collector.folder().only_issue()["events"], 8);
+}
+
+#[test]
+fn what_would_be_written_into_a_file_that_is_gone_is_not_acknowledged() {
+    for (what, name) in [("removed", "bugsage.db"), ("replaced", "bugsage.db-wal")] {
+        let collector = Collector::start();
+        let project = collector.create_project("shop");
+        assert_eq!(collector.send(&project, &batch()).taken(), (1, 0));
+
+        let path = collector.folder().data().join(name);
+        fs::remove_file(&path).expect("is there");
+        if what == "replaced" {
+            fs::write(&path, "").expect("can be written");
+        }
+
+        let refused = collector.send(&project, &batch());
+        refused.error(503, "store_unavailable");
+        let ready = collector.client().get("/readyz");
+        assert_eq!(ready.status, 503);
+        let reason = ready.json()["reason"].as_str().unwrap_or("").to_owned();
+        assert!(reason.contains(name), "{reason}");
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_turns_readiness_red_though_nobody_writes() {
+    let collector = Collector::start();
+    let project = collector.create_project("shop");
+    assert_eq!(collector.send(&project, &batch()).taken(), (1, 0));
+
+    fs::remove_file(collector.folder().data().join("bugsage.db")).expect("is there");
+
+    wait_for("it to be noticed", || {
+        let ready = collector.client().get("/readyz");
+        (ready.status == 503).then_some(())
+    });
 }
 
 #[test]

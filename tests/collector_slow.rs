@@ -1,11 +1,11 @@
 //! Slow clients wait for themselves, not others for them.
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{BufReader, Write};
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Client, Request, is_closed};
+use crate::support::client::{Client, Request, is_closed, read_answer};
 use crate::support::collector::Collector;
 use crate::support::events::EventBuilder;
 
@@ -38,6 +38,22 @@ fn slow_bodies_do_not_keep_others_from_being_served() {
 
     assert!(begun.elapsed() < Duration::from_secs(10));
     assert_eq!(collector.folder().only_issue()["events"], 15);
+}
+
+#[test]
+fn who_sends_a_request_and_closes_its_half_gets_the_answer() {
+    let collector = Collector::start();
+    let project = collector.create_project("shop");
+    let batch = EventBuilder::panic("price").seal();
+    let (bytes, _) = Request::batch(&project.key, &batch.bytes).to_bytes(collector.address());
+    let mut stream = connect(&collector);
+
+    stream.write_all(&bytes).expect("is taken");
+    stream.shutdown(Shutdown::Write).expect("can be closed");
+
+    let answer = read_answer(&mut BufReader::new(&stream)).expect("is answered");
+    assert_eq!(answer.taken(), (1, 0));
+    assert!(is_closed(&mut stream), "and then it ends");
 }
 
 #[test]

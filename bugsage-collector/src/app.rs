@@ -178,6 +178,8 @@ impl App {
         let graceful = GracefulShutdown::new();
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new())
+            // Who has sent a whole request and nothing after it still wants the answer.
+            .half_close(true)
             .header_read_timeout(HEAD_DEADLINE)
             .max_buf_size(HEAD_BYTES_MAX);
         let mut stop = std::pin::pin!(stop);
@@ -251,6 +253,11 @@ fn retention(config: &Config) -> Retention {
     }
 }
 
+/// Somebody else has the data folder.
+#[derive(Debug, thiserror::Error)]
+#[error("another collector runs on {}: stop it, or choose another --data", .0.display())]
+pub(crate) struct Taken(PathBuf);
+
 /// Holds a data folder for one collector, or for a command that no collector may run beside.
 pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
     make_folder(data)?;
@@ -263,10 +270,7 @@ pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => anyhow::bail!(
-            "another collector runs on {}: stop it, or choose another --data",
-            data.display()
-        ),
+        Err(TryLockError::WouldBlock) => Err(Taken(data.to_owned()).into()),
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
         }

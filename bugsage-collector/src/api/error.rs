@@ -150,7 +150,8 @@ impl From<StoreError> for ApiError {
             | StoreError::Failed(_)
             | StoreError::Damaged(_)
             | StoreError::Unusable(_) => {
-                tracing::error!(error = message, "the store refused a request");
+                // Whoever writes has said it once; a full disk refuses thousands.
+                tracing::debug!(error = message, "the store refused a request");
                 let public = "the store cannot write now; the batch was not taken";
                 let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", public);
                 Self {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use bugsage_core::clock::Clock;
 
-use crate::app;
+use crate::app::{self, Taken};
 use crate::clock::SystemClock;
 use crate::store::sqlite::{self, Copied, SqliteStore};
 use crate::view::thousands;
@@ -93,7 +93,10 @@ impl Restore {
             );
             return Err(Refusal(refusal).into());
         }
-        let _lock = app::lock(&folder)?;
+        let _lock = app::lock(&folder).map_err(|error| match error.is::<Taken>() {
+            true => Refusal(error.to_string()).into(),
+            false => error,
+        })?;
         let at = SystemClock.now().0 / 1_000_000;
         let restored = tokio::task::spawn_blocking(move || sqlite::restore(&file, &folder, at));
         let (copied, moved_to) = restored.await??;

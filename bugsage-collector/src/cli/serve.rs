@@ -35,20 +35,30 @@ impl Serve {
         if let Some(file) = &resolved.file {
             tracing::info!("settings of {}", file.display());
         }
-        let setup = Setup::new(self.settings.data.folder()?, resolved.config);
+        let folder = self.settings.data.folder()?;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            folder = %folder.display(),
+            "starting"
+        );
+        let setup = Setup::new(folder, resolved.config);
         memory::give_back_large_buffers();
         // Before the listener: a signal that comes early must stop it too.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // The terminal that it was started in was closed.
+        let mut hangup = signal(SignalKind::hangup())?;
         let app = App::start(setup).await?;
         output::line(&format!("listening on http://{}", app.address()));
         app.run(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
             }
         })
         .await?;
+        tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -9,7 +9,7 @@ pub mod setting;
 // Sizes as people write them.
 mod size;
 // What was meant by a word that nobody knows.
-mod nearest;
+pub(crate) mod nearest;
 // As written in a file.
 mod file;
 // All layers together.

@@ -1,7 +1,7 @@
 //! What was meant by a word that nobody knows.
 
 /// The word that is nearest, if one is near enough to be meant.
-pub(super) fn of<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn of<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();
     // A third of the letters may be wrong.
     let distance_max = (word.chars().count() / 3).max(1);

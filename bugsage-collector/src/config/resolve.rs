@@ -240,7 +240,14 @@ fn unknown_variable(name: &str) -> Option<String> {
             .is_some_and(|rest| rest.starts_with('_'))
     });
     if !is_section {
-        return None;
+        // Others begin like ours: the SDK's, and those that Kubernetes makes for a service of this name.
+        let rest = |name: &str| name.strip_prefix(PREFIX).map(str::to_ascii_lowercase);
+        let known: Vec<String> = SETTINGS.iter().filter_map(|it| rest(it.variable)).collect();
+        let meant = nearest::of(&rest(name)?, known.iter().map(String::as_str))?;
+        return Some(format!(
+            "{name}: is no variable of ours: did you mean {PREFIX}{}?",
+            meant.to_ascii_uppercase()
+        ));
     }
     let key = name
         .strip_prefix(PREFIX)
@@ -376,10 +383,18 @@ mod tests {
 
         let problems = wrong.expect_err("is misspelt").to_string();
         assert!(problems.contains("BUGSAGE_RETENTION_DAYS?"), "{problems}");
+        let section = variable("BUGSAGE_RETENTON_DAYS").resolve();
+        let problems = section.expect_err("is misspelt").to_string();
+        assert!(problems.contains("BUGSAGE_RETENTION_DAYS?"), "{problems}");
         let by_key = variable("BUGSAGE_LOG_LEVEL").resolve();
         let problems = by_key.expect_err("is another's name").to_string();
         assert!(problems.contains("did you mean BUGSAGE_LOG?"), "{problems}");
-        for name in ["BUGSAGE_DSN", "BUGSAGE_SPOOL_DIR", "BUGSAGE_LOGS", "LIMITS"] {
+        for name in [
+            "BUGSAGE_DSN",
+            "BUGSAGE_SPOOL_DIR",
+            "BUGSAGE_SERVICE_HOST",
+            "LIMITS",
+        ] {
             assert!(variable(name).resolve().is_ok(), "{name}");
         }
     }

@@ -100,7 +100,9 @@ pub(super) async fn batches(
 ) -> Result<Answer, ApiError> {
     let begun = Instant::now();
     let metrics = ingest.observer.metrics.ingest.clone();
+    // What a stranger announces is not what it has sent.
     let length = head::content_length(&headers).unwrap_or(0);
+    let length = length.min(limits::BATCH_BYTES_MAX as u64);
     let answer = answer(ingest, &headers, body, length).await;
     match &answer {
         Ok(_) => metrics.accepted(begun),

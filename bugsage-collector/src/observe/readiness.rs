@@ -82,7 +82,9 @@ pub fn judge(observer: &Observer, health: &Health) -> Readiness {
 
 fn sync(health: &Health) -> Check {
     let detail = health.failed.as_ref().map(|reason| {
-        format!("a sync failed ({reason}): nothing is written until the collector is started again")
+        format!(
+            "writing has failed for good ({reason}): nothing is taken until the collector is started again"
+        )
     });
     check("sync", detail, || "no sync has failed".to_owned())
 }

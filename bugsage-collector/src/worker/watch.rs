@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::observe::disk::Space;
-use crate::observe::{Observer, STUCK};
+use crate::observe::{Observer, STUCK, readiness};
 use crate::store::Store;
 
 /// How often it looks.
@@ -24,9 +24,10 @@ const READ_MAX: Duration = Duration::from_secs(2);
 pub async fn run(store: Arc<dyn Store>, data: PathBuf, observer: Observer) {
     let heartbeat = observer.heartbeats.expect("watch", STUCK);
     let mut probe = None;
+    let mut told = Told::default();
     loop {
         heartbeat.due_in(LOOK + READ_MAX + STUCK);
-        look_at_disk(&data, &observer).await;
+        told.disk(look_at_disk(&data, &observer).await);
         let version = tokio::time::timeout(READ_MAX, store.schema_version()).await;
         observer.look.note(match version {
             Ok(Ok(version)) => Ok(version),
@@ -34,18 +35,46 @@ pub async fn run(store: Arc<dyn Store>, data: PathBuf, observer: Observer) {
             Err(_) => Err(format!("no answer within {} s", READ_MAX.as_secs())),
         });
         probe = try_writing(&store, probe).await;
+        let readiness = readiness::judge(&observer, &store.health().await);
+        told.readiness(readiness.reason);
         tokio::time::sleep(LOOK).await;
     }
 }
 
-async fn look_at_disk(data: &std::path::Path, observer: &Observer) {
+/// What the log knows already: what stays as it is is not said each second.
+#[derive(Default)]
+struct Told {
+    is_unready: bool,
+    is_disk_unknown: bool,
+}
+
+impl Told {
+    fn readiness(&mut self, reason: Option<String>) {
+        let was_unready = std::mem::replace(&mut self.is_unready, reason.is_some());
+        match reason {
+            Some(reason) if !was_unready => tracing::warn!(reason, "not ready"),
+            None if was_unready => tracing::info!("ready again"),
+            _ => {}
+        }
+    }
+
+    fn disk(&mut self, looked: Result<(), String>) {
+        let was_unknown = std::mem::replace(&mut self.is_disk_unknown, looked.is_err());
+        if let Some(error) = looked.err().filter(|_| !was_unknown) {
+            tracing::warn!(error, "the disk cannot be asked for its room");
+        }
+    }
+}
+
+async fn look_at_disk(data: &std::path::Path, observer: &Observer) -> Result<(), String> {
     let data = data.to_owned();
     // A file system of the network may take its time.
-    match tokio::task::spawn_blocking(move || Space::of(&data)).await {
-        Ok(Ok(space)) => observer.disk.note(space),
-        Ok(Err(error)) => tracing::warn!(error = %error, "the disk cannot be asked for its room"),
-        Err(error) => tracing::warn!(error = %error, "the disk was not looked at"),
-    }
+    let space = tokio::task::spawn_blocking(move || Space::of(&data)).await;
+    let space = space.map_err(|error| error.to_string())?;
+    observer
+        .disk
+        .note(space.map_err(|error| error.to_string())?);
+    Ok(())
 }
 
 /// Starts a probe where the last write failed and none is under way: each waits for its turn, and for

@@ -517,7 +517,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
         );
         if is_sync {
-            return StoreError::Failed(error.to_string());
+            return StoreError::Failed(format!("a sync failed: {error}"));
         }
         if is_damage {
             return StoreError::Damaged(error.to_string());

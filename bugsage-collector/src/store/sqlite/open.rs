@@ -88,6 +88,7 @@ pub(super) fn for_writing(options: &OpenOptions) -> Result<(Connection, u32), St
         )));
     }
     make_folder(&options.folder)?;
+    make_file(&SqliteStore::file(&options.folder))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = open(options, flags)?;
     // Of a file that is made now: pages that are free go back to the disk, in steps, when asked.
@@ -254,6 +255,22 @@ pub fn make_folder(folder: &Path) -> Result<(), StoreError> {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(cannot)?;
     }
     Ok(())
+}
+
+/// Makes the database file, for its owner only, where there is none: the folder may be anybody's. Its log
+/// gets the same rights.
+fn make_file(file: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = fs::File::options();
+    let made = options.write(true).create_new(true).mode(0o600).open(file);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::Unusable(format!(
+            "cannot make {}: {error}",
+            file.display()
+        ))),
+    }
 }
 
 fn migrate(connection: &mut Connection) -> Result<u32, StoreError> {

@@ -130,9 +130,15 @@ impl State {
                 self.fail(reason.clone());
             }
             _ => {
-                tracing::warn!(error = %error, "a transaction failed and was rolled back");
-                let reason = Some(error.to_string());
-                *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+                let reason = error.to_string();
+                let refused = self.refused.lock();
+                let before = refused
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .replace(reason);
+                // Said again when it is another, or the same after it had healed.
+                if before != Some(error.to_string()) {
+                    tracing::warn!(error = %error, "a transaction failed and was rolled back");
+                }
             }
         }
         error
