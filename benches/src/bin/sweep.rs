@@ -62,6 +62,8 @@ fn main() -> anyhow::Result<()> {
             let name = format!("{name}_p{percent}_ms").replace("99.9", "999");
             figures.add(&name, percentile(&times, percent), &words);
         }
+        let longest = times.last().copied().unwrap_or(f64::NAN);
+        figures.add(&format!("{name}_longest_ms"), longest, &words);
         figures.add(&format!("{name}_batches"), times.len() as f64, "timed");
     }
     let page = collector.page("/metrics")?;

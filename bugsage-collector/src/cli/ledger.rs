@@ -103,9 +103,10 @@ fn show(account: &AccountView, by: By) {
             &[3, 4],
             &rows,
         );
-        if !account.balanced {
-            output::line("DOES NOT BALANCE: that is a fault of the collector, please report it");
-        }
+        output::line(match account.balanced {
+            true => "it adds up: received is the sum of the rest",
+            false => "DOES NOT BALANCE: that is a fault of the collector, please report it",
+        });
     }
     for refused in &account.refused {
         let (requests, bytes) = (thousands(refused.requests), thousands(refused.bytes));

@@ -170,7 +170,9 @@ impl Setting {
     pub fn values(&self) -> String {
         match &self.kind {
             Kind::Address(_) => "an address and a port".to_owned(),
-            Kind::Filter(_) => "off, error, warn, info, debug, trace, or a filter".to_owned(),
+            Kind::Filter(_) => {
+                "off, error, warn, info, debug, trace, or targets with levels".to_owned()
+            }
             Kind::Format(_) => words(FORMATS),
             Kind::Events(_) => words(EVENTS),
             Kind::Number { range, unit, .. } => {

@@ -23,7 +23,7 @@ use crate::store::pack::{Pack, Packer};
 use super::{sql, unsigned};
 
 /// Bytes of documents that one step writes anew or deletes: some ten milliseconds.
-const STEP_BYTES: u64 = 1 << 20;
+const STEP_BYTES: u64 = 512 << 10;
 
 /// Packs that one step looks at, however small they are.
 const STEP_PACKS: u32 = 256;
