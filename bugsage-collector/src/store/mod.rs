@@ -297,12 +297,14 @@ pub trait Store: Send + Sync + 'static {
     /// Takes a batch out of quarantine: it was replayed, or nobody wants it.
     async fn discard(&self, scope: &Scope, batch: BatchId) -> Result<(), StoreError>;
 
-    /// Takes one small step at making room: whole events go, counts stay.
+    /// Takes one small step at making room: whole events go, counts stay. Projects of which it is known
+    /// that they have no room are only swept by age.
     async fn sweep(
         &self,
         scope: &Scope,
         retention: Retention,
         now: Timestamp,
+        without_room: &[u64],
     ) -> Result<Swept, StoreError>;
 
     /// The version of the schema, as it is now. Shows that reading works.

@@ -40,11 +40,13 @@ pub async fn run(
     loop {
         heartbeat.due_in(STEP_MAX);
         let (mut events, mut bytes) = (0, 0);
+        // They are looked at again the next time: others must not wait for what cannot be.
+        let mut without_room = Vec::new();
         let now = days.now(&*store, clock.now()).await;
         while let Some(now) = now {
             heartbeat.due_in(STEP_MAX);
             let begun = Instant::now();
-            let swept = store.sweep(&scope, retention, now).await;
+            let swept = store.sweep(&scope, retention, now, &without_room).await;
             metrics.step.since(begun);
             let took = begun.elapsed();
             match swept {
@@ -53,12 +55,15 @@ pub async fn run(
                     metrics.bytes.inc_by(swept.bytes);
                     events += swept.events;
                     bytes += swept.bytes;
-                    if let Some(project) = swept.has_no_room.filter(|_| !is_told) {
-                        is_told = true;
-                        tracing::warn!(
-                            project,
-                            "its budget is too small for the events that always stay: raise retention.bytes"
-                        );
+                    if let Some(project) = swept.has_no_room {
+                        without_room.push(project);
+                        if !is_told {
+                            is_told = true;
+                            tracing::warn!(
+                                project,
+                                "its budget is too small for the events that always stay: raise retention.bytes"
+                            );
+                        }
                     }
                     if swept.is_done {
                         break;

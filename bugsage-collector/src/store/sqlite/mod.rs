@@ -440,12 +440,16 @@ impl Store for SqliteStore {
         scope: &Scope,
         retention: Retention,
         now: Timestamp,
+        without_room: &[u64],
     ) -> Result<Swept, StoreError> {
         if scope.organizations() != Organizations::All {
             return Err(StoreError::Forbidden);
         }
         let swept = self
-            .write(move |tx| sweep::step(tx, retention, now))
+            .write({
+                let without_room = without_room.to_vec();
+                move |tx| sweep::step(tx, retention, now, &without_room)
+            })
             .await?;
         if swept.is_done && self.read(sweep::has_free_pages).await? {
             self.write(sweep::give_back).await?;

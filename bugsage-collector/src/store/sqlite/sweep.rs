@@ -50,6 +50,7 @@ pub(super) fn step(
     tx: &Connection,
     retention: Retention,
     now: Timestamp,
+    without_room: &[u64],
 ) -> Result<Swept, StoreError> {
     let spaces: Vec<Space> = tx
         .prepare_cached("select project, bytes, aged_at, aged_pack, least_worth, next_pack, left_bytes from spaces")?
@@ -68,6 +69,7 @@ pub(super) fn step(
     for space in spaces {
         let swept = match space.age(tx, retention, now)? {
             Some(swept) => Some(swept),
+            None if without_room.contains(&unsigned(space.project)) => None,
             None => space.thin(tx, retention, now)?,
         };
         if let Some(swept) = swept {
@@ -256,6 +258,7 @@ impl Space {
                 self.note(tx, WORTH_MAX, 0, &Left::default())?;
                 return Ok(Some(Swept {
                     has_no_room: Some(unsigned(self.project)),
+                    is_done: false,
                     ..Swept::default()
                 }));
             };
