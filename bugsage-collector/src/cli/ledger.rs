@@ -10,7 +10,7 @@ use crate::account::{self, AccountView, By};
 use crate::clock::SystemClock;
 use crate::store::Store;
 use crate::store::scope::Scope;
-use crate::view::thousands;
+use crate::view::{counted, thousands};
 
 use super::{DataArgs, exit, output};
 
@@ -104,14 +104,15 @@ fn show(account: &AccountView, by: By) {
             &rows,
         );
         output::line(match account.balanced {
-            true => "it adds up: received is the sum of the rest",
+            true => "it balances",
             false => "DOES NOT BALANCE: that is a fault of the collector, please report it",
         });
     }
     for refused in &account.refused {
-        let (requests, bytes) = (thousands(refused.requests), thousands(refused.bytes));
+        let requests = counted(refused.requests, "request");
+        let bytes = counted(refused.bytes, "byte");
         output::line(&format!(
-            "turned away, {}: {requests} requests, {bytes} bytes",
+            "turned away, {}: {requests}, {bytes}",
             refused.reason
         ));
     }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::account::{self, AccountView, By, QuarantinedView};
 use crate::store::model::Quarantined;
-use crate::view::thousands;
+use crate::view::{counted, thousands};
 
 use super::query::Ledger as Search;
 use super::{Page, Pages, parts};
@@ -99,8 +99,8 @@ fn section(account: &AccountView) -> Markup {
             }
             @for refused in &account.refused {
                 p class="quiet" {
-                    "Turned away (" (refused.reason.replace('_', " ")) "): " (thousands(refused.requests)) " requests with "
-                    (thousands(refused.bytes)) " bytes."
+                    "Turned away (" (refused.reason.replace('_', " ")) "): "
+                    (counted(refused.requests, "request")) " with " (counted(refused.bytes, "byte")) "."
                 }
             }
             @for (reason, reports) in &account.lost_before_sending {

@@ -475,8 +475,13 @@ pub fn ago(at: Timestamp, now: Timestamp) -> String {
 
 /// How many reports, in words: `1 report`, `2,000 reports`.
 pub fn reports(count: u64) -> String {
+    counted(count, "report")
+}
+
+/// A number of things.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
-    format!("{} report{plural}", thousands(count))
+    format!("{} {thing}{plural}", thousands(count))
 }
 
 /// A place in the source; log lines have no column.
