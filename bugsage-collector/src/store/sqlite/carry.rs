@@ -160,10 +160,11 @@ fn unpackable(error: io::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use bugsage_core::clock::Timestamp;
     use bugsage_core::id::EventId;
 
     use crate::store::Store;
-    use crate::store::model::IssueFilter;
+    use crate::store::model::{IssueFilter, LedgerFilter};
     use crate::store::scope::Scope;
     use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
 
@@ -179,8 +180,23 @@ mod tests {
         (6, 1, 0, "01a2054e-2180-7ed4-af20-2c62f1799ce5"),
     ];
 
+    /// What schema 2 has and schema 1 had not.
+    const RUNS: &str = "
+        drop table runs; drop table run_hours; drop table user_hours; drop table run_rows;
+        drop index issue_releases_by_release; drop index issues_by_first_release;
+        pragma user_version = 1";
+
+    #[tokio::test]
+    async fn a_store_of_schema_1_has_all_that_it_had() {
+        is_carried(RUNS).await;
+    }
+
     #[tokio::test]
     async fn a_store_of_schema_2_has_all_that_it_had() {
+        is_carried("").await;
+    }
+
+    async fn is_carried(before: &str) {
         let name = format!("bugsage-carry-{}", uuid::Uuid::new_v4().simple());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir(&folder).expect("can be made");
@@ -189,6 +205,7 @@ mod tests {
             "../../../migrations/sqlite/tests/schema_2.sql"
         ))
         .expect("is SQL");
+        old.execute_batch(before).expect("is SQL");
         drop(old);
 
         let store = SqliteStore::open(OpenOptions::new(&folder, Owner::Server));
@@ -220,6 +237,12 @@ mod tests {
         let stack = panic[0].event.stack.as_ref().expect("has one");
         let function = stack.frames[0].function.as_deref();
         assert!(function.is_some_and(|it| it.ends_with("panics::pick")));
+        let whole = LedgerFilter {
+            project: None,
+            since: Timestamp(0),
+        };
+        let ledger = store.ledger(&operator, whole).await.expect("is read");
+        assert!(!ledger.is_empty(), "what it had is in the ledger");
         drop(store);
         std::fs::remove_dir_all(&folder).expect("can be removed");
     }
