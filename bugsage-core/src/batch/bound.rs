@@ -140,8 +140,9 @@ pub(super) trait Size {
 /// The two counters before what an `Arc` holds.
 const ARC_BYTES: usize = 16;
 
-/// What a frame of a stack takes beside its text once it is written out: names of fields, numbers.
-const FRAME_BYTES: usize = 160;
+/// What a frame of a stack takes beside its text: its place in the stack, and its numbers where the stack is
+/// written out, once for however many events.
+const FRAME_BYTES: usize = 48;
 
 /// The largest stack that a builder takes as it is: twenty times what long stacks of futures have. The names
 /// in a larger one are cut, so that a batch need not hold back megabytes for the worst there can be.
