@@ -27,6 +27,7 @@ fn price() -> EventBuilder {
             name: "fail".into(),
             target: "shop::price".into(),
             fields: vec![("weight".into(), "7".into())],
+            timing: None,
         }];
     })
 }

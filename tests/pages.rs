@@ -295,6 +295,7 @@ fn full_event() -> EventBuilder {
                 name: "checkout".into(),
                 target: "shop".into(),
                 fields: vec![("order".into(), "17".into())],
+                timing: None,
             });
             event.breadcrumbs.push(Breadcrumb {
                 at: event.first_at,

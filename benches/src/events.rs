@@ -135,6 +135,7 @@ impl Maker {
                 name: "checkout".into(),
                 target: "shop::checkout".into(),
                 fields: vec![("order".into(), number.to_string().into())],
+                timing: None,
             }],
             breadcrumbs: breadcrumbs.collect(),
             tags: tags.collect(),
@@ -143,6 +144,9 @@ impl Maker {
                 ("os.name".into(), "linux".into()),
                 ("host.name".into(), "web-7".into()),
             ],
+            attached: Vec::new(),
+            inputs: Vec::new(),
+            trace: None,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::id::{EventId, RunId};
 use crate::sketch::Sketch;
 use crate::stacktrace::StackTrace;
+use crate::trace_context::{SpanId, TraceId};
 
 /// Text that many events share: a batch holds each string once.
 pub type Text = Arc<str>;
@@ -53,6 +54,26 @@ pub struct Event {
     pub user: Option<Text>,
     /// Facts about the host, the build and the process, under dotted names.
     pub contexts: Pairs,
+    /// What the app attached of its own, under names it chose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached: Pairs,
+    /// What the app was working on: requests or jobs as it handed them over, to fail again with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Pairs,
+    /// The trace that it was made in, where a span was open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<EventTrace>,
+}
+
+/// The trace that an event was made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EventTrace {
+    /// The trace.
+    pub id: TraceId,
+    /// The innermost span that was open.
+    pub span: SpanId,
+    /// Whether the trace's spans are sent.
+    pub is_sampled: bool,
 }
 
 /// Names and values in the order in which they came.
@@ -154,6 +175,20 @@ pub struct SpanContext {
     pub target: Text,
     /// Its fields as text, in the order in which they were recorded.
     pub fields: Pairs,
+    /// How long it was open, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<SpanTiming>,
+}
+
+/// How long a span was open when an event was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SpanTiming {
+    /// Its name in the trace.
+    pub id: SpanId,
+    /// Microseconds since it was opened; to some milliseconds where the trace is not sampled.
+    pub open_us: u64,
+    /// Microseconds of these in which it was entered; only where the trace is sampled.
+    pub busy_us: Option<u64>,
 }
 
 /// Something that was logged before an event.
@@ -278,14 +313,15 @@ pub struct RunHour {
     pub users_panicked: Sketch,
 }
 
-/// What a run has lost so far, by reason. Totals only grow, so that a lost batch loses no account.
+/// What a run has lost so far, of its reports or of its spans, by reason. Totals only grow, so that a
+/// lost batch loses no account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Losses {
     /// The run that lost it.
     pub run: RunId,
-    /// Events that the run produced, lost ones included.
+    /// Reports or spans that the run produced, lost ones included.
     pub produced: u64,
-    /// Reason and number of events.
+    /// Reason and number of reports or spans.
     pub dropped: Vec<(Text, u64)>,
 }
 

@@ -8,10 +8,13 @@
 pub mod limits;
 pub mod clock;
 pub mod id;
+pub mod trace_context;
 #[cfg(feature = "model")]
 pub mod sketch;
 #[cfg(feature = "model")]
 pub mod event;
+#[cfg(feature = "model")]
+pub mod span;
 #[cfg(feature = "model")]
 pub mod stacktrace;
 #[cfg(feature = "model")]

@@ -47,6 +47,9 @@ pub const FRAMES_MAX: usize = 250;
 /// Open spans of one event; the outermost and the innermost are kept.
 pub const SPANS_MAX: usize = 64;
 
+/// Links of one finished span to others.
+pub const SPAN_LINKS_MAX: usize = 16;
+
 /// Tags, contexts or fields of one span.
 pub const PAIRS_MAX: usize = 100;
 

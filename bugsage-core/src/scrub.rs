@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::event::{Event, Pairs, Text};
+use crate::span::Span;
 
 const SECRET: &str = "[secret]";
 const EMAIL: &str = "[email]";
@@ -57,7 +58,12 @@ pub fn event(event: &mut Event) {
     Cleaner::default().event(event);
 }
 
-/// Cleans events that share their text, each text once, so that they share what comes of it too.
+/// Cleans everything in a finished span that an app or its user may have written.
+pub fn span(span: &mut Span) {
+    Cleaner::default().span(span);
+}
+
+/// Cleans events and spans that share their text, each text once, so that they share what comes of it too.
 #[derive(Debug, Default)]
 pub struct Cleaner {
     /// By the address of the text, which stands beside what came of it and so stays where it is.
@@ -75,6 +81,13 @@ impl Cleaner {
             self.replace(&mut breadcrumb.message);
         }
         self.pairs(&mut event.contexts);
+        self.pairs(&mut event.attached);
+        self.pairs(&mut event.inputs);
+    }
+
+    /// As [`span`] does.
+    pub fn span(&mut self, span: &mut Span) {
+        self.pairs(&mut span.fields);
     }
 
     /// Cleans only what an event is counted by: message, errors, tags and user.

@@ -10,12 +10,14 @@ use std::sync::{Arc, Once};
 use bugsage_core::batch::{self, Batch, BatchBuilder};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{
-    Breadcrumb, Ended, ErrorLink, Event, EventKind, Level, Location, Losses, Pairs, Run, RunHour,
-    RunState, SpanContext, Thread,
+    Breadcrumb, Ended, ErrorLink, Event, EventKind, EventTrace, Level, Location, Losses, Pairs,
+    Run, RunHour, RunState, SpanContext, SpanTiming, Thread,
 };
 use bugsage_core::id::{BatchId, EventId, RunId};
 use bugsage_core::sketch::{Mark, Sketch};
+use bugsage_core::span::{Link, Span, SpanKind, SpanStatus};
 use bugsage_core::stacktrace::{Frame, Module, StackTrace};
+use bugsage_core::trace_context::{SpanId, TraceId};
 use serde_json::{Value, json};
 
 /// The start of the run that all golden events belong to.
@@ -28,6 +30,7 @@ fn golden() -> Vec<(&'static str, BatchBuilder)> {
         ("v1-folded", folded_batch()),
         ("v1-losses", losses_batch()),
         ("v1-runs", runs_batch()),
+        ("v1-traces", traces_batch()),
         ("v1-empty", BatchBuilder::new()),
     ]
 }
@@ -140,6 +143,72 @@ fn runs_batch() -> BatchBuilder {
     builder
 }
 
+/// A panic in a trace, two spans of it, and what was lost of such.
+fn traces_batch() -> BatchBuilder {
+    let trace = TraceId::from_bytes([0x4b; 16]).unwrap();
+    let [outer, inner] = [1, 2].map(|n| SpanId::from_bytes([n; 8]).unwrap());
+    let mut event = panic();
+    event.spans[0].timing = Some(SpanTiming {
+        id: outer,
+        open_us: 12_345,
+        busy_us: Some(12_000),
+    });
+    event.trace = Some(EventTrace {
+        id: trace,
+        span: inner,
+        is_sampled: true,
+    });
+    event.attached = pairs(&[("cart", "{\"items\":3}")]);
+    event.inputs = pairs(&[("request", "GET /quote?items=0")]);
+    let root = Span {
+        run: event.run.clone(),
+        trace,
+        id: outer,
+        parent: None,
+        is_entry: true,
+        links: Vec::new(),
+        name: "request".into(),
+        target: "shop::http".into(),
+        location: event.location.clone(),
+        kind: SpanKind::Server,
+        status: SpanStatus::Error,
+        started_at: Timestamp(START),
+        duration_ns: 12_400_000,
+        busy_ns: 12_000_000,
+        thread: event.thread.clone(),
+        fields: pairs(&[("method", "GET")]),
+    };
+    let child = Span {
+        id: inner,
+        parent: Some(outer),
+        is_entry: false,
+        links: vec![Link {
+            trace: TraceId::from_bytes([9; 16]).unwrap(),
+            span: outer,
+        }],
+        name: "place_order".into(),
+        location: None,
+        kind: SpanKind::Internal,
+        status: SpanStatus::Unset,
+        duration_ns: 1,
+        busy_ns: 0,
+        thread: Thread::default(),
+        fields: Vec::new(),
+        ..root.clone()
+    };
+    let mut builder = BatchBuilder::new();
+    builder.push(&plain(EventKind::Log, "outside of any trace"));
+    builder.push(&event);
+    builder.push_span(&child);
+    builder.push_span(&root);
+    builder.push_span_losses(&Losses {
+        run: RunId::from_bytes([1; 16]),
+        produced: 1_000,
+        dropped: vec![("queue_full".into(), 12)],
+    });
+    builder
+}
+
 fn panic() -> Event {
     Event {
         location: Some(Location {
@@ -153,11 +222,13 @@ fn panic() -> Event {
                 name: "request".into(),
                 target: "shop::http".into(),
                 fields: pairs(&[("method", "POST"), ("path", "/orders")]),
+                timing: None,
             },
             SpanContext {
                 name: "place_order".into(),
                 target: "shop::orders".into(),
                 fields: Vec::new(),
+                timing: None,
             },
         ],
         breadcrumbs: vec![
@@ -213,6 +284,9 @@ fn plain(kind: EventKind, message: &str) -> Event {
         tags: Vec::new(),
         user: None,
         contexts: Vec::new(),
+        attached: Vec::new(),
+        inputs: Vec::new(),
+        trace: None,
     }
 }
 
@@ -334,7 +408,7 @@ fn words(batch: &Batch) -> Value {
             "hours": hours.collect::<Vec<_>>(),
         })
     });
-    json!({
+    let mut words = json!({
         "id": batch.id,
         "runs": batch.runs,
         "events": batch.events,
@@ -342,7 +416,15 @@ fn words(batch: &Batch) -> Value {
         "run_states": states.collect::<Vec<_>>(),
         "rejected": rejected.collect::<Vec<_>>(),
         "unknown_items": batch.unknown_items,
-    })
+    });
+    // What older batches cannot have is left out where it is not there.
+    if !batch.spans.is_empty() {
+        words["spans"] = json!(batch.spans);
+    }
+    if !batch.span_losses.is_empty() {
+        words["span_losses"] = json!(batch.span_losses);
+    }
+    words
 }
 
 #[test]

@@ -4,15 +4,17 @@ mod support;
 
 use std::sync::Arc;
 
-use bugsage_core::batch::{self, Batch, BatchBuilder, HEADER_BYTES};
+use bugsage_core::batch::{self, Batch, BatchBuilder, HEADER_BYTES, Sealed};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{
-    Breadcrumb, ErrorLink, Event, EventKind, Level, Location, Losses, Pairs, Run, SpanContext,
-    Text, Thread,
+    Breadcrumb, ErrorLink, Event, EventKind, EventTrace, Level, Location, Losses, Pairs, Run,
+    SpanContext, SpanTiming, Text, Thread,
 };
 use bugsage_core::id::{BatchId, EventId, RunId};
 use bugsage_core::limits;
+use bugsage_core::span::{Link, Span, SpanKind, SpanStatus};
 use bugsage_core::stacktrace::{Frame, Module, StackTrace};
+use bugsage_core::trace_context::{SpanId, TraceId};
 use flate2::{Decompress, FlushDecompress};
 use proptest::collection::vec;
 use proptest::option;
@@ -88,11 +90,85 @@ fn any_stack() -> impl Strategy<Value = Arc<StackTrace>> {
 }
 
 fn any_span() -> impl Strategy<Value = SpanContext> {
-    let parts = (any_text(), any_text(), any_pairs());
-    parts.prop_map(|(name, target, fields)| SpanContext {
+    let timing = (any_span_id(), any::<u64>(), option::of(any::<u64>()));
+    let timing = timing.prop_map(|(id, open_us, busy_us)| SpanTiming {
+        id,
+        open_us,
+        busy_us,
+    });
+    let parts = (any_text(), any_text(), any_pairs(), option::of(timing));
+    parts.prop_map(|(name, target, fields, timing)| SpanContext {
         name,
         target,
         fields,
+        timing,
+    })
+}
+
+fn any_span_id() -> impl Strategy<Value = SpanId> {
+    (1..=u64::MAX).prop_map(|id| SpanId::from_bytes(id.to_be_bytes()).unwrap())
+}
+
+fn any_trace_id() -> impl Strategy<Value = TraceId> {
+    (1..=u128::MAX).prop_map(|id| TraceId::from_bytes(id.to_be_bytes()).unwrap())
+}
+
+fn any_trace() -> impl Strategy<Value = EventTrace> {
+    let parts = (any_trace_id(), any_span_id(), any::<bool>());
+    parts.prop_map(|(id, span, is_sampled)| EventTrace {
+        id,
+        span,
+        is_sampled,
+    })
+}
+
+fn any_finished_span() -> impl Strategy<Value = Span> {
+    let link = (any_trace_id(), any_span_id()).prop_map(|(trace, span)| Link { trace, span });
+    let names = (
+        any_trace_id(),
+        any_span_id(),
+        option::of(any_span_id()),
+        any::<bool>(),
+        vec(link, 0..=limits::SPAN_LINKS_MAX),
+    );
+    let words = (
+        any_text(),
+        any_text(),
+        option::of(any_location()),
+        some_text(),
+        any_pairs(),
+    );
+    let choices = (
+        select(SpanKind::ALL.to_vec()),
+        select(SpanStatus::ALL.to_vec()),
+    );
+    let numbers = (any_time(), any::<u64>(), any::<u64>(), any::<u64>());
+    let parts = (any_run(1), names, words, choices, numbers);
+    parts.prop_map(|(run, names, words, choices, numbers)| {
+        let (trace, id, parent, is_entry, links) = names;
+        let (name, target, location, thread_name, fields) = words;
+        let (started_at, duration_ns, busy_ns, thread_id) = numbers;
+        Span {
+            run,
+            trace,
+            id,
+            parent,
+            is_entry,
+            links,
+            name,
+            target,
+            location,
+            kind: choices.0,
+            status: choices.1,
+            started_at: Timestamp(started_at),
+            duration_ns,
+            busy_ns,
+            thread: Thread {
+                name: thread_name,
+                id: thread_id,
+            },
+            fields,
+        }
     })
 }
 
@@ -156,12 +232,14 @@ fn any_event() -> impl Strategy<Value = Event> {
         any_pairs(),
         any_pairs(),
         vec(any::<u64>(), 0..=limits::DELTAS_MAX),
+        (any_pairs(), any_pairs(), option::of(any_trace())),
     );
     let parts = (kind, any_level(), numbers, words, surroundings);
     parts.prop_map(|(kind, level, numbers, words, surroundings)| {
         let (id, count, first_at, last_after) = numbers;
         let (message, errors, location, thread_name, user, thread_id) = words;
-        let (spans, breadcrumbs, tags, contexts, deltas_us) = surroundings;
+        let (spans, breadcrumbs, tags, contexts, deltas_us, own) = surroundings;
+        let (attached, inputs, trace) = own;
         Event {
             id: EventId::from_bytes(id),
             run: nobodys_run(),
@@ -184,6 +262,9 @@ fn any_event() -> impl Strategy<Value = Event> {
             tags,
             user,
             contexts,
+            attached,
+            inputs,
+            trace,
         }
     })
 }
@@ -223,11 +304,17 @@ fn any_losses() -> impl Strategy<Value = Losses> {
     })
 }
 
-fn seal(events: &[Event], losses: &[Losses]) -> Vec<u8> {
+fn builder(events: &[Event], losses: &[Losses]) -> BatchBuilder {
     let mut builder = BatchBuilder::new();
     events.iter().for_each(|event| builder.push(event));
     losses.iter().for_each(|losses| builder.push_losses(losses));
-    builder.seal(BatchId::from_bytes([7; 16])).bytes
+    builder
+}
+
+fn seal(events: &[Event], losses: &[Losses]) -> Vec<u8> {
+    builder(events, losses)
+        .seal(BatchId::from_bytes([7; 16]))
+        .bytes
 }
 
 fn content(body: &[u8]) -> Vec<u8> {
@@ -242,8 +329,9 @@ fn content(body: &[u8]) -> Vec<u8> {
 /// Whether a batch names each of its items once at most.
 fn counts_once(batch: &Batch) -> bool {
     let events = batch.events.iter().map(|(index, _)| *index);
+    let spans = batch.spans.iter().map(|(index, _)| *index);
     let rejected = batch.rejected.iter().map(|rejected| rejected.index);
-    let mut indexes: Vec<u32> = events.chain(rejected).collect();
+    let mut indexes: Vec<u32> = events.chain(spans).chain(rejected).collect();
     let n_indexes = indexes.len();
     indexes.sort_unstable();
     indexes.dedup();
@@ -255,8 +343,30 @@ proptest! {
     fn events_and_losses_arrive_as_they_were_sent(
         events in any_events(),
         losses in vec(any_losses(), 0..3),
+        spans in vec(any_finished_span(), 0..4),
+        span_losses in vec(any_losses(), 0..3),
     ) {
-        let batch = batch::decode(&seal(&events, &losses)).unwrap();
+        let mut builder = builder(&events, &losses);
+        // A batch knows a run by its id.
+        let run = spans.first().map(|span| span.run.clone());
+        let run = events.iter().map(|event| event.run.clone()).find(|run| {
+            run.id == RunId::from_bytes([1; 16])
+        }).or(run);
+        let spans: Vec<Span> = spans
+            .into_iter()
+            .map(|span| Span { run: run.clone().unwrap_or(span.run), ..span })
+            .collect();
+        spans.iter().for_each(|span| builder.push_span(span));
+        span_losses.iter().for_each(|losses| builder.push_span_losses(losses));
+        let sealed = builder.seal(BatchId::from_bytes([7; 16]));
+        let batch = batch::decode(&sealed.bytes).unwrap();
+
+        prop_assert!(batch.spans.iter().all(|(index, _)| sealed.is_span(*index)));
+        prop_assert!(!batch.events.iter().any(|(index, _)| sealed.is_span(*index)));
+        prop_assert_eq!(&Sealed::read(sealed.bytes.clone()).unwrap(), &sealed);
+        let arrived: Vec<Span> = batch.spans.into_iter().map(|(_, span)| span).collect();
+        prop_assert_eq!(arrived, spans);
+        prop_assert_eq!(batch.span_losses, span_losses);
 
         let arrived: Vec<Event> = batch.events.into_iter().map(|(_, event)| event).collect();
         prop_assert_eq!(arrived, events);

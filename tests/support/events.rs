@@ -71,6 +71,9 @@ impl EventBuilder {
             tags: Vec::new(),
             user: None,
             contexts: vec![("os.name".into(), "linux".into())],
+            attached: Vec::new(),
+            inputs: Vec::new(),
+            trace: None,
         })
     }
 

@@ -9,6 +9,7 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::event::{Event, Losses, Pairs, Run, RunHour, RunState, Text};
 use crate::limits;
+use crate::span::Span;
 use crate::stacktrace::{Frame, Module, StackTrace};
 
 use super::ItemError;
@@ -231,6 +232,20 @@ impl Size for Event {
             + crumbs.sum::<usize>()
             + self.tags.size_bytes()
             + self.contexts.size_bytes()
+            + self.attached.size_bytes()
+            + self.inputs.size_bytes()
+    }
+}
+
+impl Size for Span {
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>()
+            + 24 * self.links.len()
+            + self.name.len()
+            + self.target.len()
+            + self.location.as_ref().map_or(0, |l| l.file.len())
+            + length(&self.thread.name)
+            + self.fields.size_bytes()
     }
 }
 

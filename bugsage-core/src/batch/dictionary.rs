@@ -10,12 +10,13 @@ use serde::Serialize;
 use crate::event::{Event, Losses, Pairs, Run, RunState, Text};
 use crate::id::{BatchId, RunId};
 use crate::limits;
+use crate::span::Span;
 use crate::stacktrace::{Frame, Module, StackTrace};
 
 use super::bound::{Budget, STACK_BYTES_MAX, STACK_NAME_BYTES_MAX, Size};
 use super::v1::{
-    BreadcrumbV1, EventV1, FrameV1, LossesV1, ModuleV1, PairsV1, RunHourV1, RunStateV1, RunV1,
-    SpanV1, StackV1, kind_number, level_number,
+    BreadcrumbV1, EventV1, FinishedSpanV1, FrameV1, LossesV1, ModuleV1, PairsV1, RunHourV1,
+    RunStateV1, RunV1, SpanV1, StackV1, SurroundingsV1, TimingV1, kind_number, level_number,
 };
 use super::{Sealed, frame, kind};
 
@@ -32,10 +33,13 @@ pub struct BatchBuilder {
     stacks: Interned<Arc<StackTrace>>,
     contexts: Interned<Pairs>,
     runs: Vec<RunId>,
-    /// Encoded runs, events, losses and states of runs, in that order within their own lists.
+    /// Encoded items, in their order within their own lists.
     run_items: Vec<Vec<u8>>,
     event_items: Vec<Vec<u8>>,
+    surroundings_items: Vec<Vec<u8>>,
+    span_items: Vec<Vec<u8>>,
     losses_items: Vec<Vec<u8>>,
+    span_losses_items: Vec<Vec<u8>>,
     state_items: Vec<Vec<u8>>,
     content_bytes: usize,
     budget: Budget,
@@ -95,7 +99,16 @@ impl BatchBuilder {
 
     /// Whether nothing was pushed yet.
     pub fn is_empty(&self) -> bool {
-        self.event_items.is_empty() && self.losses_items.is_empty() && self.state_items.is_empty()
+        self.event_items.is_empty()
+            && self.span_items.is_empty()
+            && self.losses_items.is_empty()
+            && self.span_losses_items.is_empty()
+            && self.state_items.is_empty()
+    }
+
+    /// How many finished spans are in.
+    pub fn spans(&self) -> u64 {
+        self.span_items.len() as u64
     }
 
     /// How many reports are in, repeats counted.
@@ -118,7 +131,8 @@ impl BatchBuilder {
         let bytes = self.content_bytes + text_bytes + EVENT_OVERHEAD_BYTES;
         bytes < limits::BATCH_BYTES_MAX * 3 / 4
             && self.budget.has_room()
-            && self.event_items.len() < limits::BATCH_ITEMS_MAX / 2
+            && self.event_items.len() < limits::BATCH_ITEMS_MAX / 4
+            && self.span_items.len() < limits::BATCH_ITEMS_MAX / 4
             && self.strings.values.len() < limits::DICTIONARY_ENTRIES_MAX / 2
             && self.modules.values.len() + limits::FRAMES_MAX <= limits::MODULES_MAX
             && self.frames.values.len() + limits::FRAMES_MAX <= limits::DICTIONARY_ENTRIES_MAX
@@ -180,10 +194,90 @@ impl BatchBuilder {
         self.event_items.push(item);
         self.event_reports.push(event.count);
         self.budget.count(event);
+        self.push_surroundings(event);
     }
 
-    /// Adds the running totals of what a run lost.
+    fn push_surroundings(&mut self, event: &Event) {
+        let has_timing = event.spans.iter().any(|span| span.timing.is_some());
+        if event.trace.is_none()
+            && !has_timing
+            && event.attached.is_empty()
+            && event.inputs.is_empty()
+        {
+            return;
+        }
+        let timings = event.spans.iter().map(|span| match span.timing {
+            Some(timing) => TimingV1 {
+                id: timing.id.to_bytes(),
+                open_us: timing.open_us,
+                busy_us: timing.busy_us,
+            },
+            None => TimingV1 {
+                id: [0; 8],
+                open_us: 0,
+                busy_us: None,
+            },
+        });
+        let wire = SurroundingsV1 {
+            event: self.event_items.len() as u32 - 1,
+            trace: event.trace.map_or([0; 16], |trace| trace.id.to_bytes()),
+            span: event.trace.map_or([0; 8], |trace| trace.span.to_bytes()),
+            is_sampled: event.trace.is_some_and(|trace| trace.is_sampled),
+            timings: timings.collect(),
+            attached: self.pairs(&event.attached),
+            inputs: self.pairs(&event.inputs),
+        };
+        let item = encode(&wire);
+        self.content_bytes += item.len() + frame::ITEM_OVERHEAD_BYTES;
+        self.surroundings_items.push(item);
+    }
+
+    /// Adds a finished span.
+    pub fn push_span(&mut self, span: &Span) {
+        let links = span.links.iter().take(limits::SPAN_LINKS_MAX);
+        let wire = FinishedSpanV1 {
+            run: self.run(&span.run),
+            trace: span.trace.to_bytes(),
+            id: span.id.to_bytes(),
+            parent: span.parent.map_or([0; 8], |parent| parent.to_bytes()),
+            is_entry: span.is_entry,
+            links: links
+                .map(|link| (link.trace.to_bytes(), link.span.to_bytes()))
+                .collect(),
+            name: self.string(&span.name),
+            target: self.string(&span.target),
+            location: span
+                .location
+                .as_ref()
+                .map(|l| (self.string(&l.file), l.line, l.column)),
+            kind: span.kind.number(),
+            status: span.status.number(),
+            started_at: span.started_at.0,
+            duration_ns: span.duration_ns,
+            busy_ns: span.busy_ns,
+            thread_name: self.maybe(span.thread.name.as_ref()),
+            thread_id: span.thread.id,
+            fields: self.pairs(&span.fields),
+        };
+        let item = encode(&wire);
+        self.content_bytes += item.len() + frame::ITEM_OVERHEAD_BYTES;
+        self.span_items.push(item);
+        self.budget.count(span);
+    }
+
+    /// Adds the running totals of the reports that a run lost.
     pub fn push_losses(&mut self, losses: &Losses) {
+        let item = self.losses(losses);
+        self.losses_items.push(item);
+    }
+
+    /// Adds the running totals of the spans that a run lost.
+    pub fn push_span_losses(&mut self, losses: &Losses) {
+        let item = self.losses(losses);
+        self.span_losses_items.push(item);
+    }
+
+    fn losses(&mut self, losses: &Losses) -> Vec<u8> {
         let dropped = losses
             .dropped
             .iter()
@@ -196,7 +290,7 @@ impl BatchBuilder {
         let item = encode(&wire);
         self.content_bytes += item.len() + frame::ITEM_OVERHEAD_BYTES;
         self.budget.count(losses);
-        self.losses_items.push(item);
+        item
     }
 
     /// Adds how a run is doing.
@@ -279,20 +373,28 @@ impl BatchBuilder {
         for (kind, items) in [
             (kind::RUN, &self.run_items),
             (kind::EVENT, &self.event_items),
+            (kind::SURROUNDINGS, &self.surroundings_items),
+            (kind::SPAN, &self.span_items),
             (kind::LOSSES, &self.losses_items),
+            (kind::SPAN_LOSSES, &self.span_losses_items),
             (kind::RUN_STATE, &self.state_items),
         ] {
             for item in items {
                 frame::put_item(&mut content, kind, item);
             }
         }
+        let first_event = dictionaries + self.run_items.len();
+        let first_span = first_event + self.event_items.len() + self.surroundings_items.len();
+        let first = |items: &[Vec<u8>], at: usize| if items.is_empty() { 0 } else { at as u32 };
         Sealed {
             id,
             bytes: frame::seal(id, &content),
             reports: self.reports(),
-            tells_losses: !self.losses_items.is_empty(),
-            first_event: (dictionaries + self.run_items.len()) as u32,
+            spans: self.span_items.len() as u64,
+            tells_losses: !self.losses_items.is_empty() || !self.span_losses_items.is_empty(),
+            first_event: first(&self.event_items, first_event),
             event_reports: self.event_reports,
+            first_span: first(&self.span_items, first_span),
         }
     }
 

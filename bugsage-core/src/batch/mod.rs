@@ -11,8 +11,8 @@
 //! | 26..30 | CRC-32C of all other bytes of the body |
 //! | 30.. | deflate of length-prefixed items: kind (`u8`), length (`u32`), that many bytes |
 //!
-//! Dictionaries (strings, modules, frames, stacks, contexts) come first, then runs, events, losses
-//! and states of runs; each item is a `postcard` message of `v1.rs`. An item of an unknown kind is counted and
+//! Dictionaries (strings, modules, frames, stacks, contexts) come first, then runs, events, what surrounded
+//! them, finished spans, losses and states of runs; each item is a `postcard` message of `v1.rs`. An item of an unknown kind is counted and
 //! skipped, a bad item is reported by its index and leaves its neighbours alone. The sender may
 //! lie about every number: nothing is allocated before its bound in [`crate::limits`] was checked,
 //! and no type on the wire is recursive.
@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use crate::event::{Event, Losses, Run, RunState, Text};
 use crate::id::BatchId;
+use crate::span::Span;
 
 pub use dictionary::BatchBuilder;
 pub use frame::HEADER_BYTES;
@@ -42,11 +43,12 @@ mod kind {
     pub(super) const CONTEXTS: u8 = 5;
     pub(super) const RUN: u8 = 6;
     pub(super) const EVENT: u8 = 7;
-    /// Reserved for finished spans; skipped until then.
-    #[cfg(test)]
     pub(super) const SPAN: u8 = 8;
     pub(super) const LOSSES: u8 = 9;
     pub(super) const RUN_STATE: u8 = 10;
+    /// What is known about an event beside [`EVENT`]: its trace, and what the app attached.
+    pub(super) const SURROUNDINGS: u8 = 11;
+    pub(super) const SPAN_LOSSES: u8 = 12;
 }
 
 /// A batch whose bytes are fixed: it is sent, and sent again, just so.
@@ -58,11 +60,15 @@ pub struct Sealed {
     pub bytes: Vec<u8>,
     /// How many reports it carries, repeats counted.
     pub reports: u64,
+    /// How many finished spans it carries.
+    pub spans: u64,
     /// Whether it tells what was lost.
     pub tells_losses: bool,
     /// The index of the first event's item, and how many reports each event stands for.
     first_event: u32,
     event_reports: Vec<u64>,
+    /// The index of the first span's item.
+    first_span: u32,
 }
 
 impl Sealed {
@@ -72,13 +78,16 @@ impl Sealed {
         let batch = decode(&bytes)?;
         let counts: Vec<u64> = batch.events.iter().map(|(_, event)| event.count).collect();
         let first_event = batch.events.first().map_or(0, |(index, _)| *index);
+        let first_span = batch.spans.first().map_or(0, |(index, _)| *index);
         Ok(Self {
             id: batch.id,
             reports: counts.iter().fold(0, |sum, n| sum.saturating_add(*n)),
-            tells_losses: !batch.losses.is_empty(),
+            spans: batch.spans.len() as u64,
+            tells_losses: !batch.losses.is_empty() || !batch.span_losses.is_empty(),
             bytes,
             first_event,
             event_reports: counts,
+            first_span,
         })
     }
 
@@ -92,6 +101,12 @@ impl Sealed {
             .copied()
             .unwrap_or(0)
     }
+
+    /// Whether the item at an index is a finished span.
+    pub fn is_span(&self, index: u32) -> bool {
+        let at = index.checked_sub(self.first_span);
+        at.is_some_and(|at| u64::from(at) < self.spans)
+    }
 }
 
 /// A decoded batch.
@@ -103,8 +118,12 @@ pub struct Batch {
     pub runs: Vec<Arc<Run>>,
     /// Its good events with their item indexes, in the order in which they were sent.
     pub events: Vec<(u32, Event)>,
-    /// The senders' running totals of what they lost.
+    /// Its good spans with their item indexes, in the order in which they were sent.
+    pub spans: Vec<(u32, Span)>,
+    /// The senders' running totals of the reports they lost.
     pub losses: Vec<Losses>,
+    /// The senders' running totals of the spans they lost.
+    pub span_losses: Vec<Losses>,
     /// How runs are doing.
     pub run_states: Vec<RunState>,
     /// The items that could not be used.

@@ -150,6 +150,9 @@ fn event(message: &str) -> Event {
         tags: Vec::new(),
         user: None,
         contexts: Vec::new(),
+        attached: Vec::new(),
+        inputs: Vec::new(),
+        trace: None,
     }
 }
 
@@ -345,7 +348,7 @@ fn items_of_unknown_kinds_are_counted_and_skipped() {
     let batch = Forge::default()
         .raw(0, b"")
         .run()
-        .raw(kind::SPAN, b"a span of the future")
+        .raw(99, b"an item of the future")
         .event(wire_event())
         .raw(u8::MAX, &[0; 1_000])
         .batch();
@@ -822,6 +825,9 @@ fn a_text_over_the_limit_is_cut_wherever_it_stands() {
         stack: Some(Arc::new(stack)),
         tags: vec![("tag".into(), long.clone())],
         contexts: vec![(long.clone(), long.clone())],
+        attached: Vec::new(),
+        inputs: Vec::new(),
+        trace: None,
         ..event(&long)
     };
 

@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::event::{
-    Breadcrumb, Ended, ErrorLink, Event, EventKind, Level, Location, Losses, Pairs, Run, RunHour,
-    RunState, SpanContext, Text, Thread,
+    Breadcrumb, Ended, ErrorLink, Event, EventKind, EventTrace, Level, Location, Losses, Pairs,
+    Run, RunHour, RunState, SpanContext, SpanTiming, Text, Thread,
 };
 use crate::id::{BatchId, EventId, RunId};
 use crate::limits;
 use crate::sketch::{self, Sketch};
+use crate::span::{Link, Span, SpanKind, SpanStatus};
 use crate::stacktrace::{Frame, Module, StackTrace};
+use crate::trace_context::{SpanId, TraceId};
 
 use super::bound::{Bounded, Budget, Size, within};
 use super::frame::Items;
@@ -88,6 +90,52 @@ pub(super) struct EventV1 {
 pub(super) struct SpanV1 {
     pub(super) name: u32,
     pub(super) target: u32,
+    pub(super) fields: PairsV1,
+}
+
+/// What goes with an event and is not in [`EventV1`], which was published without it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SurroundingsV1 {
+    /// Which of the batch's event items it belongs to, counted from 0.
+    pub(super) event: u32,
+    /// Zeros where there is none.
+    pub(super) trace: [u8; 16],
+    pub(super) span: [u8; 8],
+    pub(super) is_sampled: bool,
+    /// For each of the event's spans.
+    pub(super) timings: Bounded<TimingV1, { limits::SPANS_MAX }>,
+    pub(super) attached: PairsV1,
+    pub(super) inputs: PairsV1,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct TimingV1 {
+    /// Zeros where nothing is known.
+    pub(super) id: [u8; 8],
+    pub(super) open_us: u64,
+    pub(super) busy_us: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct FinishedSpanV1 {
+    /// Position in the runs, without the plus one.
+    pub(super) run: u32,
+    pub(super) trace: [u8; 16],
+    pub(super) id: [u8; 8],
+    /// Zeros where there is none.
+    pub(super) parent: [u8; 8],
+    pub(super) is_entry: bool,
+    pub(super) links: Bounded<([u8; 16], [u8; 8]), { limits::SPAN_LINKS_MAX }>,
+    pub(super) name: u32,
+    pub(super) target: u32,
+    pub(super) location: Option<(u32, u32, u32)>,
+    pub(super) kind: u8,
+    pub(super) status: u8,
+    pub(super) started_at: u64,
+    pub(super) duration_ns: u64,
+    pub(super) busy_ns: u64,
+    pub(super) thread_name: u32,
+    pub(super) thread_id: u64,
     pub(super) fields: PairsV1,
 }
 
@@ -185,11 +233,14 @@ pub(super) fn decode(id: BatchId, content: &[u8]) -> Result<Batch, BatchError> {
     let mut decoder = Decoder {
         dictionaries: Dictionaries::default(),
         budget: Budget::default(),
+        first_event: None,
         batch: Batch {
             id,
             runs: Vec::new(),
             events: Vec::new(),
+            spans: Vec::new(),
             losses: Vec::new(),
+            span_losses: Vec::new(),
             run_states: Vec::new(),
             rejected: Vec::new(),
             unknown_items: 0,
@@ -210,6 +261,8 @@ struct Decoder {
     dictionaries: Dictionaries,
     /// What is left for items, so that one string referred to a million times stays bounded.
     budget: Budget,
+    /// The index of the first item that is an event, good or bad.
+    first_event: Option<u32>,
     batch: Batch,
 }
 
@@ -223,8 +276,22 @@ impl Decoder {
             kind::STACKS => dictionaries.read_stacks(budget, bytes),
             kind::CONTEXTS => dictionaries.read_contexts(budget, bytes),
             kind::RUN => self.run(bytes),
-            kind::EVENT => self.event(index, bytes),
-            kind::LOSSES => self.losses(bytes),
+            kind::EVENT => {
+                self.first_event.get_or_insert(index);
+                self.event(index, bytes)
+            }
+            kind::SURROUNDINGS => self.surroundings(bytes),
+            kind::SPAN => self.span(index, bytes),
+            kind::LOSSES => {
+                let losses = self.losses(kind, bytes, self.batch.losses.len())?;
+                self.batch.losses.push(losses);
+                Ok(())
+            }
+            kind::SPAN_LOSSES => {
+                let losses = self.losses(kind, bytes, self.batch.span_losses.len())?;
+                self.batch.span_losses.push(losses);
+                Ok(())
+            }
             kind::RUN_STATE => self.run_state(bytes),
             _ => {
                 self.batch.unknown_items += 1;
@@ -286,10 +353,9 @@ impl Decoder {
         })
     }
 
-    fn losses(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
-        let accounts = self.batch.losses.len() + 1;
-        within("accounts of losses", limits::LOSSES_MAX, accounts)?;
-        let wire: LossesV1 = read(kind::LOSSES, bytes)?;
+    fn losses(&mut self, kind: u8, bytes: &[u8], known: usize) -> Result<Losses, ItemError> {
+        within("accounts of losses", limits::LOSSES_MAX, known + 1)?;
+        let wire: LossesV1 = read(kind, bytes)?;
         let strings = &self.dictionaries.strings;
         let dropped = wire.dropped.within("loss reasons")?;
         let dropped = dropped
@@ -301,9 +367,67 @@ impl Decoder {
             dropped: dropped.collect::<Result<_, ItemError>>()?,
         };
         self.budget.spend(&losses)?;
-        self.batch.losses.push(losses);
+        Ok(losses)
+    }
+
+    /// An event that was turned away takes what surrounded it along.
+    fn surroundings(&mut self, bytes: &[u8]) -> Result<(), ItemError> {
+        within("event bytes", limits::EVENT_BYTES_MAX, bytes.len())?;
+        let wire: SurroundingsV1 = read(kind::SURROUNDINGS, bytes)?;
+        let strings = &self.dictionaries.strings;
+        let attached = strings.pairs(wire.attached)?;
+        let inputs = strings.pairs(wire.inputs)?;
+        let timings = wire.timings.within("spans")?;
+        let missing = ItemError::MissingEntry {
+            dictionary: "events",
+            entry: wire.event,
+        };
+        let first = self.first_event.ok_or(missing.clone())?;
+        let index = first.checked_add(wire.event).ok_or(missing.clone())?;
+        let events = &mut self.batch.events;
+        let at = events.binary_search_by_key(&index, |(index, _)| *index);
+        let (_, event) = events
+            .get_mut(at.map_err(|_| missing.clone())?)
+            .ok_or(missing)?;
+        within(
+            "event text",
+            limits::EVENT_BYTES_MAX,
+            event.size_bytes() + attached.size_bytes() + inputs.size_bytes(),
+        )?;
+        self.budget.spend(&attached)?;
+        self.budget.spend(&inputs)?;
+        event.attached = attached;
+        event.inputs = inputs;
+        event.trace = trace(wire.trace, wire.span).map(|(id, span)| EventTrace {
+            id,
+            span,
+            is_sampled: wire.is_sampled,
+        });
+        for (span, timing) in event.spans.iter_mut().zip(timings) {
+            span.timing = SpanId::from_bytes(timing.id).map(|id| SpanTiming {
+                id,
+                open_us: timing.open_us,
+                busy_us: timing.busy_us,
+            });
+        }
         Ok(())
     }
+
+    fn span(&mut self, index: u32, bytes: &[u8]) -> Result<(), ItemError> {
+        within("span bytes", limits::EVENT_BYTES_MAX, bytes.len())?;
+        let wire: FinishedSpanV1 = read(kind::SPAN, bytes)?;
+        let run = self.run_at(wire.run)?;
+        let span = self.dictionaries.span(wire, run)?;
+        within("span text", limits::EVENT_BYTES_MAX, span.size_bytes())?;
+        self.budget.spend(&span)?;
+        self.batch.spans.push((index, span));
+        Ok(())
+    }
+}
+
+/// A span in its trace; `None` where either is all zeros.
+fn trace(trace: [u8; 16], span: [u8; 8]) -> Option<(TraceId, SpanId)> {
+    Some((TraceId::from_bytes(trace)?, SpanId::from_bytes(span)?))
 }
 
 fn run_hour(wire: RunHourV1) -> Result<RunHour, ItemError> {
@@ -483,6 +607,7 @@ impl Dictionaries {
                 name: strings.one(span.name)?,
                 target: strings.one(span.target)?,
                 fields: strings.pairs(span.fields)?,
+                timing: None,
             })
         });
         let breadcrumbs = wire.breadcrumbs.within("breadcrumbs")?.into_iter();
@@ -529,6 +654,52 @@ impl Dictionaries {
             contexts: entry("contexts", &self.contexts, wire.contexts)?
                 .cloned()
                 .unwrap_or_default(),
+            attached: Vec::new(),
+            inputs: Vec::new(),
+            trace: None,
+        })
+    }
+
+    fn span(&self, wire: FinishedSpanV1, run: Arc<Run>) -> Result<Span, ItemError> {
+        let strings = &self.strings;
+        let (trace_id, id) = trace(wire.trace, wire.id).ok_or(ItemError::UnknownValue {
+            field: "span",
+            value: 0,
+        })?;
+        let links = wire.links.within("links")?.into_iter();
+        let links = links.filter_map(|(id, span)| trace(id, span));
+        let unknown = |field, value: u8| ItemError::UnknownValue {
+            field,
+            value: value.into(),
+        };
+        let location = match wire.location {
+            Some((file, line, column)) => Some(Location {
+                file: strings.one(file)?,
+                line,
+                column,
+            }),
+            None => None,
+        };
+        Ok(Span {
+            run,
+            trace: trace_id,
+            id,
+            parent: SpanId::from_bytes(wire.parent),
+            is_entry: wire.is_entry,
+            links: links.map(|(trace, span)| Link { trace, span }).collect(),
+            name: strings.one(wire.name)?,
+            target: strings.one(wire.target)?,
+            location,
+            kind: SpanKind::of_number(wire.kind).ok_or(unknown("kind", wire.kind))?,
+            status: SpanStatus::of_number(wire.status).ok_or(unknown("status", wire.status))?,
+            started_at: Timestamp(wire.started_at),
+            duration_ns: wire.duration_ns,
+            busy_ns: wire.busy_ns,
+            thread: Thread {
+                name: strings.maybe(wire.thread_name)?.map(|s| name(&s)),
+                id: wire.thread_id,
+            },
+            fields: strings.pairs(wire.fields)?,
         })
     }
 }

@@ -356,6 +356,9 @@ mod tests {
             tags: Vec::new(),
             user: None,
             contexts: Vec::new(),
+            attached: Vec::new(),
+            inputs: Vec::new(),
+            trace: None,
         }
     }
 

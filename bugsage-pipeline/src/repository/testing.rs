@@ -144,6 +144,9 @@ impl EventBuilder {
             tags: Vec::new(),
             user: None,
             contexts: Vec::new(),
+            attached: Vec::new(),
+            inputs: Vec::new(),
+            trace: None,
         })
     }
 
@@ -198,6 +201,7 @@ impl EventBuilder {
                 .iter()
                 .map(|(name, value)| ((*name).into(), (*value).into()))
                 .collect(),
+            timing: None,
         });
         self
     }

@@ -235,6 +235,7 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
             name,
             target,
             fields,
+            timing: None,
         })
     })?;
     spans.reverse();
@@ -269,6 +270,9 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
         tags,
         user: (!user.is_empty()).then(|| user.into()),
         contexts: Vec::new(),
+        attached: Vec::new(),
+        inputs: Vec::new(),
+        trace: None,
     };
     Some(Record {
         key,

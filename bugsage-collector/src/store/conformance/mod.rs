@@ -193,6 +193,9 @@ fn panic_called_by(name: &str, caller: &str) -> Event {
         tags: vec![("region".into(), "eu".into())],
         user: None,
         contexts: Vec::new(),
+        attached: Vec::new(),
+        inputs: Vec::new(),
+        trace: None,
     }
 }
 
@@ -238,6 +241,8 @@ fn batch_of(id: BatchId, events: impl IntoIterator<Item = Event>) -> GroupedBatc
         runs: Vec::new(),
         events: (0..).zip(events).collect(),
         losses: Vec::new(),
+        spans: Vec::new(),
+        span_losses: Vec::new(),
         run_states: Vec::new(),
         rejected: Vec::new(),
         unknown_items: 0,

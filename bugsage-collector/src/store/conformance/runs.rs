@@ -50,6 +50,8 @@ fn told(states: &[RunState], received_at: Timestamp) -> GroupedBatch {
         runs: Vec::new(),
         events: Vec::new(),
         losses: Vec::new(),
+        spans: Vec::new(),
+        span_losses: Vec::new(),
         run_states: states.to_vec(),
         rejected: Vec::new(),
         unknown_items: 0,
