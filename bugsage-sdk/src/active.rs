@@ -2,13 +2,14 @@
 
 pub use bugsage_core::clock::Timestamp;
 pub use bugsage_core::event::Ended;
-pub use bugsage_core::{event, stacktrace};
+pub use bugsage_core::{event, span, stacktrace};
 
 pub use crate::capture::error::{capture_error, capture_message};
 pub use crate::context::{set_tag, set_user};
 pub use crate::guard::Guard;
 pub use crate::integrations::tracing::{Layer, layer};
 pub use crate::options::{Builder, InitError};
+pub use crate::spans::sampling::Root;
 pub use crate::spool::LastRun;
 
 use crate::client;

@@ -18,6 +18,7 @@ use crate::launch::{Setup, launch};
 use crate::ledger::{Ledger, Reason};
 use crate::limiter::Limiter;
 use crate::queue::Queue;
+use crate::spans::sampling::Sampling;
 use crate::spool::LastRun;
 use crate::spool::hours::Hours;
 use crate::spool::layout::Memory;
@@ -28,6 +29,9 @@ static ACTIVE: AtomicPtr<Client> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Whether the app has paused capturing, which it may do before anything else.
 static PAUSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the app was told that nothing is reported: then the layer need not do anything either.
+static OFF: AtomicBool = AtomicBool::new(false);
 
 pub(crate) struct Client {
     pub(crate) ledger: Ledger,
@@ -43,6 +47,7 @@ pub(crate) struct Client {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) last_run: Option<LastRun>,
     pub(crate) limiter: Option<Limiter>,
+    pub(crate) sampling: Sampling,
     /// Until when reports of each kind are not wanted, in microseconds since the epoch.
     unwanted_until: [AtomicU64; EventKind::ALL.len()],
     ids: AtomicU64,
@@ -102,6 +107,7 @@ impl Client {
             shutdown_timeout: setup.shutdown_timeout,
             last_run,
             limiter: setup.limit.map(Limiter::new),
+            sampling: setup.sampling(),
             setup: Some(setup),
             ..Self::recording(memory, hash_keys)
         }
@@ -121,6 +127,7 @@ impl Client {
             shutdown_timeout: Duration::ZERO,
             last_run: None,
             limiter: None,
+            sampling: Sampling::new(0.0, Vec::new(), None),
             unwanted_until: Default::default(),
             // Zero names the run.
             ids: AtomicU64::new(1),
@@ -239,6 +246,16 @@ impl Client {
         let client: Option<&'static Client> = unsafe { client.as_ref() };
         client.filter(|client| client.birthmark.is_here())
     }
+}
+
+/// Notes whether the SDK was told to start and could not.
+pub(crate) fn set_off(is_off: bool) {
+    OFF.store(is_off, Ordering::Relaxed);
+}
+
+/// Whether nobody will ever ask what surrounds a report on this thread.
+pub(crate) fn is_off() -> bool {
+    OFF.load(Ordering::Relaxed) && crate::test::recording().is_none()
 }
 
 /// Ends or resumes capturing by whatever client.

@@ -1,236 +1,221 @@
 //! What surrounds a report: the open spans with their fields, the last breadcrumbs, tags and user.
 //!
-//! The panic hook reads all of this, so it lies in thread-locals and behind locks of our own that
-//! are held for a few instructions, never while code of the app runs: values are formatted first
-//! and stored then. Readers only ever try a lock. The hook must not ask the registry of
-//! `tracing`, whose locks a panicking thread may hold.
+//! The panic hook reads all of this, so it lies in thread-locals, in cells of open spans, and behind locks
+//! of our own that are held for a few instructions, never while code of the app runs: values are formatted
+//! first and stored then. Readers only ever try a lock. The hook must not ask the registry of `tracing`,
+//! whose locks a panicking thread may hold.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
-use bugsage_core::event::Level;
 use bugsage_core::limits;
+use bugsage_core::trace_context::TraceContext;
 
-use crate::client;
+use crate::breadcrumbs::Crumb;
+use crate::client::{self, Client};
+use crate::spans::finished::{self, Times};
+use crate::spans::{Extra, Handle, OpenSpan, Spare};
+use crate::ticks;
 
-/// Breadcrumbs kept per thread and per tree of spans.
-const BREADCRUMBS_KEPT: usize = limits::BREADCRUMBS_MAX;
+pub(crate) use crate::breadcrumbs::Ring;
 
 /// Open spans told with a report; of a deeper nest the innermost count.
 pub(crate) const SPANS_TOLD: usize = limits::SPANS_MAX;
+
+/// Spans that a thread may have entered at once and be told of; those entered beyond that are not.
+const ENTERED_MAX: usize = 1 << 16;
 
 /// How often a reader tries, about a microsecond in all.
 const TRIES: usize = 64;
 
 thread_local! {
-    /// With the number that the registry knows each by.
-    static ENTERED: RefCell<Vec<(u64, Arc<OpenSpan>)>> = const { RefCell::new(Vec::new()) };
-    static BREADCRUMBS: RefCell<Ring> = const { RefCell::new(Ring::new()) };
+    static LOCAL: Local = const { Local::new() };
+}
+
+/// What a thread has for itself.
+pub(crate) struct Local {
+    entered: RefCell<Vec<Entered>>,
+    breadcrumbs: RefCell<Ring>,
+    /// Memory for what is formatted, taken while it is in use.
+    scratch: Cell<Vec<u8>>,
+    pub(crate) spare: Spare,
+    /// Where the next trace that begins here goes on from.
+    remote: Cell<Option<TraceContext>>,
     /// Whether this thread is BugSage's own, whose doings are not reported.
-    static OURS: Cell<bool> = const { Cell::new(false) };
+    is_ours: Cell<bool>,
 }
 
-static PROCESS: RwLock<Scope> = RwLock::new(Scope::new());
-
-/// A span that is not closed yet.
-pub(crate) struct OpenSpan {
-    pub(crate) name: &'static str,
-    pub(crate) target: &'static str,
-    fields: RwLock<Vec<(&'static str, String)>>,
-    scope: RwLock<Scope>,
-    tree: Arc<Tree>,
-    parent: Option<Arc<OpenSpan>>,
+#[derive(Clone, Copy)]
+struct Entered {
+    /// The number that the registry knows the span by.
+    number: u64,
+    span: Handle,
+    /// When, where the span's trace is sampled; else zero.
+    at: u64,
 }
 
-/// What a root span shares with all spans below it.
-struct Tree {
-    /// A task's breadcrumbs follow it from thread to thread.
-    breadcrumbs: RwLock<Ring>,
-    /// Whether an error or a panic was captured.
-    has_failed: AtomicBool,
-}
+impl Local {
+    const fn new() -> Self {
+        Self {
+            entered: RefCell::new(Vec::new()),
+            breadcrumbs: RefCell::new(Ring::new()),
+            scratch: Cell::new(Vec::new()),
+            spare: Spare::new(),
+            remote: Cell::new(None),
+            is_ours: Cell::new(false),
+        }
+    }
 
-impl OpenSpan {
-    pub(crate) fn new(
-        name: &'static str,
-        target: &'static str,
-        fields: Vec<(&'static str, String)>,
-        parent: Option<Arc<OpenSpan>>,
-    ) -> Arc<Self> {
-        let tree = match &parent {
-            Some(parent) => parent.tree.clone(),
-            None => Arc::new(Tree {
-                breadcrumbs: RwLock::new(Ring::new()),
-                has_failed: AtomicBool::new(false),
-            }),
+    pub(crate) fn is_ours(&self) -> bool {
+        self.is_ours.get()
+    }
+
+    /// Lends memory for something to be formatted into, empty. What is formatted may come here again, and
+    /// finds fresh memory then.
+    pub(crate) fn with_scratch<T>(&self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let mut scratch = self.scratch.take();
+        scratch.clear();
+        let written = write(&mut scratch);
+        if scratch.capacity() <= SCRATCH_BYTES_MAX {
+            self.scratch.set(scratch);
+        }
+        written
+    }
+
+    pub(crate) fn enter(&self, number: u64, span: Handle, mut at: u64) {
+        if let Ok(mut entered) = self.entered.try_borrow_mut()
+            && entered.len() < ENTERED_MAX
+        {
+            // Entered twice, its time runs already.
+            if at != 0
+                && entered
+                    .iter()
+                    .rev()
+                    .take(SPANS_TOLD)
+                    .any(|it| it.span == span)
+            {
+                at = 0;
+            }
+            entered.push(Entered { number, span, at });
+        }
+    }
+
+    /// Leaves a span, by its number alone: a thread that panicked under the registry's lock leaves its
+    /// spans too, and asking the registry then would panic again and abort. Tells which it was, and when
+    /// it was entered.
+    pub(crate) fn exit(&self, number: u64) -> Option<(Handle, u64)> {
+        let mut entered = self.entered.try_borrow_mut().ok()?;
+        // Guards may be dropped in any order.
+        let at = entered.iter().rposition(|it| it.number == number)?;
+        let left = entered.remove(at);
+        Some((left.span, left.at))
+    }
+
+    /// The innermost span that this thread has entered.
+    pub(crate) fn current(&self) -> Option<Handle> {
+        let entered = self.entered.try_borrow().ok()?;
+        entered.last().map(|entered| entered.span)
+    }
+
+    /// Where the trace that begins now goes on from, once.
+    pub(crate) fn take_remote(&self) -> Option<TraceContext> {
+        self.remote.take()
+    }
+
+    /// Leaves a finished span of a sampled trace to the shipping thread. False where there is no room.
+    pub(crate) fn leave(&self, client: &'static Client, span: &OpenSpan) -> bool {
+        let Ok(mut page) = self.spare.page.try_borrow_mut() else {
+            return false;
         };
-        Arc::new(Self {
-            name,
-            target,
-            fields: RwLock::new(fields),
-            scope: RwLock::new(Scope::new()),
-            tree,
-            parent,
+        let times = Times {
+            closed_at: ticks::now(),
+        };
+        finished::leave(&client.queue, &mut page, span, &times, |slot| {
+            client.wake(slot)
         })
     }
 
-    /// Whether no other span is around it.
-    pub(crate) fn is_root(&self) -> bool {
-        self.parent.is_none()
-    }
-
-    /// Notes that an error or a panic was captured in the span or below it.
-    pub(crate) fn fail(&self) {
-        self.tree.has_failed.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether anything failed between the root span and all that is below it.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.tree.has_failed.load(Ordering::Relaxed)
-    }
-
-    /// Adds fields that were recorded after the span was made.
-    pub(crate) fn record(&self, fields: Vec<(&'static str, String)>) {
-        let mut known = write(&self.fields);
-        for (name, value) in fields {
-            let has_room = known.len() < limits::PAIRS_MAX;
-            match known.iter_mut().find(|(known, _)| *known == name) {
-                Some(field) => field.1 = value,
-                None if has_room => known.push((name, value)),
-                None => {}
+    /// Keeps a breadcrumb with the current span's tree, or else with the thread.
+    pub(crate) fn add_breadcrumb(&self, crumb: &[u8]) {
+        let root = self.current().and_then(OpenSpan::root_of);
+        match root {
+            Some(root) => root.change_extra(
+                || self.spare.extra(),
+                |extra: &mut Extra| extra.breadcrumbs.push(crumb),
+            ),
+            None => {
+                if let Ok(mut ring) = self.breadcrumbs.try_borrow_mut() {
+                    ring.push(crumb);
+                }
             }
-        }
-    }
-
-    /// Hands the fields to `read`, unless another thread is changing them at this moment.
-    pub(crate) fn read_fields(&self, read: impl FnOnce(&[(&'static str, String)])) {
-        if let Some(fields) = try_read(&self.fields) {
-            read(&fields);
         }
     }
 }
 
-/// Drops a chain of parents one by one: a deep nest must not overflow the stack.
-impl Drop for OpenSpan {
-    fn drop(&mut self) {
-        let mut next = self.parent.take();
-        while let Some(mut span) = next.and_then(Arc::into_inner) {
-            next = span.parent.take();
-        }
-    }
+/// Memory that a thread keeps for formatting: more than any span's fields or any line of a log.
+const SCRATCH_BYTES_MAX: usize = 16 << 10;
+
+static PROCESS: RwLock<Scope> = RwLock::new(Scope::new());
+
+/// Runs something with what this thread has for itself; not while the thread is being taken down.
+pub(crate) fn with_local<T>(run: impl FnOnce(&Local) -> T) -> Option<T> {
+    LOCAL.try_with(run).ok()
 }
 
 /// Marks the calling thread as BugSage's own.
 pub(crate) fn mark_thread_ours() {
-    let _ = OURS.try_with(|ours| ours.set(true));
+    with_local(|local| local.is_ours.set(true));
 }
 
 /// Whether the calling thread is BugSage's own.
 pub(crate) fn thread_is_ours() -> bool {
-    OURS.try_with(Cell::get).unwrap_or(false)
+    with_local(Local::is_ours).unwrap_or(false)
 }
 
-pub(crate) fn enter(number: u64, span: Arc<OpenSpan>) {
-    let _ = ENTERED.try_with(|entered| {
-        if let Ok(mut entered) = entered.try_borrow_mut() {
-            entered.push((number, span));
-        }
-    });
-}
-
-/// Leaves a span, by its number alone: a thread that panicked under the registry's lock leaves its
-/// spans too, and asking the registry then would panic again and abort.
-pub(crate) fn exit(number: u64) {
-    let left = ENTERED.try_with(|entered| {
-        let mut entered = entered.try_borrow_mut().ok()?;
-        // Guards may be dropped in any order.
-        let at = entered.iter().rposition(|(known, _)| *known == number)?;
-        Some(entered.remove(at))
-    });
-    // Dropped here, outside the borrow: it may be the last reference.
-    drop(left);
-}
-
-/// The innermost span that this thread has entered.
-pub(crate) fn current() -> Option<Arc<OpenSpan>> {
-    ENTERED
-        .try_with(|entered| {
-            let entered = entered.try_borrow().ok()?;
-            entered.last().map(|(_, span)| span.clone())
-        })
-        .ok()
-        .flatten()
+/// The innermost span that this thread has entered, while it is open.
+pub(crate) fn current() -> Option<OpenSpan> {
+    with_local(Local::current).flatten().and_then(OpenSpan::of)
 }
 
 /// The open spans, innermost first: the current one and its parents.
-pub(crate) fn open_spans(current: Option<&Arc<OpenSpan>>) -> impl Iterator<Item = &OpenSpan> {
-    std::iter::successors(current.map(|span| &**span), |span| span.parent.as_deref())
+pub(crate) fn open_spans(current: Option<&OpenSpan>) -> impl Iterator<Item = OpenSpan> {
+    std::iter::successors(current.copied(), OpenSpan::parent)
 }
 
-/// Something that was logged.
-#[derive(Clone)]
-pub(crate) struct Crumb {
-    pub(crate) at: u64,
-    pub(crate) level: Level,
-    pub(crate) target: &'static str,
-    pub(crate) message: Box<str>,
-}
-
-struct Ring(VecDeque<Crumb>);
-
-impl Ring {
-    const fn new() -> Self {
-        Self(VecDeque::new())
-    }
-
-    fn push(&mut self, crumb: Crumb) -> Option<Crumb> {
-        let oldest = if self.0.len() >= BREADCRUMBS_KEPT {
-            self.0.pop_front()
-        } else {
-            None
-        };
-        self.0.push_back(crumb);
-        oldest
-    }
-}
-
-/// Keeps a breadcrumb with the current span's tree, or else with the thread.
-pub(crate) fn add_breadcrumb(crumb: Crumb) {
-    let oldest = match current() {
-        Some(span) => write(&span.tree.breadcrumbs).push(crumb),
-        None => BREADCRUMBS
-            .try_with(|ring| {
-                ring.try_borrow_mut()
-                    .ok()
-                    .and_then(|mut ring| ring.push(crumb))
-            })
-            .ok()
-            .flatten(),
-    };
-    drop(oldest);
+/// Nanoseconds in which a span was entered, up to now where this thread has entered it.
+pub(crate) fn busy_ns(span: &OpenSpan, now: u64) -> u64 {
+    let since = with_local(|local| {
+        let entered = local.entered.try_borrow().ok()?;
+        let at = entered
+            .iter()
+            .filter(|it| it.span == span.handle && it.at != 0);
+        at.map(|it| it.at).next()
+    });
+    let running = since.flatten().map_or(0, |at| now.saturating_sub(at));
+    span.busy_ns().saturating_add(running)
 }
 
 /// Hands the breadcrumbs to `read`, newest first, while it answers true: those of the current
 /// span's tree, then those that the thread left outside of any span.
 pub(crate) fn read_breadcrumbs(
-    current: Option<&Arc<OpenSpan>>,
-    mut read: impl FnMut(&Crumb) -> bool,
+    current: Option<&OpenSpan>,
+    mut read: impl FnMut(Crumb<'_>) -> bool,
 ) {
-    if let Some(ring) = current.and_then(|span| try_read(&span.tree.breadcrumbs))
-        && !ring.0.iter().rev().all(&mut read)
-    {
-        return;
+    let mut goes_on = true;
+    if let Some(root) = current.and_then(OpenSpan::root) {
+        root.read_extra(|extra| goes_on = extra.breadcrumbs.iter().all(&mut read));
     }
-    let _ = BREADCRUMBS.try_with(|ring| {
-        if let Ok(ring) = ring.try_borrow() {
-            let _ = ring.0.iter().rev().all(&mut read);
-        }
-    });
+    if goes_on {
+        with_local(|local| {
+            if let Ok(ring) = local.breadcrumbs.try_borrow() {
+                let _ = ring.iter().all(&mut read);
+            }
+        });
+    }
 }
 
-/// Tags and user of a span or of the process.
+/// What the app told of a span or of the process.
+#[derive(Default)]
 pub(crate) struct Scope {
     tags: Vec<(Box<str>, Box<str>)>,
     user: Option<Box<str>>,
@@ -242,6 +227,11 @@ impl Scope {
             tags: Vec::new(),
             user: None,
         }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.tags.clear();
+        self.user = None;
     }
 
     fn set_tag(&mut self, key: Box<str>, value: Box<str>) {
@@ -281,7 +271,7 @@ pub fn set_user(user: impl AsRef<str>) {
 
 fn with_scope(change: impl FnOnce(&mut Scope)) {
     match current() {
-        Some(span) => change(&mut write(&span.scope)),
+        Some(span) => span.change_extra(|| None, |extra| change(&mut extra.scope)),
         None => change(&mut write(outermost())),
     }
 }
@@ -289,7 +279,7 @@ fn with_scope(change: impl FnOnce(&mut Scope)) {
 /// Hands tags to `tag` and the user to `user`, the innermost scope first: a reader keeps the first
 /// value of each name.
 pub(crate) fn read_scopes(
-    current: Option<&Arc<OpenSpan>>,
+    current: Option<&OpenSpan>,
     mut tag: impl FnMut(&str, &str),
     mut user: impl FnMut(&str),
 ) {
@@ -300,9 +290,7 @@ pub(crate) fn read_scopes(
         }
     };
     for span in open_spans(current).take(SPANS_TOLD) {
-        if let Some(scope) = try_read(&span.scope) {
-            read(&scope);
-        }
+        span.read_extra(|extra| read(&extra.scope));
     }
     if let Some(scope) = try_read(outermost()) {
         read(&scope);
@@ -333,109 +321,176 @@ fn try_read<T>(lock: &RwLock<T>) -> Option<RwLockReadGuard<'_, T>> {
 
 #[cfg(test)]
 mod tests {
+    use tracing::{Span, info, info_span};
+    use tracing_subscriber::layer::SubscriberExt;
+
     use super::*;
 
-    fn crumb(message: &str) -> Crumb {
-        Crumb {
-            at: 0,
-            level: Level::Info,
-            target: "t",
-            message: message.into(),
+    /// Runs something with a registry and our layer, and without anybody's breadcrumbs.
+    fn with_layer(run: impl FnOnce() + Send + 'static) {
+        let subscriber = tracing_subscriber::registry().with(crate::layer());
+        let on_a_fresh_thread = || {
+            let recorder = crate::test::Recorder::new();
+            let _attached = recorder.attach();
+            tracing::subscriber::with_default(subscriber, run);
+        };
+        let thread = std::thread::spawn(on_a_fresh_thread);
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
         }
     }
 
-    fn crumbs(current: Option<&Arc<OpenSpan>>) -> Vec<String> {
+    fn crumbs() -> Vec<String> {
         let mut seen = Vec::new();
-        read_breadcrumbs(current, |crumb| {
-            seen.push(crumb.message.to_string());
+        read_breadcrumbs(current().as_ref(), |crumb| {
+            seen.push(crumb.message.to_owned());
             true
         });
         seen
     }
 
+    fn tags_and_users() -> (Vec<String>, Vec<String>) {
+        let (mut tags, mut users) = (Vec::new(), Vec::new());
+        read_scopes(
+            current().as_ref(),
+            |key, value| tags.push(format!("{key}={value}")),
+            |user| users.push(user.to_owned()),
+        );
+        (tags, users)
+    }
+
     #[test]
     fn breadcrumbs_follow_the_span_to_another_thread() {
-        let root = OpenSpan::new("request", "t", Vec::new(), None);
-        let child = OpenSpan::new("query", "t", Vec::new(), Some(root.clone()));
-        enter(1, root.clone());
-        add_breadcrumb(crumb("before"));
-        exit(1);
+        with_layer(|| {
+            let root = info_span!("request");
+            let child = root.in_scope(|| {
+                info!("before");
+                info_span!("query")
+            });
+            let subscriber = tracing::dispatcher::get_default(Clone::clone);
 
-        let seen = std::thread::spawn(move || {
-            enter(2, child);
-            add_breadcrumb(crumb("after"));
-            crumbs(current().as_ref())
+            let seen = std::thread::spawn(move || {
+                tracing::dispatcher::with_default(&subscriber, || {
+                    child.in_scope(|| {
+                        info!("after");
+                        crumbs()
+                    })
+                })
+            });
+
+            assert_eq!(seen.join().expect("no panic"), ["after", "before"]);
         });
+    }
 
-        assert_eq!(seen.join().expect("no panic"), ["after", "before"]);
+    #[test]
+    fn breadcrumbs_of_a_span_that_is_closed_are_nobodys() {
+        with_layer(|| {
+            info!("of the thread");
+            for request in 0..3 {
+                info_span!("request").in_scope(|| {
+                    info!("request {request}");
+                    let expected = [format!("request {request}"), "of the thread".to_owned()];
+                    assert_eq!(crumbs(), expected);
+                });
+            }
+            assert_eq!(crumbs(), ["of the thread"]);
+        });
+    }
+
+    #[test]
+    fn a_breadcrumb_has_its_message_first_and_no_secrets() {
+        with_layer(|| {
+            info!(user = 7, password = "hunter2", "cache miss for {}", "key");
+            assert_eq!(crumbs(), ["cache miss for key user=7 password=[secret]"]);
+        });
     }
 
     #[test]
     fn threads_that_read_at_the_same_moment_all_see_the_tags() {
-        let span = OpenSpan::new("request", "t", Vec::new(), None);
-        write(&span.scope).set_tag("region".into(), "eu".into());
-        let reading = try_read(&span.scope);
+        with_layer(|| {
+            let span = info_span!("request");
+            span.in_scope(|| set_tag("region", "eu"));
+            let current = span.in_scope(current).expect("is open");
 
-        let seen = std::thread::scope(|scope| {
-            let read = || {
-                let mut tags = 0;
-                read_scopes(Some(&span), |_, _| tags += 1, |_| {});
-                tags
-            };
-            scope.spawn(read).join()
+            let mut seen = None;
+            current.read_extra(|_| {
+                seen = std::thread::scope(|scope| {
+                    let read = || {
+                        let mut tags = 0;
+                        read_scopes(Some(&current), |_, _| tags += 1, |_| {});
+                        tags
+                    };
+                    scope.spawn(read).join().ok()
+                });
+            });
+            assert_eq!(seen, Some(1));
         });
-
-        assert_eq!(seen.ok(), Some(1));
-        drop(reading);
-    }
-
-    #[test]
-    fn the_ring_keeps_the_newest() {
-        std::thread::spawn(|| {
-            (0..=BREADCRUMBS_KEPT).for_each(|n| add_breadcrumb(crumb(&n.to_string())));
-
-            let seen = crumbs(None);
-
-            assert_eq!(seen.len(), BREADCRUMBS_KEPT);
-            assert_eq!((&*seen[0], &*seen[BREADCRUMBS_KEPT - 1]), ("100", "1"));
-        })
-        .join()
-        .expect("no panic");
-    }
-
-    #[test]
-    fn a_very_deep_nest_can_be_dropped() {
-        let mut span = OpenSpan::new("s", "t", Vec::new(), None);
-        for _ in 0..200_000 {
-            span = OpenSpan::new("s", "t", Vec::new(), Some(span));
-        }
-        drop(span);
     }
 
     #[test]
     fn the_innermost_tag_wins_and_guards_may_leave_in_any_order() {
-        std::thread::spawn(|| {
-            let outer = OpenSpan::new("outer", "t", Vec::new(), None);
-            let inner = OpenSpan::new("inner", "t", Vec::new(), Some(outer.clone()));
-            enter(1, outer.clone());
+        with_layer(|| {
+            let outer = info_span!("outer").entered();
             set_tag("region", "outer");
-            enter(2, inner);
+            let inner = info_span!("inner").entered();
             set_tag("region", "inner");
             set_user("u1");
-            exit(1);
+            let outer = outer.exit();
 
-            let mut tags = Vec::new();
-            let mut users = Vec::new();
-            read_scopes(
-                current().as_ref(),
-                |key, value| tags.push(format!("{key}={value}")),
-                |user| users.push(user.to_owned()),
-            );
+            let (tags, users) = tags_and_users();
 
-            assert_eq!(tags[..2], ["region=inner", "region=outer"]);
+            assert_eq!(tags, ["region=inner", "region=outer"]);
             assert_eq!(users, ["u1"]);
-        })
-        .join()
-        .expect("no panic");
+            drop((outer, inner));
+        });
+    }
+
+    #[test]
+    fn a_very_deep_nest_is_told_by_its_innermost_spans_and_can_be_dropped() {
+        with_layer(|| {
+            let mut spans: Vec<Span> = Vec::new();
+            for depth in 0..20_000 {
+                let parent = spans.last().cloned().unwrap_or_else(Span::none);
+                spans.push(info_span!(parent: &parent, "deep", depth));
+            }
+            let last = spans.last().expect("there are some").clone();
+            let told = last.in_scope(|| {
+                let innermost = current();
+                let spans = open_spans(innermost.as_ref()).take(SPANS_TOLD);
+                let depths = spans.map(|span| {
+                    let mut depth = String::new();
+                    span.read_fields(|_, value| depth = value.to_string());
+                    depth
+                });
+                depths.collect::<Vec<_>>()
+            });
+            assert_eq!(told.len(), SPANS_TOLD);
+            assert_eq!((&*told[0], &*told[1]), ("19999", "19998"));
+            // From the outermost on: each is held by the next.
+            drop(last);
+            spans.reverse();
+            drop(spans);
+        });
+    }
+
+    #[test]
+    fn fields_that_are_recorded_later_take_the_place_of_older_ones() {
+        with_layer(|| {
+            let span = info_span!("request", order = 1, note = tracing::field::Empty);
+            span.record("note", "x".repeat(600).as_str());
+            span.record("order", -5);
+            let fields = || {
+                let mut fields = Vec::new();
+                let current = span.in_scope(current).expect("is open");
+                current.read_fields(|name, value| fields.push(format!("{name}={value}")));
+                fields
+            };
+            assert_eq!(
+                fields(),
+                [format!("note={}", "x".repeat(600)), "order=-5".to_owned()]
+            );
+            span.record("note", true);
+            assert_eq!(fields(), ["order=-5", "note=true"]);
+        });
     }
 }

@@ -18,7 +18,8 @@ use crate::client::{self, Client};
 use crate::limiter::Limit;
 use crate::options::InitError;
 use crate::ship::carrier::Destination;
-use crate::ship::{self, BeforeSend, Shipment};
+use crate::ship::{self, BeforeSend, BeforeSendSpan, Shipment};
+use crate::spans::sampling::{Rule, Sampler, Sampling};
 use crate::spool::about::About;
 use crate::spool::{self, Settings};
 
@@ -32,10 +33,21 @@ pub(crate) struct Setup {
     pub(crate) release: Option<Text>,
     pub(crate) environment: Option<Text>,
     pub(crate) before_send: Option<BeforeSend>,
+    pub(crate) before_send_span: Option<BeforeSendSpan>,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) spool: Settings,
     pub(crate) limit: Option<Limit>,
+    pub(crate) traces_sample_rate: f64,
+    pub(crate) traces_rules: Vec<Rule>,
+    pub(crate) traces_sampler: Option<Sampler>,
     pub(crate) symbols_bytes_max: u64,
+}
+
+impl Setup {
+    pub(crate) fn sampling(&self) -> Sampling {
+        let sampler = self.traces_sampler.clone();
+        Sampling::new(self.traces_sample_rate, self.traces_rules.clone(), sampler)
+    }
 }
 
 /// Starts a client and makes it the one that captures, in place of its `parent` in a child.
@@ -47,6 +59,7 @@ pub(crate) fn launch(
         return Err(InitError::AlreadyActive);
     }
     let hash_keys = RandomState::new();
+    crate::spans::salt(&hash_keys);
     let started_at = client::now();
     let run = Run {
         id: RunId::new(started_at, client::random(&hash_keys, 0)),
@@ -77,6 +90,7 @@ pub(crate) fn launch(
         destination: setup.destination.clone(),
         about,
         before_send: setup.before_send.clone(),
+        before_send_span: setup.before_send_span.clone(),
         settings: setup.spool.clone(),
         symbols_bytes_max: setup.symbols_bytes_max,
         opened,

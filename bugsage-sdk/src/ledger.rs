@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bugsage_core::event::Ended;
 
-use crate::report::Report;
+use crate::queue;
+use crate::report::{Report, SpanReport};
 use crate::spool::books::Books;
 use crate::spool::ended_of;
 use crate::spool::layout::{
-    ENDED_AT, PAUSED_AT, PRODUCED_AT, QUEUE_FULL_AT, RATE_LIMITED_AT, UNWANTED_AT, Words,
+    ENDED_AT, PAUSED_AT, PRODUCED_AT, QUEUE_FULL_AT, RATE_LIMITED_AT, SPANS_FULL_AT, UNWANTED_AT,
+    Words,
 };
 use crate::sync::AtomicU64;
 
@@ -166,6 +168,11 @@ impl Ledger {
         }
     }
 
+    /// Counts a finished span that is lost where it is closed.
+    pub(crate) fn span_lost(&self) {
+        self.books.words.add(SPANS_FULL_AT, 1);
+    }
+
     /// Notes for the next start how this run ended.
     pub(crate) fn ended(&self, how: Ended) {
         self.books.words.store(ENDED_AT, how.number().into());
@@ -191,6 +198,12 @@ impl Ledger {
                 report.dropped.insert(reason, report.pending);
                 report.pending = 0;
             }
+            let spans = &mut report.spans;
+            if spans.pending > 0 {
+                let reason = Reason::Shutdown.as_str().to_owned();
+                spans.dropped.insert(reason, spans.pending);
+                spans.pending = 0;
+            }
             report
         });
         report.clone()
@@ -207,6 +220,7 @@ impl Ledger {
         for (reason, reports) in lost.by_reason() {
             dropped.insert(reason.as_str().to_owned(), reports);
         }
+        let spans = self.open_spans();
         let settled_total = settled.delivered + lost.total();
         // Read last, so that it is never smaller than its parts.
         let produced = self.produced.load(Ordering::SeqCst).max(settled_total);
@@ -217,6 +231,27 @@ impl Ledger {
             spooled: if self.is_file { open } else { 0 },
             pending: if self.is_file { 0 } else { open },
             dropped,
+            spans,
+        }
+    }
+
+    fn open_spans(&self) -> SpanReport {
+        let settled = self.books.settled();
+        let lost = self.books.spans_lost(&Tally::default());
+        let settled_total = settled.spans_delivered + lost.total();
+        let in_pages = queue::spans_in_pages(&self.books.words, settled.batch);
+        let produced = self.books.spans_counted().saturating_add(in_pages);
+        let produced = produced.max(settled_total);
+        let open = produced - settled_total;
+        let dropped = lost.by_reason();
+        SpanReport {
+            produced,
+            delivered: settled.spans_delivered,
+            spooled: if self.is_file { open } else { 0 },
+            pending: if self.is_file { 0 } else { open },
+            dropped: dropped
+                .map(|(reason, n)| (reason.as_str().to_owned(), n))
+                .collect(),
         }
     }
 }

@@ -16,6 +16,12 @@ mod limiter;
 #[cfg(feature = "capture")]
 mod ledger;
 #[cfg(feature = "capture")]
+mod ticks;
+#[cfg(feature = "capture")]
+mod breadcrumbs;
+#[cfg(feature = "capture")]
+mod spans;
+#[cfg(feature = "capture")]
 mod context;
 #[cfg(feature = "capture")]
 mod client;
@@ -49,7 +55,7 @@ mod facade;
 mod report;
 
 pub use bugsage_core::id;
-pub use report::Report;
+pub use report::{Report, SpanReport};
 
 #[cfg(feature = "capture")]
 pub use active::*;

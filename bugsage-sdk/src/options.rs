@@ -11,14 +11,17 @@ use bugsage_core::dsn::Dsn;
 use bugsage_core::dsn::InvalidDsn;
 use bugsage_core::event::Event;
 use bugsage_core::limits;
+use bugsage_core::span::Span;
 
 use crate::capture::{self, payload};
+use crate::client;
 use crate::guard::Guard;
 use crate::launch::{Setup, launch};
 use crate::limiter::Limit;
-use crate::ship::BeforeSend;
 use crate::ship::carrier::Destination;
 use crate::ship::lines::Lines;
+use crate::ship::{BeforeSend, BeforeSendSpan};
+use crate::spans::sampling::{Root, Rule, Sampler};
 use crate::spool::Settings;
 use crate::transport::Transport;
 
@@ -36,10 +39,14 @@ pub struct Builder {
     release: Option<String>,
     environment: Option<String>,
     before_send: Option<BeforeSend>,
+    before_send_span: Option<BeforeSendSpan>,
     shutdown_timeout: Option<Duration>,
     spool: Settings,
     transport: Option<Box<dyn Transport>>,
     limit: Option<Limit>,
+    traces_sample_rate: Option<f64>,
+    traces_rules: Vec<Rule>,
+    traces_sampler: Option<Sampler>,
     symbols_bytes_max: Option<u64>,
     #[cfg(feature = "http")]
     roots: Vec<Vec<u8>>,
@@ -103,6 +110,16 @@ impl Builder {
         self
     }
 
+    /// Sees every finished span before it is shipped, changes it, or drops it by returning `None`. It runs
+    /// where and as [`before_send`](Self::before_send) does.
+    pub fn before_send_span(
+        mut self,
+        before_send: impl Fn(Span) -> Option<Span> + Send + Sync + 'static,
+    ) -> Self {
+        self.before_send_span = Some(Arc::new(before_send));
+        self
+    }
+
     /// Sends batches by a way of the app's own instead of HTTP. The DSN, where one is set, then only
     /// tells spools apart.
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
@@ -126,6 +143,36 @@ impl Builder {
             reports_max,
             period,
         });
+        self
+    }
+
+    /// Which share of traces is sent, from 0.0, none, to 1.0, all: 0.0 where nothing is set. It is decided
+    /// when the first span of a trace opens; a trace that another service began keeps what was decided
+    /// there. `BUGSAGE_TRACES_SAMPLE_RATE` does the same.
+    ///
+    /// What is not sent costs next to nothing, and an error has its open spans all the same.
+    pub fn traces_sample_rate(mut self, rate: f64) -> Self {
+        self.traces_sample_rate = Some(rate);
+        self
+    }
+
+    /// A rate of its own for traces that begin with a span whose name begins so: `("healthz", 0.0)`. Of
+    /// several that fit the longest counts; at most 64 are kept.
+    pub fn traces_sample_rate_of(mut self, name: impl Into<String>, rate: f64) -> Self {
+        self.traces_rules.push(Rule {
+            prefix: name.into(),
+            rate,
+        });
+        self
+    }
+
+    /// Decides for each trace that begins: a rate for it, or `None` for what is set otherwise. It runs on
+    /// the app's threads whenever a trace begins, so it should be quick. A panic in it decides nothing.
+    pub fn traces_sampler(
+        mut self,
+        sampler: impl Fn(&Root) -> Option<f64> + Send + Sync + 'static,
+    ) -> Self {
+        self.traces_sampler = Some(Arc::new(sampler));
         self
     }
 
@@ -196,6 +243,7 @@ impl Builder {
         self.try_init().unwrap_or_else(|error| {
             // Not `eprintln!`, which panics where standard error is closed.
             let _ = writeln!(io::stderr(), "bugsage: nothing is reported: {error}");
+            client::set_off(client::active().is_none());
             Guard::inactive()
         })
     }
@@ -237,12 +285,17 @@ impl Builder {
             release: release.map(name),
             environment: environment.map(name),
             before_send: self.before_send,
+            before_send_span: self.before_send_span,
             shutdown_timeout: self.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT),
             spool,
             limit: self.limit,
+            traces_sample_rate: traces_sample_rate(self.traces_sample_rate),
+            traces_rules: self.traces_rules,
+            traces_sampler: self.traces_sampler,
             symbols_bytes_max: symbols_bytes_max(self.symbols_bytes_max),
         };
         let client = launch(Arc::new(setup), None)?;
+        client::set_off(false);
         capture::panic::install();
         Ok(Guard::new(client))
     }
@@ -284,6 +337,24 @@ fn symbols_bytes_max(set: Option<u64>) -> u64 {
         bytes
     };
     set.or_else(said).unwrap_or(limits::SYMBOLS_BYTES_MAX)
+}
+
+/// What is set, else what the environment says, else none.
+fn traces_sample_rate(set: Option<f64>) -> f64 {
+    let said = || {
+        let said = variable("BUGSAGE_TRACES_SAMPLE_RATE")?;
+        let rate = said.trim().parse().ok();
+        let rate = rate.filter(|rate| (0.0..=1.0).contains(rate));
+        if rate.is_none() {
+            let _ = writeln!(
+                io::stderr(),
+                "bugsage: BUGSAGE_TRACES_SAMPLE_RATE is no number from 0.0 to 1.0 and is not heeded: \
+                 {said:?}"
+            );
+        }
+        rate
+    };
+    set.or_else(said).unwrap_or(0.0)
 }
 
 /// A variable of the environment, unless it is empty or no text.

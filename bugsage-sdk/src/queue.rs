@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, TryLockError};
 
 use crate::record::{RECORD_BYTES, REST_BYTES, Space};
-use crate::spool::layout::{FREE_AT, SLOT_BYTES, SLOT_WORDS, SLOTS, SLOTS_AT, Words};
+use crate::spool::layout::{FREE_AT, PAGES_AT, SLOT_BYTES, SLOT_WORDS, SLOTS, SLOTS_AT, Words};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
 /// The most slots of one record.
@@ -34,6 +34,15 @@ const READY: u64 = 2;
 const HELD: u64 = 3;
 /// Belongs to the record of another slot.
 const PART: u64 = 4;
+/// A page of finished spans: its thread goes on writing.
+const PAGE: u64 = 5;
+/// A page that has no more room.
+const FULL_PAGE: u64 = 6;
+/// The shipping thread has the page, and keeps it until its batch is safe.
+const HELD_PAGE: u64 = 7;
+
+/// Slots that pages may have: reports keep at least half.
+const PAGES_MAX: u64 = if SLOTS < 8 { 1 } else { SLOTS as u64 / 2 };
 
 // The words of a slot.
 const STATE: usize = 0;
@@ -150,6 +159,103 @@ impl Queue {
             self.word(*head, STATE).store(HELD, Ordering::Release);
         }
         waiting.len()
+    }
+
+    /// Begins a page of finished spans, whose sequence is the present time. `None` where no slot is free, or
+    /// where pages have all that they may have.
+    pub(crate) fn open_page(&self, now: u64) -> Option<u16> {
+        let pages = &self.words[PAGES_AT];
+        if pages.load(Ordering::Relaxed) >= PAGES_MAX {
+            return None;
+        }
+        let part = self.take(PAGE)?;
+        pages.fetch_add(1, Ordering::Relaxed);
+        let word = |word| self.word(part.slot, word);
+        word(SEQUENCE).store(now, Ordering::Relaxed);
+        word(LENGTH_AND_CHECK).store(0, Ordering::Relaxed);
+        word(BATCH).store(0, Ordering::Relaxed);
+        for other in OTHERS..SLOT_WORDS {
+            word(other).store(0, Ordering::Relaxed);
+        }
+        Some(part.slot)
+    }
+
+    /// Lets its thread write into a page. `write` tells where the page ends now and how many spans were
+    /// added, or nothing where nothing is to change. `None` too where the shipping thread has the page.
+    pub(crate) fn write_page(
+        &self,
+        slot: u16,
+        sequence: u64,
+        write: impl FnOnce(&mut [u8]) -> Option<(usize, u32)>,
+    ) -> Option<usize> {
+        let mut bytes = try_lock(&self.slots[usize::from(slot)])?;
+        let state = self.word(slot, STATE).load(Ordering::Relaxed);
+        if state != PAGE || self.word(slot, SEQUENCE).load(Ordering::Relaxed) != sequence {
+            return None;
+        }
+        let (length, added) = write(&mut bytes)?;
+        let word = self.word(slot, LENGTH_AND_CHECK);
+        let (_, spans) = lengths(word.load(Ordering::Relaxed));
+        let spans = spans.saturating_add(added);
+        // Last, so that what it counts is there.
+        word.store((length as u64) << 32 | u64::from(spans), Ordering::Release);
+        Some(length)
+    }
+
+    /// The page's thread needs another one.
+    pub(crate) fn page_is_full(&self, slot: u16, sequence: u64) {
+        if let Some(_bytes) = try_lock(&self.slots[usize::from(slot)])
+            && self.word(slot, SEQUENCE).load(Ordering::Relaxed) == sequence
+        {
+            // Taken by the shipping thread meanwhile it stays what it is.
+            let _ = self.word(slot, STATE).compare_exchange(
+                PAGE,
+                FULL_PAGE,
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+        }
+    }
+
+    /// Takes the pages that are full or were begun before a time, in the order in which they were begun.
+    /// Their slots stay taken until [`release_pages`].
+    pub(crate) fn take_pages(&self, begun_before: u64) -> Vec<u16> {
+        let mut taken: Vec<u16> = self
+            .slots_in_state(|state| state == PAGE || state == FULL_PAGE)
+            .collect();
+        taken.retain(|slot| {
+            // Its thread holds it for as long as it takes to write one span.
+            let _bytes = lock(&self.slots[usize::from(*slot)]);
+            let state = self.word(*slot, STATE);
+            let begun_at = self.word(*slot, SEQUENCE).load(Ordering::Relaxed);
+            let is_due = state.load(Ordering::Relaxed) == FULL_PAGE || begun_at < begun_before;
+            if is_due {
+                state.store(HELD_PAGE, Ordering::Release);
+            }
+            is_due
+        });
+        taken.sort_by_cached_key(|slot| self.word(*slot, SEQUENCE).load(Ordering::Relaxed));
+        taken
+    }
+
+    /// When the oldest page was begun that nobody has taken, and how many there are.
+    pub(crate) fn pages(&self) -> Option<(u64, usize)> {
+        if self.words[PAGES_AT].load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let open = self.slots_in_state(|state| state == PAGE || state == FULL_PAGE);
+        let begun = open.map(|slot| self.word(slot, SEQUENCE).load(Ordering::Relaxed));
+        begun.fold(None, |pages, begun_at| match pages {
+            None => Some((begun_at, 1)),
+            Some((oldest, count)) => Some((begun_at.min(oldest), count + 1)),
+        })
+    }
+
+    /// What is written in a page that was taken.
+    pub(crate) fn page(&self, slot: u16) -> Vec<u8> {
+        let bytes = lock(&self.slots[usize::from(slot)]);
+        let (length, _) = lengths(self.word(slot, LENGTH_AND_CHECK).load(Ordering::Acquire));
+        bytes[..length.min(SLOT_BYTES)].to_vec()
     }
 
     /// Whether no record waits.
@@ -290,6 +396,30 @@ pub(crate) fn release(words: &Words, heads: &[u16]) {
     words.store(FREE_AT, first);
 }
 
+/// How many spans lie in pages that are in no batch up to `batch`.
+pub(crate) fn spans_in_pages(words: &Words, batch: u64) -> u64 {
+    let slots = (0..SLOTS as u16).filter(|slot| {
+        let chosen = words.load(at(*slot, BATCH));
+        is_page(words.load(at(*slot, STATE))) && (chosen == 0 || chosen > batch)
+    });
+    slots.map(|slot| u64::from(spans_of(words, slot))).sum()
+}
+
+/// How many spans a page has.
+pub(crate) fn spans_of(words: &Words, slot: u16) -> u32 {
+    lengths(words.load(at(slot, LENGTH_AND_CHECK))).1
+}
+
+fn is_page(state: u64) -> bool {
+    matches!(state, PAGE | FULL_PAGE | HELD_PAGE)
+}
+
+/// Frees pages as [`release`] does.
+pub(crate) fn release_pages(words: &Words, pages: &[u16]) {
+    release(words, pages);
+    words.subtract(PAGES_AT, pages.len() as u64);
+}
+
 /// A published record of a dead run.
 pub(crate) struct Left {
     pub(crate) head: u16,
@@ -298,6 +428,8 @@ pub(crate) struct Left {
     pub(crate) sequence: u64,
     pub(crate) length: usize,
     pub(crate) check: u32,
+    /// Whether it is a page of spans, which has no check.
+    pub(crate) is_page: bool,
 }
 
 /// Leaves a record of one slot as a run that died would have.
@@ -346,7 +478,8 @@ pub(crate) fn left(words: &Words, batch: u64) -> Vec<Left> {
     let published = slots.filter(|slot| {
         let chosen = words.load(at(*slot, BATCH));
         let state = words.load(at(*slot, STATE));
-        matches!(state, READY | HELD) && (chosen == 0 || chosen > batch)
+        let is_whole = matches!(state, READY | HELD) || is_page(state);
+        is_whole && (chosen == 0 || chosen > batch)
     });
     let mut left: Vec<Left> = published
         .map(|head| {
@@ -356,6 +489,7 @@ pub(crate) fn left(words: &Words, batch: u64) -> Vec<Left> {
                 head,
                 slots: parts(head, load).collect(),
                 sequence: load(SEQUENCE),
+                is_page: is_page(load(STATE)),
                 length,
                 check,
             }

@@ -10,6 +10,16 @@ use bugsage_core::limits::CUT;
 /// 8 KiB, and spans and breadcrumbs in what is left.
 pub(crate) const RECORD_BYTES: usize = 32 << 10;
 
+/// No span was open.
+pub(crate) const NO_TRACE: u8 = 0;
+/// A span was open whose trace is not sent.
+pub(crate) const UNSAMPLED_TRACE: u8 = 1;
+/// A span was open whose trace is sent.
+pub(crate) const SAMPLED_TRACE: u8 = 2;
+
+/// A time that nobody took.
+pub(crate) const NOT_KNOWN: u64 = u64::MAX;
+
 /// Zeros that are read behind every record: what did not fit is read as nothing.
 pub(crate) const REST_BYTES: usize = 64;
 
@@ -159,15 +169,24 @@ impl<'a> Reader<'a> {
         self.take().map(u16::from_le_bytes)
     }
 
+    pub(crate) fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
     }
 
     pub(crate) fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    /// Bytes with their number before them.
+    pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = usize::from(self.u16()?);
-        let (text, rest) = self.rest.split_at_checked(length)?;
+        let (bytes, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
-        std::str::from_utf8(text).ok()
+        Some(bytes)
     }
 
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {

@@ -20,6 +20,33 @@ pub struct Report {
     /// `before_send_panicked`, `refused`, `rejected`, `unreadable`, `shutdown`, `spool_full`,
     /// `spool_expired`, `spool_corrupt`, `rate_limited`, `unwanted`, `paused`.
     pub dropped: BTreeMap<String, u64>,
+    /// What became of the finished spans of sampled traces, by the same rules.
+    pub spans: SpanReport,
+}
+
+/// What became of the spans that were sampled and closed.
+///
+/// `produced = delivered + spooled + pending + dropped_total()`, exactly. Those of traces that are not
+/// sampled are no spans of this account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SpanReport {
+    /// Spans that were closed so far.
+    pub produced: u64,
+    /// Spans that the collector acknowledged.
+    pub delivered: u64,
+    /// Spans that lie in the spool: they survive the process.
+    pub spooled: u64,
+    /// Spans on their way that would die with the process: there is no spool.
+    pub pending: u64,
+    /// Spans that are lost, by the reasons of [`Report::dropped`].
+    pub dropped: BTreeMap<String, u64>,
+}
+
+impl SpanReport {
+    /// All spans that are lost, whatever the reason.
+    pub fn dropped_total(&self) -> u64 {
+        self.dropped.values().sum()
+    }
 }
 
 impl Report {

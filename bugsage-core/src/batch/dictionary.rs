@@ -385,10 +385,15 @@ impl BatchBuilder {
         }
         let first_event = dictionaries + self.run_items.len();
         let first_span = first_event + self.event_items.len() + self.surroundings_items.len();
+        let effort = if self.span_items.is_empty() {
+            frame::Effort::Usual
+        } else {
+            frame::Effort::Fast
+        };
         let first = |items: &[Vec<u8>], at: usize| if items.is_empty() { 0 } else { at as u32 };
         Sealed {
             id,
-            bytes: frame::seal(id, &content),
+            bytes: frame::seal(id, &content, effort),
             reports: self.reports(),
             spans: self.span_items.len() as u64,
             tells_losses: !self.losses_items.is_empty() || !self.span_losses_items.is_empty(),

@@ -47,7 +47,7 @@ impl Forge {
     }
 
     fn body(&self) -> Vec<u8> {
-        frame::seal(ID, &self.content)
+        frame::seal(ID, &self.content, frame::Effort::Usual)
     }
 
     fn batch(&self) -> Batch {
@@ -262,7 +262,11 @@ fn a_declared_length_over_the_limit_is_refused_before_inflating() {
 
 #[test]
 fn a_stream_larger_than_its_header_says_is_stopped() {
-    let bomb = frame::seal(ID, &vec![0; limits::BATCH_INFLATED_BYTES_MAX]);
+    let bomb = frame::seal(
+        ID,
+        &vec![0; limits::BATCH_INFLATED_BYTES_MAX],
+        frame::Effort::Usual,
+    );
     assert!(bomb.len() < 16 << 10);
 
     let error = decode(&with_declared_length(bomb, 100)).unwrap_err();
@@ -272,7 +276,11 @@ fn a_stream_larger_than_its_header_says_is_stopped() {
 
 #[test]
 fn a_stream_of_empty_items_ends_at_the_limit_of_items() {
-    let bomb = frame::seal(ID, &vec![0; limits::BATCH_INFLATED_BYTES_MAX]);
+    let bomb = frame::seal(
+        ID,
+        &vec![0; limits::BATCH_INFLATED_BYTES_MAX],
+        frame::Effort::Usual,
+    );
 
     let error = decode(&bomb).unwrap_err();
 
@@ -285,7 +293,7 @@ fn as_many_items_as_the_limit_allows_are_read() {
     let limit = limits::BATCH_ITEMS_MAX;
     let content = vec![0; limit * frame::ITEM_OVERHEAD_BYTES];
 
-    let batch = decode(&frame::seal(ID, &content)).unwrap();
+    let batch = decode(&frame::seal(ID, &content, frame::Effort::Usual)).unwrap();
 
     assert_eq!(batch.unknown_items as usize, limit);
 }
@@ -316,7 +324,7 @@ fn a_stream_of_another_compressor_is_read_all_the_same() {
     let content = Forge::default().strings(&["text"]).run().content;
     let mut deflate = DeflateEncoder::new(Vec::new(), flate2::Compression::none());
     deflate.write_all(&content).unwrap();
-    let mut body = frame::seal(ID, &content);
+    let mut body = frame::seal(ID, &content, frame::Effort::Usual);
     body.truncate(HEADER_BYTES);
     body.extend_from_slice(&deflate.finish().unwrap());
 
@@ -335,7 +343,7 @@ fn an_item_that_leads_past_the_end_is_an_error() {
     ] {
         let content = [&sound.content, tail].concat();
 
-        let error = decode(&frame::seal(ID, &content)).unwrap_err();
+        let error = decode(&frame::seal(ID, &content, frame::Effort::Usual)).unwrap_err();
 
         assert_eq!(error, BatchError::ItemTruncated { index: 1 });
     }

@@ -25,6 +25,9 @@ use crate::fold::Ticket;
 use crate::ledger::Reason;
 use crate::queue::Claim;
 use crate::record::{self, Writer};
+use crate::spans::OpenSpan;
+use crate::spans::fields::Value;
+use crate::ticks;
 
 /// What a capturing thread knows about a report, all of it borrowed.
 pub(crate) struct Sighting<'a> {
@@ -89,11 +92,7 @@ pub(crate) fn capture(sighting: &Sighting<'_>) -> Option<EventId> {
 }
 
 /// Counts for the health of the release, before anything is folded or dropped.
-fn note_failure(
-    client: &Client,
-    sighting: &Sighting<'_>,
-    current: Option<&std::sync::Arc<context::OpenSpan>>,
-) {
+fn note_failure(client: &Client, sighting: &Sighting<'_>, current: Option<&OpenSpan>) {
     if sighting.level >= Level::Error
         && let Some(span) = current
     {
@@ -114,11 +113,7 @@ fn note_failure(
 }
 
 /// What equal reports have in common: all but time, thread, spans and breadcrumbs.
-fn key(
-    client: &Client,
-    sighting: &Sighting<'_>,
-    current: Option<&std::sync::Arc<context::OpenSpan>>,
-) -> u64 {
+fn key(client: &Client, sighting: &Sighting<'_>, current: Option<&OpenSpan>) -> u64 {
     // Keyed by the process: nobody can choose messages that meet.
     let mut hasher = client.hash_keys.build_hasher();
     hash_place(&mut hasher, sighting);
@@ -176,7 +171,7 @@ struct Facts {
 fn write(
     claim: &mut Claim<'_>,
     sighting: &Sighting<'_>,
-    current: Option<&std::sync::Arc<context::OpenSpan>>,
+    current: Option<&OpenSpan>,
     facts: &Facts,
 ) {
     let mut out = Writer::new(claim);
@@ -216,14 +211,12 @@ fn write(
         },
     );
     write_scopes(&mut out, current);
+    write_trace(&mut out, current);
     write_spans(&mut out, current);
     write_breadcrumbs(&mut out, current);
 }
 
-fn write_scopes(
-    out: &mut Writer<'_, Claim<'_>>,
-    current: Option<&std::sync::Arc<context::OpenSpan>>,
-) {
+fn write_scopes(out: &mut Writer<'_, Claim<'_>>, current: Option<&OpenSpan>) {
     let count_at = out.reserve_count();
     let mut count = 0;
     // On the stack: the hook allocates nothing.
@@ -250,40 +243,89 @@ fn write_scopes(
     out.text(user, limits::NAME_BYTES_MAX);
 }
 
-fn write_spans(
-    out: &mut Writer<'_, Claim<'_>>,
-    current: Option<&std::sync::Arc<context::OpenSpan>>,
-) {
+/// What is known of the trace: none, not sampled, or sampled, and the names of trace and span.
+fn write_trace(out: &mut Writer<'_, Claim<'_>>, current: Option<&OpenSpan>) {
+    let state = match current {
+        None => record::NO_TRACE,
+        Some(span) if span.is_sampled() => record::SAMPLED_TRACE,
+        Some(_) => record::UNSAMPLED_TRACE,
+    };
+    out.u8(state);
+    if let Some(span) = current {
+        span.trace_words()
+            .into_iter()
+            .for_each(|word| out.u64(word));
+        out.u64(span.id_word());
+    }
+}
+
+fn write_spans(out: &mut Writer<'_, Claim<'_>>, current: Option<&OpenSpan>) {
+    let (now, coarse) = (ticks::now(), ticks::coarse());
     let spans = context::open_spans(current).take(context::SPANS_TOLD);
     list(out, spans, |out, span| {
+        let Some(metadata) = span.metadata() else {
+            return false;
+        };
         if out.room() < 512 {
             return false;
         }
-        out.text(span.name, limits::NAME_BYTES_MAX);
-        out.text(span.target, limits::NAME_BYTES_MAX);
+        out.text(metadata.name(), limits::NAME_BYTES_MAX);
+        out.text(metadata.target(), limits::NAME_BYTES_MAX);
+        out.u64(span.id_word());
+        let clock = if span.is_sampled() { now } else { coarse };
+        out.u64(clock.saturating_sub(span.opened_at()) / 1_000);
+        out.u64(if span.is_sampled() {
+            context::busy_ns(&span, now) / 1_000
+        } else {
+            record::NOT_KNOWN
+        });
         let count_at = out.reserve_count();
         let mut count = 0;
-        span.read_fields(|fields| {
-            for (name, value) in fields {
-                // A long value leaves room for what is further out and for breadcrumbs.
-                let value_max = (2 << 10).min(out.room() / 4);
-                if out.room() < name.len() + value_max + 64 {
-                    break;
-                }
-                out.text(name, limits::KEY_BYTES_MAX);
-                out.text(value, value_max);
-                count += 1;
+        span.read_fields(|name, value| {
+            // A long value leaves room for what is further out and for breadcrumbs.
+            let value_max = (2 << 10).min(out.room() / 4);
+            if out.room() < name.len() + value_max + 64 {
+                return;
             }
+            out.text(name, limits::KEY_BYTES_MAX);
+            match value {
+                Value::Text(text) => out.text(text, value_max),
+                number => out.text(Digits::default().of(&number), value_max),
+            }
+            count += 1;
         });
         out.set_count(count_at, count);
         true
     });
 }
 
-fn write_breadcrumbs(
-    out: &mut Writer<'_, Claim<'_>>,
-    current: Option<&std::sync::Arc<context::OpenSpan>>,
-) {
+/// Room for a number as text: the hook allocates nothing.
+#[derive(Default)]
+struct Digits {
+    bytes: [u8; 32],
+    used: usize,
+}
+
+impl Digits {
+    fn of(&mut self, value: &Value<'_>) -> &str {
+        // Only a float has more digits than there is room for: then the first of them are told.
+        let _ = write!(self, "{value}");
+        std::str::from_utf8(&self.bytes[..self.used]).unwrap_or("")
+    }
+}
+
+impl std::fmt::Write for Digits {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        for byte in text.bytes().filter(u8::is_ascii) {
+            let place = self.bytes.get_mut(self.used).ok_or(std::fmt::Error)?;
+            *place = byte;
+            self.used += 1;
+        }
+        Ok(())
+    }
+}
+
+fn write_breadcrumbs(out: &mut Writer<'_, Claim<'_>>, current: Option<&OpenSpan>) {
     let count_at = out.reserve_count();
     let mut count = 0;
     context::read_breadcrumbs(current, |crumb| {
@@ -294,7 +336,7 @@ fn write_breadcrumbs(
         out.u64(crumb.at);
         out.u8(record::level_number(crumb.level));
         out.text(crumb.target, limits::NAME_BYTES_MAX);
-        out.text(&crumb.message, limits::BREADCRUMB_BYTES_MAX);
+        out.text(crumb.message, limits::BREADCRUMB_BYTES_MAX);
         count += 1;
         true
     });
@@ -319,9 +361,9 @@ fn list<T>(
 }
 
 /// The thread's number as its `Debug` text tells it; there is no other way on stable.
-fn thread_number(thread: &std::thread::Thread) -> u64 {
-    struct Digits(u64);
-    impl std::fmt::Write for Digits {
+pub(crate) fn thread_number(thread: &std::thread::Thread) -> u64 {
+    struct Number(u64);
+    impl std::fmt::Write for Number {
         fn write_str(&mut self, text: &str) -> std::fmt::Result {
             for digit in text.bytes().filter(u8::is_ascii_digit) {
                 self.0 = self
@@ -332,9 +374,9 @@ fn thread_number(thread: &std::thread::Thread) -> u64 {
             Ok(())
         }
     }
-    let mut digits = Digits(0);
-    let _ = write!(digits, "{:?}", thread.id());
-    digits.0
+    let mut number = Number(0);
+    let _ = write!(number, "{:?}", thread.id());
+    number.0
 }
 
 fn split(id: EventId) -> [u64; 2] {

@@ -2,7 +2,7 @@
 //! whoever captures, and root spans are counted when they close.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bugsage_core::event::{EventKind, Level};
 use bugsage_core::limits;
@@ -11,26 +11,82 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
+use tracing_subscriber::registry::LookupSpan;
 
-use crate::capture::error::{chain, contained, format_bounded, level_of};
+use crate::breadcrumbs;
+use crate::capture::error::{chain, format_bounded, level_of};
 use crate::capture::{Sighting, capture};
 use crate::client;
-use crate::context::{self, Crumb, OpenSpan};
+use crate::context::{Local, with_local};
+use crate::spans::fields::{Recorder, write_bounded};
+use crate::spans::{self, OpenSpan, Origin};
+use crate::ticks;
 
 /// Connects `tracing` with BugSage. Made by [`layer`].
 ///
 /// `error!` becomes an event with the open spans, their fields, and the errors among its fields.
 /// `warn!` and `info!` become breadcrumbs of what follows on the same thread or in the same tree
 /// of spans; finer levels are left alone. Spans without a parent are counted by hour, those apart in
-/// which an error or a panic was captured: what the health of a release is read from. It may be added before or after [`init`](crate::init).
-#[derive(Debug, Clone, Copy, Default)]
+/// which an error or a panic was captured: what the health of a release is read from. The spans of a
+/// sampled trace are sent when they close. It may be added before or after [`init`](crate::init).
+#[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Layer;
+pub struct Layer {
+    /// Registries give the same numbers to their spans; layers tell them apart.
+    number: u64,
+}
+
+impl Default for Layer {
+    fn default() -> Self {
+        layer()
+    }
+}
 
 /// Makes the layer for `tracing_subscriber::registry().with(..)`.
 pub fn layer() -> Layer {
-    Layer
+    static LAYERS: AtomicU64 = AtomicU64::new(0);
+    Layer {
+        number: LAYERS.fetch_add(1, Ordering::Relaxed) + 1,
+    }
+}
+
+impl Layer {
+    /// Where a new span belongs.
+    fn origin<S>(
+        &self,
+        local: &Local,
+        attributes: &Attributes<'_>,
+        id: &Id,
+        ctx: &Context<'_, S>,
+    ) -> Origin
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let parent = if attributes.is_contextual() {
+            // Not from the registry: another layer may hold the parent's lock on this very thread,
+            // while it formats a value whose `Debug` opens a span.
+            local.current().and_then(OpenSpan::of)
+        } else {
+            attributes.parent().and_then(|parent| {
+                OpenSpan::find(self.number, parent.into_u64()).or_else(|| {
+                    // A filter may have kept it from us: then the next one that it did not.
+                    let parent = ctx.span(id)?.parent()?;
+                    OpenSpan::find(self.number, parent.id().into_u64())
+                })
+            })
+        };
+        if let Some(parent) = parent {
+            return Origin::Parent(parent);
+        }
+        if let Some(remote) = local.take_remote() {
+            return Origin::Remote(remote);
+        }
+        let is_sampled = client::active().is_some_and(|client| {
+            let random = local.spare.random();
+            client.sampling.decides(attributes.metadata(), random)
+        });
+        Origin::Root { is_sampled }
+    }
 }
 
 impl<S> tracing_subscriber::Layer<S> for Layer
@@ -38,110 +94,172 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        if context::thread_is_ours() {
-            return;
-        }
-        // Formatted before anything is locked: `Debug` is the app's code.
-        let mut fields = Fields::default();
-        attributes.record(&mut fields);
-        let Some(span) = ctx.span(id) else { return };
-        let parent = if attributes.is_contextual() {
-            // Not from the registry: another layer may hold the parent's lock on this very thread,
-            // while it formats a value whose `Debug` opens a span.
-            context::current()
-        } else {
-            span.parent().and_then(|parent| open_span(&parent))
-        };
-        let metadata = attributes.metadata();
-        let open = OpenSpan::new(metadata.name(), metadata.target(), fields.0, parent);
-        span.extensions_mut().insert(open);
+        with_local(|local| {
+            if local.is_ours() || client::is_off() {
+                return;
+            }
+            // Formatted before anything is locked: `Debug` is the app's code.
+            local.with_scratch(|fields| {
+                attributes.record(&mut Recorder { bytes: fields });
+                let origin = self.origin(local, attributes, id, &ctx);
+                let (metadata, number) = (attributes.metadata(), id.into_u64());
+                let opened =
+                    spans::open(self.number, number, metadata, origin, &local.spare, fields);
+                if opened.is_none()
+                    && origin.is_sampled()
+                    && let Some(client) = client::active()
+                {
+                    client.ledger.span_lost();
+                }
+            });
+        });
     }
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        let mut fields = Fields::default();
-        values.record(&mut fields);
-        if let Some(open) = ctx.span(id).and_then(|span| open_span(&span)) {
-            open.record(fields.0);
+    fn on_record(&self, id: &Id, values: &Record<'_>, _ctx: Context<'_, S>) {
+        with_local(|local| {
+            if let Some(span) = OpenSpan::find(self.number, id.into_u64()) {
+                local.with_scratch(|fields| {
+                    values.record(&mut Recorder { bytes: fields });
+                    local.with_scratch(|spare| span.record(fields, spare));
+                });
+            }
+        });
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, _ctx: Context<'_, S>) {
+        let span = OpenSpan::find(self.number, id.into_u64());
+        let other = OpenSpan::find(self.number, follows.into_u64());
+        if let Some(span) = span
+            && span.is_sampled()
+            && let Some(link) = other.and_then(|other| other.link())
+        {
+            span.add_link(link);
         }
     }
 
-    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        if let Some(open) = ctx.span(id).and_then(|span| open_span(&span)) {
-            context::enter(id.into_u64(), open);
+    fn on_enter(&self, id: &Id, _ctx: Context<'_, S>) {
+        if let Some(span) = OpenSpan::find(self.number, id.into_u64()) {
+            let at = if span.is_sampled() { ticks::now() } else { 0 };
+            with_local(|local| local.enter(id.into_u64(), span.handle, at));
         }
     }
 
     fn on_exit(&self, id: &Id, _ctx: Context<'_, S>) {
-        context::exit(id.into_u64());
+        let left = with_local(|local| local.exit(id.into_u64())).flatten();
+        if let Some((handle, at)) = left
+            && at != 0
+            && let Some(span) = OpenSpan::of(handle)
+        {
+            span.add_busy(ticks::now().saturating_sub(at));
+        }
     }
 
-    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        let Some(client) = client::active() else {
+    fn on_close(&self, id: Id, _ctx: Context<'_, S>) {
+        let Some(span) = OpenSpan::find(self.number, id.into_u64()) else {
             return;
         };
-        if let Some(open) = ctx.span(&id).and_then(|span| open_span(&span))
-            && open.is_root()
-        {
-            client.hours.root_closed(open.has_failed());
+        if let Some(client) = client::active() {
+            if span.is_root() {
+                client.hours.root_closed(span.has_failed());
+            }
+            if span.is_sampled() {
+                let left = with_local(|local| local.leave(client, &span));
+                if left != Some(true) {
+                    client.ledger.span_lost();
+                }
+            }
         }
+        with_local(|local| span.close(&local.spare));
     }
 
     fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {
         let metadata = event.metadata();
         let level = level_of(*metadata.level());
-        if level < Level::Info || context::thread_is_ours() {
+        if level < Level::Info {
             return;
         }
-        let mut line = Line::default();
-        event.record(&mut line);
-        if level == Level::Error {
-            let message = line.text(limits::MESSAGE_BYTES_MAX);
-            capture(&Sighting {
-                kind: EventKind::Log,
-                level,
-                message: &message,
-                errors: &line.errors,
-                location: metadata
-                    .file()
-                    .zip(metadata.line())
-                    .map(|(file, line)| (file, line, 0)),
-                addresses: &[],
-            });
-        } else {
-            let message = line.text(limits::BREADCRUMB_BYTES_MAX).into();
-            let at = client::now().0;
-            context::add_breadcrumb(Crumb {
-                at,
-                level,
-                target: metadata.target(),
-                message,
-            });
-        }
+        with_local(|local| {
+            if local.is_ours() || client::is_off() {
+                return;
+            }
+            if level == Level::Error {
+                report(event, level);
+            } else {
+                add_breadcrumb(local, event, level);
+            }
+        });
     }
 }
 
-/// `None` too where a panic of another layer has poisoned the span: asking the registry panics
-/// then, and that must not meet a thread that is unwinding already.
-fn open_span<S>(span: &SpanRef<'_, S>) -> Option<Arc<OpenSpan>>
-where
-    S: for<'a> LookupSpan<'a>,
-{
-    contained(|| span.extensions().get::<Arc<OpenSpan>>().cloned()).flatten()
+fn report(event: &Event<'_>, level: Level) {
+    let metadata = event.metadata();
+    let mut line = Line::default();
+    event.record(&mut line);
+    let message = line.text(limits::MESSAGE_BYTES_MAX);
+    capture(&Sighting {
+        kind: EventKind::Log,
+        level,
+        message: &message,
+        errors: &line.errors,
+        location: metadata
+            .file()
+            .zip(metadata.line())
+            .map(|(file, line)| (file, line, 0)),
+        addresses: &[],
+    });
 }
 
-/// The fields of a span.
-#[derive(Default)]
-struct Fields(Vec<(&'static str, String)>);
+fn add_breadcrumb(local: &Local, event: &Event<'_>, level: Level) {
+    local.with_scratch(|crumb| {
+        breadcrumbs::begin(crumb, client::now().0, level, event.metadata().target());
+        let message_at = crumb.len();
+        let mut trail = Trail {
+            bytes: crumb,
+            message_at,
+        };
+        event.record(&mut trail);
+        local.add_breadcrumb(crumb);
+    });
+}
 
-impl Fields {
+/// The line of a breadcrumb, written where it will be kept from: the message first, then the fields.
+struct Trail<'a> {
+    bytes: &'a mut Vec<u8>,
+    message_at: usize,
+}
+
+impl Trail<'_> {
     fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if self.0.len() < limits::PAIRS_MAX {
-            self.0.push((field.name(), format_bounded(2 << 10, value)));
+        let used = self.bytes.len() - self.message_at;
+        // Room for a mark that it was cut.
+        let Some(room) = limits::BREADCRUMB_BYTES_MAX.checked_sub(used + 16) else {
+            return;
+        };
+        if field.name() == "message" {
+            let fields = self.bytes.split_off(self.message_at);
+            write_bounded(self.bytes, room, value);
+            self.bytes.extend_from_slice(&fields);
+            return;
+        }
+        let name = field.name();
+        if name.len() + 2 > room {
+            return;
+        }
+        if used > 0 {
+            self.bytes.push(b' ');
+        }
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(b'=');
+        if scrub::is_secret_name(name) {
+            // In a line of text nobody could tell any more where the value ends.
+            self.bytes.extend_from_slice(b"[secret]");
+        } else {
+            write_bounded(self.bytes, room - name.len(), value);
         }
     }
 }
 
-impl Visit for Fields {
+impl Visit for Trail<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field, format_args!("{value:?}"));
     }

@@ -20,7 +20,7 @@ pub(crate) fn events(client: &'static Client, run: &Arc<Run>) -> Vec<Event> {
     let mut pending = Pending::default();
     let add = |slot, record: &[u8]| pending.add(slot, record, run, Instant::now());
     client.queue.drain(add);
-    let mut finish = Finish::new(client, None, 0);
+    let mut finish = Finish::new(client, None, None, 0);
     let mut events = Vec::new();
     queue::release(words, &pending.take_unreadable());
     while let Some(due) = pending.take_due(Instant::now(), true) {

@@ -4,31 +4,49 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bugsage_core::event::{Event, Pairs};
 use bugsage_core::scrub;
+use bugsage_core::span::Span;
 
 use crate::client::Client;
 use crate::ledger::Reason;
 
-use super::BeforeSend;
 use super::pending::{Due, Reports};
 use super::symbolicate::{Spot, Symbolicator};
+use super::{BeforeSend, BeforeSendSpan};
 
 /// Makes events ready: resolved, cleaned, seen by the app's filter.
 pub(super) struct Finish {
     pub(super) client: &'static Client,
     pub(super) symbolicator: Symbolicator,
     before_send: Option<BeforeSend>,
+    before_send_span: Option<BeforeSendSpan>,
 }
 
 impl Finish {
     pub(super) fn new(
         client: &'static Client,
         before_send: Option<BeforeSend>,
+        before_send_span: Option<BeforeSendSpan>,
         symbols_bytes_max: u64,
     ) -> Self {
         Self {
             client,
             symbolicator: Symbolicator::new(symbols_bytes_max),
             before_send,
+            before_send_span,
+        }
+    }
+
+    /// How a finished span is made ready: cleaned, and seen by the app's filter.
+    pub(super) fn prepare_span(&self) -> impl Fn(Span) -> Result<Span, Reason> + use<> {
+        let before_send = self.before_send_span.clone();
+        move |mut span| {
+            scrub::span(&mut span);
+            let Some(before_send) = &before_send else {
+                return Ok(span);
+            };
+            let kept = catch_unwind(AssertUnwindSafe(|| before_send(span)));
+            kept.map_err(|_| Reason::BeforeSendPanicked)?
+                .ok_or(Reason::BeforeSend)
         }
     }
 

@@ -97,6 +97,7 @@ pub fn recover(data: &[u8]) {
         &mut outbox,
         &new_id,
         &mut prepare,
+        &Ok,
     );
     let _ = outbox.first();
     outbox.bound(false, Timestamp(u64::MAX));

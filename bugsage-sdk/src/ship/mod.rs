@@ -47,6 +47,7 @@ use bugsage_core::clock::Timestamp;
 use bugsage_core::event::Event;
 use bugsage_core::id::BatchId;
 use bugsage_core::limits;
+use bugsage_core::span::Span;
 use bugsage_core::stacktrace::Module;
 
 use crate::capture::modules;
@@ -56,7 +57,9 @@ use crate::ledger::Reason;
 use crate::spool::about::About;
 use crate::spool::folder::{self, RunFolder};
 use crate::spool::hours;
+use crate::spool::layout::EPOCH_OFFSET_AT;
 use crate::spool::{self, Opened, Settings};
+use crate::ticks;
 use crate::transport::Answer;
 
 use carrier::{Carrier, Destination, Heard, Post, Trouble};
@@ -71,6 +74,9 @@ use symbolicate::Spot;
 /// A filter of the app's own.
 pub(crate) type BeforeSend = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 
+/// The same for finished spans.
+pub(crate) type BeforeSendSpan = Arc<dyn Fn(Span) -> Option<Span> + Send + Sync>;
+
 /// The longest sleep, so that a lost wake-up costs a minute and not the report.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -78,6 +84,12 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// alone, and a program that ends, with all of its reports on disk, while nobody is at the address. It
 /// is tried twice in that time.
 const STUCK_MAX: Duration = Duration::from_millis(500);
+
+/// How long finished spans wait for more, so that they travel together.
+const SPANS_HOLD: Duration = Duration::from_millis(100);
+
+/// Pages of spans that need not wait: some thousands of spans.
+const PAGES_AT_ONCE: usize = 256;
 
 /// A sleep so short that no report needs to end it.
 const NAP_MAX: Duration = Duration::from_millis(100);
@@ -91,6 +103,7 @@ pub(crate) struct Shipment {
     pub(crate) destination: Destination,
     pub(crate) about: About,
     pub(crate) before_send: Option<BeforeSend>,
+    pub(crate) before_send_span: Option<BeforeSendSpan>,
     pub(crate) opened: Opened,
     pub(crate) settings: Settings,
     pub(crate) symbols_bytes_max: u64,
@@ -142,6 +155,7 @@ struct Shipper {
     is_down: bool,
     /// Whether a trouble was told already.
     has_warned: bool,
+    calibration: ticks::Calibration,
 }
 
 impl Shipper {
@@ -150,6 +164,7 @@ impl Shipper {
             destination,
             about,
             before_send,
+            before_send_span,
             opened,
             settings,
             symbols_bytes_max,
@@ -166,7 +181,7 @@ impl Shipper {
             client,
             destination: format!("{destination:?}"),
             carrier: Carrier::new(destination),
-            finish: Finish::new(client, before_send, symbols_bytes_max),
+            finish: Finish::new(client, before_send, before_send_span, symbols_bytes_max),
             own: Rc::new(own),
             pending: Pending::default(),
             dead: VecDeque::new(),
@@ -181,6 +196,7 @@ impl Shipper {
             stuck_since: Instant::now(),
             is_down: false,
             has_warned: false,
+            calibration: ticks::Calibration::default(),
         }
     }
 
@@ -207,6 +223,7 @@ impl Shipper {
                 self.recover(folder);
             }
             self.read();
+            self.read_pages(is_flushing);
             self.seal(is_flushing || self.client.queue.is_tight());
             if self.pending.is_empty() {
                 self.finish.symbolicator.rest();
@@ -244,6 +261,39 @@ impl Shipper {
         }
     }
 
+    /// Takes the pages of spans that threads have written for long enough.
+    fn read_pages(&mut self, everything: bool) {
+        self.calibration.go_on();
+        let (now, wall) = (ticks::now(), client::now());
+        let since_epoch = wall.0.wrapping_sub(now / 1_000);
+        self.own.books.words.store(EPOCH_OFFSET_AT, since_epoch);
+        if !self.may_seal(everything) {
+            return;
+        }
+        let Some((oldest, pages)) = self.client.queue.pages() else {
+            return;
+        };
+        let is_due = now.saturating_sub(oldest) >= SPANS_HOLD.as_nanos() as u64;
+        if everything || is_due || pages >= PAGES_AT_ONCE {
+            for slot in self.client.queue.take_pages(now) {
+                let page = self.client.queue.page(slot);
+                self.pending.add_page(slot, page);
+            }
+        }
+    }
+
+    /// When the oldest page of spans is due.
+    fn pages_due_at(&self, now: Instant) -> Option<Instant> {
+        let (oldest, pages) = self.client.queue.pages()?;
+        let age = Duration::from_nanos(ticks::now().saturating_sub(oldest));
+        let left = SPANS_HOLD.saturating_sub(age);
+        Some(if pages >= PAGES_AT_ONCE {
+            now
+        } else {
+            now + left
+        })
+    }
+
     /// Whether what is due may be sealed; `everything` is where somebody waits, or room is needed.
     fn may_seal(&self, everything: bool) -> bool {
         self.outbox.has_room() && (everything || !self.outbox.is_behind())
@@ -252,6 +302,7 @@ impl Shipper {
     /// Seals what is due; during a flush everything is.
     fn seal(&mut self, everything: bool) {
         self.finish.symbolicator.look_again();
+        let prepare_span = self.finish.prepare_span();
         while self.may_seal(everything) {
             let (own, finish) = (&self.own, &mut self.finish);
             let mut prepare = |due: Due, reports: Reports| {
@@ -261,7 +312,13 @@ impl Shipper {
                 finish.event(due, reports, contexts, &Spot::Here, &give_up)
             };
             let (id, now) = new_id(self.client);
-            let packed = own.pack(&mut self.pending, everything, id, &mut prepare);
+            let packed = own.pack(
+                &mut self.pending,
+                everything,
+                id,
+                &mut prepare,
+                &prepare_span,
+            );
             let Some(packed) = packed else {
                 return;
             };
@@ -354,7 +411,11 @@ impl Shipper {
         let is_safe = self.outbox.is_only_news() || self.is_down;
         let stuck_at = stuck_at.filter(|at| is_flushing && is_safe && *at > now);
         let news_at = self.own.news.due_at();
-        let next = [retry_at, due_at, dead_at, stuck_at, news_at];
+        let pages_at = self.pages_due_at(now).filter(|_| self.may_seal(false));
+        let clock_at = self.calibration.due_in().map(|left| now + left);
+        let next = [
+            retry_at, due_at, dead_at, stuck_at, news_at, pages_at, clock_at,
+        ];
         let next = next.into_iter().flatten().min();
         let sleep = next
             .map_or(SLEEP_MAX, |at| at.saturating_duration_since(now))
@@ -392,12 +453,16 @@ impl Shipper {
                     .iter()
                     .map(|item| sealed.reports_of_item(*item));
                 let rejected = rejected.sum::<u64>().min(sealed.reports);
+                let spans = heard.rejected_items.iter();
+                let spans = spans.filter(|item| sealed.is_span(**item)).count() as u64;
+                let spans = spans.min(sealed.spans);
                 Outcome {
                     delivered: sealed.reports - rejected,
-                    ..Outcome::dropped(Reason::Rejected, rejected)
+                    spans_delivered: sealed.spans - spans,
+                    ..Outcome::dropped(Reason::Rejected, rejected, spans)
                 }
             }
-            Answer::Refused => Outcome::dropped(Reason::Refused, sealed.reports),
+            Answer::Refused => Outcome::dropped(Reason::Refused, sealed.reports, sealed.spans),
             Answer::Later { after } => {
                 self.warn(heard.trouble);
                 let jitter = self.client.random()[0];
@@ -450,6 +515,7 @@ impl Shipper {
             && self.looks_left == 0
             && self.outbox.is_empty()
             && self.sending.is_none()
+            && self.client.queue.pages().is_none()
     }
 }
 

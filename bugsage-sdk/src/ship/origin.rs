@@ -13,16 +13,19 @@ use bugsage_core::batch::{BatchBuilder, Sealed};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, RunState};
 use bugsage_core::id::BatchId;
+use bugsage_core::span::Span;
 
 use crate::fold::{self, Ticket};
 use crate::ledger::{Reason, Tally};
 use crate::queue;
 use crate::record::RECORD_BYTES;
+use crate::spans::finished;
 use crate::spool;
 use crate::spool::about::About;
-use crate::spool::books::Books;
+use crate::spool::books::{Books, Settled};
 use crate::spool::fault;
 use crate::spool::folder::RunFolder;
+use crate::spool::layout::{EPOCH_OFFSET_AT, SLOT_BYTES};
 
 use super::news::{self, News};
 use super::pending::{Due, Pending, Reports};
@@ -54,12 +57,17 @@ struct Unbooked {
     ended_told: Option<u64>,
     slots: Vec<u16>,
     tickets: Vec<Ticket>,
+    pages: Vec<u16>,
+    /// How many spans the pages have, those that are dropped among them.
+    spans: u64,
+    span_tally: Tally,
 }
 
 /// A batch on its way.
 pub(super) struct Parcel {
     pub(super) origin: Rc<Origin>,
     pub(super) reports: u64,
+    pub(super) spans: u64,
     pub(super) size_bytes: u64,
     pub(super) sealed_at: Timestamp,
     /// Whether it holds nothing but how a run is doing.
@@ -79,25 +87,37 @@ enum Keep {
     Records(Unbooked),
 }
 
-/// What the collector said, in numbers of reports.
+/// What became of a batch, in numbers of reports and of spans.
+#[derive(Default)]
 pub(super) struct Outcome {
     pub(super) delivered: u64,
     pub(super) dropped: Tally,
+    pub(super) spans_delivered: u64,
+    pub(super) spans_dropped: Tally,
 }
 
 impl Outcome {
-    pub(super) fn dropped(reason: Reason, reports: u64) -> Self {
-        let mut dropped = Tally::default();
-        dropped.add(reason, reports);
-        Self {
-            delivered: 0,
-            dropped,
-        }
+    /// All of it is lost.
+    pub(super) fn dropped(reason: Reason, reports: u64, spans: u64) -> Self {
+        let mut outcome = Self::default();
+        outcome.dropped.add(reason, reports);
+        outcome.spans_dropped.add(reason, spans);
+        outcome
+    }
+
+    fn book(&self, settled: &mut Settled) {
+        settled.delivered += self.delivered;
+        settled.dropped.add_all(&self.dropped);
+        settled.spans_delivered += self.spans_delivered;
+        settled.spans_dropped.add_all(&self.spans_dropped);
     }
 }
 
 /// Ships a report, or says why not.
 pub(super) type Prepare<'a> = dyn FnMut(Due, Reports) -> Result<Event, Reason> + 'a;
+
+/// Ships a span, or says why not.
+pub(super) type PrepareSpan<'a> = dyn Fn(Span) -> Result<Span, Reason> + 'a;
 
 impl Origin {
     /// How the run is doing, where that is to be told now. `rides` is whether other news go out.
@@ -118,6 +138,7 @@ impl Origin {
         everything: bool,
         id: BatchId,
         prepare: &mut Prepare<'_>,
+        prepare_span: &PrepareSpan<'_>,
     ) -> Option<Packed> {
         let now = Instant::now();
         let mut batch = BatchBuilder::new();
@@ -140,21 +161,64 @@ impl Origin {
                 Err(reason) => rest.tally.add(reason, count),
             }
         }
-        let lost = self.books.lost(&rest.tally).total();
-        let has_news = lost > self.books.settled().told;
-        if has_news && (everything || !batch.is_empty()) {
-            batch.push_losses(&self.books.losses(self.about.run.id, &rest.tally));
-            rest.told = Some(lost);
+        // Never beside reports: where there is too much of both, spans go first.
+        if batch.is_empty() {
+            self.pack_spans(pending, &mut batch, &mut rest, prepare_span);
         }
+        self.tell_losses(everything, &mut batch, &mut rest);
         if let Some(state) = self.news_of_run(!batch.is_empty()) {
             batch.push_run_state(&state);
             rest.ended_told = Some(news::told_number(state.ended));
         }
-        if batch.is_empty() && rest.slots.is_empty() {
+        if batch.is_empty() && rest.slots.is_empty() && rest.pages.is_empty() {
             return None;
         }
         let sealed = (!batch.is_empty()).then(|| batch.seal(id));
         Some(Packed { sealed, rest })
+    }
+
+    fn pack_spans(
+        &self,
+        pending: &mut Pending,
+        batch: &mut BatchBuilder,
+        rest: &mut Unbooked,
+        prepare: &PrepareSpan<'_>,
+    ) {
+        let since_epoch = self.books.words.load(EPOCH_OFFSET_AT).cast_signed();
+        while batch.fits(SLOT_BYTES * 4)
+            && let Some((slot, page)) = pending.take_page()
+        {
+            let counted = u64::from(queue::spans_of(&self.books.words, slot));
+            let spans = finished::read(&page, &self.about.run, since_epoch);
+            let missing = counted.saturating_sub(spans.len() as u64);
+            rest.span_tally.add(Reason::Unreadable, missing);
+            rest.spans += counted.max(spans.len() as u64);
+            rest.pages.push(slot);
+            for span in spans {
+                match prepare(span) {
+                    Ok(span) => batch.push_span(&span),
+                    Err(reason) => rest.span_tally.add(reason, 1),
+                }
+            }
+        }
+    }
+
+    fn tell_losses(&self, everything: bool, batch: &mut BatchBuilder, rest: &mut Unbooked) {
+        let (books, run) = (&self.books, self.about.run.id);
+        let reports = books.lost(&rest.tally).total();
+        let spans = books.spans_lost(&rest.span_tally).total();
+        let lost = reports.saturating_add(spans);
+        let has_news = lost > books.settled().told;
+        if !has_news || (!everything && batch.is_empty()) {
+            return;
+        }
+        if reports > 0 {
+            batch.push_losses(&books.losses(run, &rest.tally));
+        }
+        if spans > 0 {
+            batch.push_span_losses(&books.span_losses(run, &rest.span_tally, rest.spans));
+        }
+        rest.told = Some(lost);
     }
 
     /// Makes a batch safe and books it. `None` where there is nothing to send.
@@ -171,7 +235,7 @@ impl Origin {
         };
         match written {
             Ok(()) => {
-                self.book(number, &rest, &Outcome::dropped(Reason::Refused, 0));
+                self.book(number, &rest, &Outcome::default());
                 if self.is_own && rest.ended_told.is_some() {
                     self.news.is_safe(&self.books.words);
                 }
@@ -186,6 +250,7 @@ impl Origin {
             origin: self.clone(),
             is_news,
             reports: sealed.reports,
+            spans: sealed.spans,
             size_bytes: sealed.bytes.len() as u64,
             sealed_at: now,
             sealed: Some(Arc::new(sealed)),
@@ -196,16 +261,20 @@ impl Origin {
     /// Books a batch with all that belongs to it, and frees the records.
     fn book(&self, number: u64, rest: &Unbooked, outcome: &Outcome) {
         queue::assign(&self.books.words, &rest.slots, number);
+        queue::assign(&self.books.words, &rest.pages, number);
         fault::point();
         self.books.commit(|settled| {
             settled.batch = number;
-            settled.delivered += outcome.delivered;
             settled.dropped.add_all(&rest.tally);
-            settled.dropped.add_all(&outcome.dropped);
+            settled.spans_packed += rest.spans;
+            settled.spans_dropped.add_all(&rest.span_tally);
+            outcome.book(settled);
             settled.told = rest.told.unwrap_or(settled.told);
             settled.ended_told = rest.ended_told.unwrap_or(settled.ended_told);
         });
         queue::release(&self.books.words, &rest.slots);
+        fault::point();
+        queue::release_pages(&self.books.words, &rest.pages);
         fault::point();
         for ticket in &rest.tickets {
             fold::release(&self.books.words, *ticket);
@@ -216,14 +285,16 @@ impl Origin {
     pub(super) fn has_news(&self) -> bool {
         let settled = self.books.settled();
         let ended = spool::ended_of_dead(&self.books.words);
-        self.books.lost(&Tally::default()).total() > settled.told
+        let lost = self.books.lost(&Tally::default()).total();
+        let spans_lost = self.books.spans_lost(&Tally::default()).total();
+        lost.saturating_add(spans_lost) > settled.told
             || settled.ended_told != news::told_number(ended)
     }
 }
 
 /// Whether a batch holds nothing but how a run is doing.
 fn is_news(sealed: &Sealed) -> bool {
-    sealed.reports == 0 && !sealed.tells_losses
+    sealed.reports == 0 && sealed.spans == 0 && !sealed.tells_losses
 }
 
 /// Reads a batch from its file. `None` where that is damaged or gone; an error is of the moment.
@@ -249,6 +320,7 @@ impl Parcel {
             origin: origin.clone(),
             is_news: is_news(sealed),
             reports: sealed.reports,
+            spans: sealed.spans,
             size_bytes: sealed.bytes.len() as u64,
             sealed_at,
             sealed: None,
@@ -270,7 +342,8 @@ impl Parcel {
             return Ok(None);
         };
         let sealed = read_sealed(folder, *number)?;
-        let sealed = sealed.filter(|sealed| sealed.reports == self.reports);
+        let is_it = |sealed: &Sealed| sealed.reports == self.reports && sealed.spans == self.spans;
+        let sealed = sealed.filter(is_it);
         Ok(sealed.map(Arc::new))
     }
 
@@ -283,18 +356,14 @@ impl Parcel {
         match self.keep {
             Keep::File(number) => {
                 books.commit(|settled| {
-                    settled.delivered += outcome.delivered;
-                    settled.dropped.add_all(&outcome.dropped);
+                    outcome.book(settled);
                     settled.gone = number;
                 });
                 if let Some(folder) = &self.origin.folder {
                     folder.remove_batch(number);
                 }
             }
-            Keep::Memory => books.commit(|settled| {
-                settled.delivered += outcome.delivered;
-                settled.dropped.add_all(&outcome.dropped);
-            }),
+            Keep::Memory => books.commit(|settled| outcome.book(settled)),
             Keep::Records(rest) => {
                 let number = books.settled().batch + 1;
                 self.origin.book(number, &rest, outcome);

@@ -77,13 +77,18 @@ impl Outbox {
         Timestamp(now.0.saturating_sub(self.age_max.as_micros() as u64))
     }
 
-    /// How many reports of a run wait.
-    pub(super) fn reports_of(&self, origin: &Rc<Origin>) -> u64 {
+    /// How many reports and how many spans of a run wait.
+    pub(super) fn reports_and_spans_of(&self, origin: &Rc<Origin>) -> (u64, u64) {
         let ours = self
             .parcels
             .iter()
             .filter(|p| Rc::ptr_eq(&p.origin, origin));
-        ours.fold(0, |sum, parcel| sum.saturating_add(parcel.reports))
+        ours.fold((0, 0), |(reports, spans): (u64, u64), parcel| {
+            (
+                reports.saturating_add(parcel.reports),
+                spans.saturating_add(parcel.spans),
+            )
+        })
     }
 
     /// Adds a batch: behind those of its own run and of earlier ones, and before this run's where
@@ -111,14 +116,14 @@ impl Outbox {
                 // Not now: it is looked at again at the next round.
                 Err(_) => break,
             }
-            let reports = parcel.reports;
+            let (reports, spans) = (parcel.reports, parcel.spans);
             // Had it told losses, they are told again.
             parcel.origin.books.commit(|settled| {
                 settled.told = 0;
                 settled.ended_told = 0;
             });
             parcel.origin.news.forget();
-            let corrupt = Outcome::dropped(Reason::SpoolCorrupt, reports);
+            let corrupt = Outcome::dropped(Reason::SpoolCorrupt, reports, spans);
             damaged.extend(self.settle_first(&corrupt));
         }
         (None, damaged)
@@ -132,36 +137,48 @@ impl Outbox {
         Some(origin)
     }
 
-    /// Drops what is too much or too old, the oldest first; one that is on its way stays. Tells
-    /// whose batches were dropped.
+    /// Drops what is too much or too old, spans before reports, and the oldest first; one that is on its
+    /// way stays. Tells whose batches were dropped.
     pub(super) fn bound(&mut self, is_sending: bool, now: Timestamp) -> Vec<Rc<Origin>> {
+        let first = usize::from(is_sending);
         let mut dropped = Vec::new();
-        let mut at = usize::from(is_sending);
+        let age_max = self.age_max;
+        let is_old = |parcel: &Parcel| {
+            Duration::from_micros(now.0.saturating_sub(parcel.sealed_at.0)) > age_max
+        };
+        while let Some(at) = self.droppable(first, is_old) {
+            dropped.extend(self.drop_at(at, Reason::SpoolExpired));
+        }
         let in_files = self.parcels.iter().filter(|parcel| parcel.is_in_file());
         let mut bytes: u64 = in_files.map(|parcel| parcel.size_bytes).sum();
-        while let Some(parcel) = self.parcels.get(at) {
-            let age = Duration::from_micros(now.0.saturating_sub(parcel.sealed_at.0));
-            // News of losses is small, and nobody would tell it again. How a run is doing is small too,
-            // but comes every hour.
-            let is_losses = parcel.reports == 0 && !parcel.is_news;
-            let reason = if !parcel.is_in_file() || is_losses {
-                None
-            } else if age > self.age_max {
-                Some(Reason::SpoolExpired)
-            } else {
-                (bytes > self.bytes_max).then_some(Reason::SpoolFull)
+        while bytes > self.bytes_max {
+            let spans = self.droppable(first, |parcel| parcel.reports == 0 && parcel.spans > 0);
+            let Some(at) = spans.or_else(|| self.droppable(first, |_| true)) else {
+                break;
             };
-            let Some(reason) = reason else {
-                at += 1;
-                continue;
-            };
-            if let Some(parcel) = self.parcels.remove(at) {
-                bytes = bytes.saturating_sub(parcel.size_bytes);
-                dropped.push(parcel.origin.clone());
-                let outcome = Outcome::dropped(reason, parcel.reports);
-                parcel.settle(&outcome);
-            }
+            bytes = bytes.saturating_sub(self.parcels[at].size_bytes);
+            dropped.extend(self.drop_at(at, Reason::SpoolFull));
         }
         dropped
+    }
+
+    /// The first batch behind those that stay that `is_meant` and may be dropped at all.
+    fn droppable(&self, first: usize, is_meant: impl Fn(&Parcel) -> bool) -> Option<usize> {
+        let mut parcels = self.parcels.iter().enumerate().skip(first);
+        let found = parcels.find(|(_, parcel)| {
+            // News of losses is small, and nobody would tell it again. How a run is doing is small too,
+            // but comes every hour.
+            let is_losses = parcel.reports == 0 && parcel.spans == 0 && !parcel.is_news;
+            parcel.is_in_file() && !is_losses && is_meant(parcel)
+        });
+        found.map(|(at, _)| at)
+    }
+
+    fn drop_at(&mut self, at: usize, reason: Reason) -> Option<Rc<Origin>> {
+        let parcel = self.parcels.remove(at)?;
+        let origin = parcel.origin.clone();
+        let outcome = Outcome::dropped(reason, parcel.reports, parcel.spans);
+        parcel.settle(&outcome);
+        Some(origin)
     }
 }

@@ -1,17 +1,21 @@
 //! Reports that wait a moment for their repeats.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::{Breadcrumb, ErrorLink, Event, Location, Run, SpanContext, Text, Thread};
+use bugsage_core::event::{
+    Breadcrumb, ErrorLink, Event, EventTrace, Location, Run, SpanContext, SpanTiming, Text, Thread,
+};
 use bugsage_core::id::EventId;
 use bugsage_core::limits;
+use bugsage_core::trace_context::SpanId;
 
 use crate::fold::{self, Ticket};
 use crate::record::{self, Reader};
+use crate::spans;
 use crate::spool::layout::{SLOTS, Words};
 
 use super::symbolicate::{Spot, Symbolicator};
@@ -39,6 +43,8 @@ pub(super) struct Pending {
     known: HashMap<u64, (Duration, Instant)>,
     /// The slots of records that cannot be read.
     unreadable: Vec<u16>,
+    /// Pages of finished spans, with their slots.
+    pages: VecDeque<(u16, Vec<u8>)>,
 }
 
 /// A report with what it needs to become an event.
@@ -59,7 +65,7 @@ pub(super) struct Reports {
 
 impl Pending {
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.unreadable.is_empty()
+        self.waiting.is_empty() && self.unreadable.is_empty() && self.pages.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -102,6 +108,15 @@ impl Pending {
                 slots: vec![slot],
             },
         );
+    }
+
+    /// Takes in a page of finished spans. It is due at once: it has waited while it was written.
+    pub(super) fn add_page(&mut self, slot: u16, page: Vec<u8>) {
+        self.pages.push_back((slot, page));
+    }
+
+    pub(super) fn take_page(&mut self) -> Option<(u16, Vec<u8>)> {
+        self.pages.pop_front()
     }
 
     /// The slots of records that could not be read.
@@ -226,8 +241,10 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
         }
     }
     let user = from.text()?;
+    let trace = read_trace(&mut from)?;
     let mut spans = many(&mut from, |from| {
         let (name, target) = (from.text()?.into(), from.text()?.into());
+        let (id, open_us, busy_us) = (from.u64()?, from.u64()?, from.u64()?);
         let fields = many(from, |from| {
             Some((from.text()?.into(), from.text()?.into()))
         })?;
@@ -235,7 +252,11 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
             name,
             target,
             fields,
-            timing: None,
+            timing: SpanId::from_bytes(id.to_be_bytes()).map(|id| SpanTiming {
+                id,
+                open_us,
+                busy_us: (busy_us != record::NOT_KNOWN).then_some(busy_us),
+            }),
         })
     })?;
     spans.reverse();
@@ -272,7 +293,7 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
         contexts: Vec::new(),
         attached: Vec::new(),
         inputs: Vec::new(),
-        trace: None,
+        trace,
     };
     Some(Record {
         key,
@@ -280,6 +301,23 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
         event,
         addresses,
     })
+}
+
+/// The trace, or none; nothing where what stands there is neither.
+fn read_trace(from: &mut Reader<'_>) -> Option<Option<EventTrace>> {
+    let is_sampled = match from.u8()? {
+        record::NO_TRACE => return Some(None),
+        record::UNSAMPLED_TRACE => false,
+        record::SAMPLED_TRACE => true,
+        _ => return None,
+    };
+    let trace = spans::trace_of([from.u64()?, from.u64()?]);
+    let span = SpanId::from_bytes(from.u64()?.to_be_bytes());
+    Some(trace.zip(span).map(|(id, span)| EventTrace {
+        id,
+        span,
+        is_sampled,
+    }))
 }
 
 fn many<'a, T>(

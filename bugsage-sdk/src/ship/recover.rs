@@ -12,6 +12,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::id::BatchId;
 use bugsage_core::limits;
+use bugsage_core::span::Span;
 use bugsage_core::stacktrace::{Frame, Module};
 
 use crate::client;
@@ -26,7 +27,7 @@ use crate::spool::folder::{self, RunFolder};
 use crate::spool::layout::{ATTEMPTS_AT, Header, WORDS_BYTES, Words};
 
 use super::news::News;
-use super::origin::{Origin, Parcel, Prepare, read_sealed};
+use super::origin::{Origin, Parcel, Prepare, PrepareSpan, read_sealed};
 use super::outbox::Outbox;
 use super::pending::{Due, Pending, Reports};
 use super::symbolicate::Spot;
@@ -101,6 +102,11 @@ impl Dead {
         for left in queue::left(&books.words, books.settled().batch) {
             let record = file.record(&left.slots, left.length);
             // A damaged one is counted when the books are squared.
+            if left.is_page {
+                let page = record.unwrap_or_default();
+                pending.add_page(left.head, page);
+                continue;
+            }
             if let Ok(mut record) = record
                 && record.len() == left.length
                 && queue::check([&*record]) == left.check
@@ -128,6 +134,7 @@ impl Shipper {
         let mut pending = dead.records();
         let (about, here, finish) = (&origin.about, &self.modules, &mut self.finish);
         let oldest = self.outbox.oldest(client::now());
+        let prepare_span = finish.prepare_span();
         let mut prepare = |due: Due, reports: Reports| {
             if due.at() < oldest {
                 return Err(Reason::SpoolExpired);
@@ -140,7 +147,20 @@ impl Shipper {
         };
         let new_id = || new_id(self.client);
         let outbox = &mut self.outbox;
-        pack_all(&origin, &mut pending, outbox, &new_id, &mut prepare);
+        let prepare_span = |span: Span| {
+            if span.started_at < oldest {
+                return Err(Reason::SpoolExpired);
+            }
+            prepare_span(span)
+        };
+        pack_all(
+            &origin,
+            &mut pending,
+            outbox,
+            &new_id,
+            &mut prepare,
+            &prepare_span,
+        );
     }
 
     pub(super) fn end_dead(&mut self, origin: &Rc<Origin>) {
@@ -156,10 +176,11 @@ pub(super) fn pack_all(
     outbox: &mut Outbox,
     new_id: &dyn Fn() -> (BatchId, Timestamp),
     prepare: &mut Prepare<'_>,
+    prepare_span: &PrepareSpan<'_>,
 ) {
     loop {
         let (id, now) = new_id();
-        let Some(packed) = origin.pack(pending, true, id, prepare) else {
+        let Some(packed) = origin.pack(pending, true, id, prepare, prepare_span) else {
             break;
         };
         if let Some(parcel) = origin.store(packed, now) {
@@ -182,7 +203,7 @@ pub(super) fn end(
     if origin.has_news() {
         let (id, now) = new_id();
         let mut none = |_: Due, _: Reports| Err(Reason::Unreadable);
-        let packed = origin.pack(&mut Pending::default(), true, id, &mut none);
+        let packed = origin.pack(&mut Pending::default(), true, id, &mut none, &Ok);
         if let Some(parcel) = packed.and_then(|packed| origin.store(packed, now)) {
             outbox.push(parcel);
             return;
@@ -199,10 +220,20 @@ fn square(origin: &Rc<Origin>, outbox: &Outbox) {
     let settled = books.settled();
     let lost = books.lost(&Tally::default()).total();
     let found = settled.delivered.saturating_add(lost);
-    let found = found.saturating_add(outbox.reports_of(origin));
+    let (reports, spans) = outbox.reports_and_spans_of(origin);
+    let found = found.saturating_add(reports);
     let missing = books.produced().saturating_sub(found);
-    if missing > 0 {
-        books.commit(|settled| settled.dropped.add(Reason::SpoolCorrupt, missing));
+    let spans_lost = books.spans_lost(&Tally::default()).total();
+    let spans_found = settled.spans_delivered.saturating_add(spans_lost);
+    let spans_found = spans_found.saturating_add(spans);
+    let spans_missing = books.spans_counted().saturating_sub(spans_found);
+    if missing > 0 || spans_missing > 0 {
+        books.commit(|settled| {
+            settled.dropped.add(Reason::SpoolCorrupt, missing);
+            settled
+                .spans_dropped
+                .add(Reason::SpoolCorrupt, spans_missing);
+        });
     }
     if let Words::Dead(file) = &books.words {
         file.cut_records();

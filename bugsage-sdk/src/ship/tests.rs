@@ -27,11 +27,24 @@ use crate::spool::layout::SLOTS;
 use crate::spool::{self, Settings, fault};
 
 use super::news::News;
+use crate::spans::finished::{self, Times};
+use crate::spans::{self, PageHandle, Spare};
+
 use super::origin::{Origin, Outcome};
 use super::outbox::Outbox;
 use super::pending::{Due, Pending, Reports};
 use super::recover::{self, Dead};
 use super::symbolicate::{Spot, Symbolicator};
+
+/// A layer that no test makes.
+const LAYER: u64 = u64::MAX;
+
+fn tracing_metadata() -> &'static tracing::Metadata<'static> {
+    tracing::subscriber::with_default(tracing_subscriber::registry(), || {
+        let span = tracing::info_span!("request", order = 7);
+        span.metadata().expect("is enabled")
+    })
+}
 
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
@@ -69,6 +82,10 @@ struct Collector {
     /// How each run ended, and its root spans by hour.
     ended: HashMap<RunId, Ended>,
     roots: HashMap<RunId, BTreeMap<u64, u64>>,
+    /// Names of spans, how many were delivered, and how many are told to be lost.
+    spans: HashSet<[u8; 8]>,
+    spans_delivered: HashMap<RunId, u64>,
+    spans_lost: HashMap<RunId, u64>,
 }
 
 impl Collector {
@@ -93,6 +110,16 @@ impl Collector {
                 *roots = hour.roots.max(*roots);
             }
         }
+        for (_, span) in batch.spans {
+            let is_new = self.spans.insert(span.id.to_bytes());
+            assert!(is_new, "a span comes in one batch only");
+            *self.spans_delivered.entry(span.run.id).or_default() += 1;
+        }
+        for losses in batch.span_losses {
+            let lost: u64 = losses.dropped.iter().map(|(_, spans)| spans).sum();
+            let known = self.spans_lost.entry(losses.run).or_default();
+            *known = lost.max(*known);
+        }
         for losses in batch.losses {
             let lost = self.lost.entry(losses.run).or_default();
             for (reason, reports) in losses.dropped {
@@ -115,6 +142,9 @@ struct Life {
     folds: FoldTable,
     hours: Hours,
     roots: u64,
+    /// Spans that were closed, and the page that they go to.
+    spans: u64,
+    page: Option<PageHandle>,
     own: Rc<Origin>,
     pending: Pending,
     outbox: Outbox,
@@ -172,11 +202,32 @@ impl Life {
             folds: FoldTable::new(memory.words),
             hours: Hours::new(memory.words),
             roots: 0,
+            spans: 0,
+            page: None,
             own: Rc::new(own),
             ledger,
             pending: Pending::default(),
             outbox: Outbox::new(settings.bytes_max, settings.age_max),
             dead: spool::take_over(&opened.home.expect("there is a spool"), usize::MAX),
+        }
+    }
+
+    /// Spans are closed, each of a trace of its own.
+    fn close_spans(&mut self, count: u8) {
+        for _ in 0..count {
+            let (metadata, spare) = (tracing_metadata(), Spare::new());
+            let origin = spans::Origin::Root { is_sampled: true };
+            let mut fields = Vec::new();
+            let span = spans::open(LAYER, number(), metadata, origin, &spare, &mut fields);
+            let span = span.expect("there is room");
+            let times = Times {
+                closed_at: crate::ticks::now(),
+            };
+            self.spans += 1;
+            if !finished::leave(&self.queue, &mut self.page, &span, &times, |_| {}) {
+                self.ledger.span_lost();
+            }
+            span.close(&spare);
         }
     }
 
@@ -221,6 +272,7 @@ impl Life {
         (0..2).for_each(|_| out.u64(0));
         (0..3).for_each(|_| out.u16(0));
         out.text("", 100);
+        out.u8(crate::record::NO_TRACE);
         (0..2).for_each(|_| out.u16(0));
         claim.publish();
         if let Some(ticket) = ticket {
@@ -233,6 +285,9 @@ impl Life {
         let now = Instant::now();
         let add = |slot, record: &[u8]| self.pending.add(slot, record, &run, now);
         self.queue.drain(add);
+        for slot in self.queue.take_pages(u64::MAX) {
+            self.pending.add_page(slot, self.queue.page(slot));
+        }
     }
 
     fn seal(&mut self) {
@@ -240,9 +295,7 @@ impl Life {
             let (id, now) = new_id();
             let packed = self
                 .own
-                .pack(&mut self.pending, true, id, &mut |due, reports| {
-                    prepare(due, reports)
-                });
+                .pack(&mut self.pending, true, id, &mut prepare, &Ok);
             let Some(packed) = packed else { return };
             if let Some(parcel) = self.own.store(packed, now) {
                 self.outbox.push(parcel);
@@ -262,7 +315,14 @@ impl Life {
             let mut pending = dead.records();
             let mut prepare = |due: Due, reports: Reports| prepare(due, reports);
             let outbox = &mut self.outbox;
-            recover::pack_all(&dead.origin, &mut pending, outbox, &new_id, &mut prepare);
+            recover::pack_all(
+                &dead.origin,
+                &mut pending,
+                outbox,
+                &new_id,
+                &mut prepare,
+                &Ok,
+            );
         }
     }
 
@@ -277,14 +337,17 @@ impl Life {
         };
         // What was taken once is a duplicate, and never refused.
         let is_known = collector.borrow().batches.contains(&sealed.id);
-        let is_refusable = !is_known && sealed.reports > 0;
+        let is_refusable = !is_known && sealed.reports + sealed.spans > 0;
         let outcome = match answer {
-            Answer::Refused if is_refusable => Outcome::dropped(Reason::Refused, sealed.reports),
+            Answer::Refused if is_refusable => {
+                Outcome::dropped(Reason::Refused, sealed.reports, sealed.spans)
+            }
             _ => {
                 collector.borrow_mut().take(&sealed.bytes);
                 Outcome {
                     delivered: sealed.reports,
-                    ..Outcome::dropped(Reason::Refused, 0)
+                    spans_delivered: sealed.spans,
+                    ..Outcome::default()
                 }
             }
         };
@@ -314,6 +377,7 @@ enum Step {
         times: u8,
     },
     CloseRoot,
+    CloseSpans(u8),
     NextHour,
     Read,
     Seal,
@@ -343,6 +407,7 @@ fn steps_with(
     let step = prop_oneof![
         6 => (0..30_u64, 1..4_u8).prop_map(|(key, times)| Step::Capture { key, times }),
         3 => Just(Step::CloseRoot),
+        4 => (1..40_u8).prop_map(Step::CloseSpans),
         2 => Just(Step::NextHour),
         3 => Just(Step::Read),
         3 => Just(Step::Seal),
@@ -363,6 +428,7 @@ struct World {
     life: Option<Life>,
     produced: HashMap<RunId, u64>,
     roots: HashMap<RunId, u64>,
+    spans: HashMap<RunId, u64>,
     hour: u64,
 }
 
@@ -379,6 +445,7 @@ impl World {
             life: None,
             produced: HashMap::new(),
             roots: HashMap::new(),
+            spans: HashMap::new(),
             // Later than any run of a test has begun.
             hour: 5_000_000,
         }
@@ -396,6 +463,9 @@ impl World {
             let run = life.own.about.run.id;
             self.produced.insert(run, life.ledger.report().produced);
             self.roots.insert(run, life.roots);
+            let spans = life.ledger.report().spans.produced;
+            assert_eq!(spans, life.spans, "every span is counted at any time");
+            self.spans.insert(run, spans);
         }
     }
 
@@ -410,6 +480,7 @@ impl World {
             Step::Capture { key, times } => (0..*times).for_each(|_| life.capture(*key)),
             Step::Flood => (0..10 * SLOTS as u64).for_each(|_| life.capture(number() << 8)),
             Step::CloseRoot => life.close_root(),
+            Step::CloseSpans(count) => life.close_spans(*count),
             Step::NextHour => life.live(hour),
             Step::Read => life.read(),
             Step::Seal => life.seal(),
@@ -452,6 +523,11 @@ impl World {
             let lost = collector.lost.get(run);
             let accounted = delivered + collector.lost(*run);
             assert_eq!(*produced, accounted, "{run}: {delivered} and {lost:?}");
+        }
+        for (run, spans) in &self.spans {
+            let delivered = collector.spans_delivered.get(run).copied().unwrap_or(0);
+            let lost = collector.spans_lost.get(run).copied().unwrap_or(0);
+            assert_eq!(*spans, delivered + lost, "{run}: {delivered} and {lost}");
         }
     }
 
@@ -632,7 +708,7 @@ fn batches_that_wait_are_delivered_in_order_and_leave_nothing() {
         let delivered = sealed.reports;
         let origin = life.outbox.settle_first(&Outcome {
             delivered,
-            ..Outcome::dropped(Reason::Refused, 0)
+            ..Outcome::default()
         });
         recover::end(&origin.expect("there was one"), &mut life.outbox, &new_id);
     }
@@ -680,7 +756,14 @@ fn a_disk_that_takes_nothing_does_not_keep_recovery_busy_for_ever() {
     let mut pending = dead.records();
     let mut prepare = |due: Due, reports: Reports| prepare(due, reports);
     let outbox = &mut life.outbox;
-    recover::pack_all(&dead.origin, &mut pending, outbox, &new_id, &mut prepare);
+    recover::pack_all(
+        &dead.origin,
+        &mut pending,
+        outbox,
+        &new_id,
+        &mut prepare,
+        &Ok,
+    );
     while life.send(&world.collector, Answer::Taken) {}
 
     let collector = world.collector.borrow();

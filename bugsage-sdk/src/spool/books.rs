@@ -11,7 +11,9 @@ use bugsage_core::event::{Ended, Losses};
 use bugsage_core::id::RunId;
 
 use super::fault;
-use super::layout::{ENDED_AT, EPOCH_AT, Header, PANE_WORDS, PANES_AT, PRODUCED_AT, Words};
+use super::layout::{
+    ENDED_AT, EPOCH_AT, Header, PANE_WORDS, PANES_AT, PRODUCED_AT, SPANS_FULL_AT, Words,
+};
 use crate::ledger::{REASONS, Reason, Tally};
 
 /// What is known for good.
@@ -27,6 +29,10 @@ pub(crate) struct Settled {
     /// How the run ended when the collector was last told, as a number plus one; zero where it was not.
     pub(crate) ended_told: u64,
     pub(crate) dropped: Tally,
+    /// How many spans went into batches, or were dropped on the way there.
+    pub(crate) spans_packed: u64,
+    pub(crate) spans_delivered: u64,
+    pub(crate) spans_dropped: Tally,
 }
 
 impl Settled {
@@ -37,33 +43,43 @@ impl Settled {
             self.told,
             self.delivered,
             self.ended_told,
+            self.spans_packed,
+            self.spans_delivered,
         ];
-        for (offset, word) in head.iter().chain(self.dropped.counts()).enumerate() {
+        let counts = self.dropped.counts().iter();
+        let counts = counts.chain(self.spans_dropped.counts());
+        for (offset, word) in head.iter().chain(counts).enumerate() {
             words.store(pane + offset, *word);
         }
     }
 
     fn read(words: &Words, pane: usize) -> Self {
-        let mut dropped = Tally::default();
-        for (index, reason) in Reason::ALL.iter().enumerate() {
-            dropped.add(*reason, words.load(pane + HEAD_WORDS + index));
-        }
+        let tally = |begin: usize| {
+            let mut tally = Tally::default();
+            for (index, reason) in Reason::ALL.iter().enumerate() {
+                tally.add(*reason, words.load(pane + begin + index));
+            }
+            tally
+        };
         Self {
             batch: words.load(pane),
             gone: words.load(pane + 1),
             told: words.load(pane + 2),
             delivered: words.load(pane + 3),
             ended_told: words.load(pane + 4),
-            dropped,
+            spans_packed: words.load(pane + 5),
+            spans_delivered: words.load(pane + 6),
+            dropped: tally(HEAD_WORDS),
+            spans_dropped: tally(HEAD_WORDS + REASONS),
         }
     }
 }
 
 /// The words of a pane before the losses by reason.
-const HEAD_WORDS: usize = 5;
+const HEAD_WORDS: usize = 7;
 
 const _: () = assert!(
-    HEAD_WORDS + REASONS <= PANE_WORDS,
+    HEAD_WORDS + 2 * REASONS <= PANE_WORDS,
     "a pane has room for every reason"
 );
 
@@ -147,6 +163,37 @@ impl Books {
         Losses {
             run,
             produced: self.produced().max(lost.total()),
+            dropped: dropped.collect(),
+        }
+    }
+
+    /// Spans that were closed so far, but for those in pages that are not packed.
+    pub(crate) fn spans_counted(&self) -> u64 {
+        let lost = self.words.load(SPANS_FULL_AT);
+        self.settled().spans_packed.saturating_add(lost)
+    }
+
+    /// What was lost of spans, with what capturing threads counted and what is about to be.
+    pub(crate) fn spans_lost(&self, more: &Tally) -> Tally {
+        let mut lost = self.settled().spans_dropped;
+        lost.add(Reason::QueueFull, self.words.load(SPANS_FULL_AT));
+        lost.add_all(more);
+        lost
+    }
+
+    /// The running totals of spans as the collector is told them, where `more` and `packed` are about to
+    /// be added.
+    pub(crate) fn span_losses(&self, run: RunId, more: &Tally, packed: u64) -> Losses {
+        let lost = self.spans_lost(more);
+        let dropped = lost
+            .by_reason()
+            .map(|(reason, n)| (reason.as_str().into(), n));
+        Losses {
+            run,
+            produced: self
+                .spans_counted()
+                .saturating_add(packed)
+                .max(lost.total()),
             dropped: dropped.collect(),
         }
     }

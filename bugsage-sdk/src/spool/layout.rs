@@ -19,7 +19,7 @@ use super::dead::FileWords;
 use crate::sync::AtomicU64;
 
 /// `BUGSPOL` and the version of the layout.
-const MAGIC: u64 = u64::from_le_bytes(*b"BUGSPOL\x02");
+const MAGIC: u64 = u64::from_le_bytes(*b"BUGSPOL\x03");
 
 const MAGIC_AT: usize = 0;
 const RUN_AT: usize = 1;
@@ -44,9 +44,15 @@ pub(crate) const FREE_AT: usize = 11;
 pub(crate) const PAGE_AT: usize = 15;
 /// When the run was last known to live.
 pub(crate) const ALIVE_AT: usize = 16;
+/// Finished spans for which there was no room.
+pub(crate) const SPANS_FULL_AT: usize = 17;
+/// Slots that are pages of spans.
+pub(crate) const PAGES_AT: usize = 18;
+/// What is added to microseconds of the clock of spans to get microseconds since the epoch.
+pub(crate) const EPOCH_OFFSET_AT: usize = 19;
 
 pub(crate) const PANES_AT: usize = 24;
-pub(crate) const PANE_WORDS: usize = 32;
+pub(crate) const PANE_WORDS: usize = 48;
 
 /// Room for a part of a record: a message needs one, a stack with breadcrumbs two or three.
 pub(crate) const SLOT_BYTES: usize = 2 << 10;
@@ -96,6 +102,23 @@ impl Words {
             }
             Words::Dead(words) => words.store(at, value),
         }
+    }
+
+    /// Adds to a word.
+    pub(crate) fn add(&self, at: usize, value: u64) {
+        match self {
+            Words::Shared(words) => {
+                if let Some(word) = words.get(at) {
+                    word.fetch_add(value, Ordering::AcqRel);
+                }
+            }
+            Words::Dead(words) => words.store(at, words.load(at).wrapping_add(value)),
+        }
+    }
+
+    /// Takes from a word what was added before.
+    pub(crate) fn subtract(&self, at: usize, value: u64) {
+        self.add(at, value.wrapping_neg());
     }
 
     /// Changes a word that still has the value `known`; otherwise tells what it has become.

@@ -1,0 +1,175 @@
+//! Which traces are sampled: decided when a trace begins, before anything else is paid for it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tracing::Metadata;
+
+/// The app's own decision.
+pub(crate) type Sampler = Arc<dyn Fn(&Root) -> Option<f64> + Send + Sync>;
+
+/// Names with a rate of their own. They are looked through one by one when a trace begins.
+pub(crate) const RULES_MAX: usize = 64;
+
+/// The first span of a trace, as far as it is known before it is opened.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Root {
+    /// The span's name.
+    pub name: &'static str,
+    /// The module path that it is declared in, unless the app chose another target.
+    pub target: &'static str,
+}
+
+/// A rate for spans whose name begins so.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rule {
+    pub(crate) prefix: String,
+    pub(crate) rate: f64,
+}
+
+/// The rates as they are now. They may change at any time.
+pub(crate) struct Sampling {
+    /// Of 2⁶⁴ traces; all ones is every trace.
+    threshold: AtomicU64,
+    has_rules: AtomicBool,
+    rules: RwLock<Vec<Rule>>,
+    sampler: Option<Sampler>,
+}
+
+impl Sampling {
+    pub(crate) fn new(rate: f64, rules: Vec<Rule>, sampler: Option<Sampler>) -> Self {
+        let sampling = Self {
+            threshold: AtomicU64::new(threshold(rate)),
+            has_rules: AtomicBool::new(false),
+            rules: RwLock::default(),
+            sampler,
+        };
+        sampling.set_rules(rules);
+        sampling
+    }
+
+    pub(crate) fn set_rate(&self, rate: f64) {
+        self.threshold.store(threshold(rate), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_rules(&self, mut rules: Vec<Rule>) {
+        rules.truncate(RULES_MAX);
+        let has_rules = !rules.is_empty();
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        self.has_rules.store(has_rules, Ordering::Release);
+    }
+
+    /// Whether a trace is sampled that begins with a span. `random` is any number of 64 bits.
+    ///
+    /// The app's own decision comes first, then the longest rule that fits, then the rate. A sampler that
+    /// panics has not decided.
+    pub(crate) fn decides(&self, metadata: &'static Metadata<'static>, random: u64) -> bool {
+        let threshold = self
+            .special(metadata)
+            .map_or_else(|| self.threshold.load(Ordering::Relaxed), threshold);
+        threshold == u64::MAX || random < threshold
+    }
+
+    fn special(&self, metadata: &'static Metadata<'static>) -> Option<f64> {
+        if let Some(sampler) = &self.sampler {
+            let root = Root {
+                name: metadata.name(),
+                target: metadata.target(),
+            };
+            let decided = crate::capture::error::contained(|| sampler(&root)).flatten();
+            if decided.is_some() {
+                return decided;
+            }
+        }
+        if !self.has_rules.load(Ordering::Acquire) {
+            return None;
+        }
+        // Held for the time it takes to read: who changes rates does so now and then.
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        let fitting = rules
+            .iter()
+            .filter(|rule| metadata.name().starts_with(&rule.prefix));
+        let longest = fitting.max_by_key(|rule| rule.prefix.len());
+        longest.map(|rule| rule.rate)
+    }
+}
+
+/// A rate is between nothing, 0.0, and everything, 1.0; what is no number is nothing.
+fn threshold(rate: f64) -> u64 {
+    if rate >= 1.0 {
+        u64::MAX
+    } else if rate > 0.0 {
+        // At most 2⁶⁴ minus 2¹¹: the largest number below one has 53 digits.
+        (rate * 18_446_744_073_709_551_616.0) as u64
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata() -> &'static Metadata<'static> {
+        tracing_subscriber::registry().with_default_span("checkout.pay")
+    }
+
+    trait WithDefaultSpan {
+        fn with_default_span(self, name: &str) -> &'static Metadata<'static>;
+    }
+
+    impl WithDefaultSpan for tracing_subscriber::Registry {
+        fn with_default_span(self, name: &str) -> &'static Metadata<'static> {
+            let span =
+                tracing::subscriber::with_default(self, || tracing::info_span!("checkout.pay"));
+            let metadata = span.metadata().expect("is enabled");
+            assert_eq!(metadata.name(), name);
+            metadata
+        }
+    }
+
+    fn rule(prefix: &str, rate: f64) -> Rule {
+        Rule {
+            prefix: prefix.to_owned(),
+            rate,
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_share_of_all_traces() {
+        let metadata = metadata();
+        let share = |rate| {
+            let sampling = Sampling::new(rate, Vec::new(), None);
+            let traces = (0..1_000_u64).map(|n| n * (u64::MAX / 1_000));
+            traces.filter(|n| sampling.decides(metadata, *n)).count()
+        };
+
+        assert_eq!(share(0.0), 0);
+        assert_eq!(share(1.0), 1_000);
+        assert_eq!(share(7.0), 1_000);
+        assert_eq!(share(-1.0), 0);
+        assert_eq!(share(f64::NAN), 0);
+        assert!((249..=251).contains(&share(0.25)));
+        let sampling = Sampling::new(1.0, Vec::new(), None);
+        assert!(sampling.decides(metadata, u64::MAX));
+        sampling.set_rate(0.0);
+        assert!(!sampling.decides(metadata, 0));
+    }
+
+    #[test]
+    fn the_longest_rule_that_fits_counts_and_the_app_has_the_first_word() {
+        let metadata = metadata();
+        let rules = vec![rule("check", 0.0), rule("checkout", 1.0), rule("z", 0.0)];
+        let sampling = Sampling::new(0.0, rules.clone(), None);
+        assert!(sampling.decides(metadata, 5));
+
+        let sampler: Sampler = Arc::new(|root: &Root| root.name.ends_with("pay").then_some(0.0));
+        let sampling = Sampling::new(1.0, rules.clone(), Some(sampler));
+        assert!(!sampling.decides(metadata, 5));
+
+        let sampler: Sampler = Arc::new(|_: &Root| panic!("on purpose"));
+        let sampling = Sampling::new(0.0, rules, Some(sampler));
+        assert!(sampling.decides(metadata, 5), "it has not decided");
+    }
+}
