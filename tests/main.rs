@@ -10,6 +10,8 @@ mod stacks; // whose a frame is
 mod sdk_abort; // where a panic ends the process
 mod sdk_errors; // what the app hands over or logs
 mod sdk_context; // what surrounds a report
+mod sdk_spans; // and when, in which trace
+mod sdk_http; // in servers, and from one to the next
 mod sdk_start; // with good, wrong and no settings
 mod sdk_wire; // what goes over the wire, and how little
 mod sdk_delivery; // nothing is lost or sent twice without being counted

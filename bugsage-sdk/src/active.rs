@@ -9,6 +9,7 @@ pub use crate::context::{set_tag, set_user};
 pub use crate::guard::Guard;
 pub use crate::integrations::tracing::{Layer, layer};
 pub use crate::options::{Builder, InitError};
+pub use crate::propagation::{continue_trace, trace_context};
 pub use crate::spans::sampling::Root;
 pub use crate::spool::LastRun;
 

@@ -21,7 +21,8 @@ use crate::queue::Queue;
 use crate::spans::sampling::Sampling;
 use crate::spool::LastRun;
 use crate::spool::hours::Hours;
-use crate::spool::layout::Memory;
+use crate::spool::layout::{Memory, Words};
+use crate::ticks;
 
 /// The client that captures now; null where there is none. Clients are leaked, since a thread may
 /// be inside one at any time, so each initialization costs its memory for good.
@@ -115,6 +116,8 @@ impl Client {
 
     /// A client that nobody ships for.
     pub(crate) fn recording(memory: Memory, hash_keys: RandomState) -> Self {
+        // Before the first span: who recovers it has nothing else to date it by.
+        ticks::note_epoch(&Words::Shared(memory.words));
         Self {
             ledger: Ledger::new(memory.words, memory.is_file),
             folds: FoldTable::new(memory.words),
@@ -127,7 +130,8 @@ impl Client {
             shutdown_timeout: Duration::ZERO,
             last_run: None,
             limiter: None,
-            sampling: Sampling::new(0.0, Vec::new(), None),
+            // A recorder wants to see them all.
+            sampling: Sampling::new(1.0, Vec::new(), None),
             unwanted_until: Default::default(),
             // Zero names the run.
             ids: AtomicU64::new(1),

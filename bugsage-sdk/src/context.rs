@@ -122,6 +122,11 @@ impl Local {
         self.remote.take()
     }
 
+    /// Says where the next trace that begins here goes on from, and tells what was said before.
+    pub(crate) fn swap_remote(&self, remote: Option<TraceContext>) -> Option<TraceContext> {
+        self.remote.replace(remote)
+    }
+
     /// Leaves a finished span of a sampled trace to the shipping thread. False where there is no room.
     pub(crate) fn leave(&self, client: &'static Client, span: &OpenSpan) -> bool {
         let Ok(mut page) = self.spare.page.try_borrow_mut() else {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::id::EventId;
 use crate::report::Report;
+use crate::trace::TraceContext;
 
 /// Does nothing: the SDK was built without the feature `capture`.
 pub fn init() -> Guard {
@@ -70,6 +71,16 @@ impl Builder {
 
     /// Has no effect.
     pub fn rate_limit(self, _: u16, _: Duration) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn traces_sample_rate(self, _: f64) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn traces_sample_rate_of(self, _: impl Into<String>, _: f64) -> Self {
         self
     }
 
@@ -145,6 +156,16 @@ pub fn set_tag(_: impl AsRef<str>, _: impl AsRef<str>) {}
 
 /// Does nothing.
 pub fn set_user(_: impl AsRef<str>) {}
+
+/// `None`: nobody traces.
+pub fn trace_context() -> Option<TraceContext> {
+    None
+}
+
+/// Runs `open` and nothing else.
+pub fn continue_trace<T>(_: Option<TraceContext>, open: impl FnOnce() -> T) -> T {
+    open()
+}
 
 /// Does nothing.
 pub fn pause() {}

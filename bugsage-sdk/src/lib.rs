@@ -40,6 +40,8 @@ mod launch;
 #[cfg(feature = "capture")]
 mod options;
 #[cfg(feature = "capture")]
+mod propagation;
+#[cfg(feature = "capture")]
 mod guard;
 #[cfg(all(feature = "capture", fuzzing))]
 #[doc(hidden)]
@@ -55,6 +57,9 @@ mod facade;
 mod report;
 
 pub use bugsage_core::id;
+pub use bugsage_core::trace_context as trace;
+#[cfg(feature = "tower")]
+pub use integrations::http;
 pub use report::{Report, SpanReport};
 
 #[cfg(feature = "capture")]

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, Run};
 use bugsage_core::id::RunId;
+use bugsage_core::span::Span;
 
 use crate::capture;
 use crate::client::{self, Client};
@@ -87,6 +88,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // Nobody else's events may be found by the next.
         collect::events(self.client, &self.run);
+        collect::spans(self.client, &self.run);
         *self
             .client
             .scope
@@ -134,6 +136,29 @@ impl Recorder {
     /// What was reported since it was last asked, in its order.
     pub fn events(&self) -> Vec<Event> {
         collect::events(self.lease.client, &self.lease.run)
+    }
+}
+
+impl Recorder {
+    /// The spans that were closed since it was last asked, in the order in which they were opened: every
+    /// trace that begins on a thread with a recorder is sampled. A span is recorded where it is closed.
+    ///
+    /// ```
+    /// use tracing_subscriber::layer::SubscriberExt as _;
+    ///
+    /// let recorder = bugsage_sdk::test::Recorder::new();
+    /// let _attached = recorder.attach();
+    /// let subscriber = tracing_subscriber::registry().with(bugsage_sdk::layer());
+    /// tracing::subscriber::with_default(subscriber, || {
+    ///     tracing::info_span!("checkout", items = 3).in_scope(|| {});
+    /// });
+    ///
+    /// let spans = recorder.spans();
+    /// assert_eq!(&*spans[0].name, "checkout");
+    /// assert_eq!(spans[0].fields, [("items".into(), "3".into())]);
+    /// ```
+    pub fn spans(&self) -> Vec<Span> {
+        collect::spans(self.lease.client, &self.lease.run)
     }
 }
 

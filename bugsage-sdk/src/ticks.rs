@@ -4,8 +4,19 @@
 //! counter is what that clock is read from, as the kernel says, it is read instead, for half of that, once
 //! the shipping thread has found out how fast it counts.
 
+use crate::client;
+use crate::spool::layout::{EPOCH_OFFSET_AT, Words};
+
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) use counter::{Calibration, now};
+
+/// Notes in a run's words what makes times of this clock times since the epoch, and tells the time.
+pub(crate) fn note_epoch(words: &Words) -> u64 {
+    let now = now();
+    let since_epoch = client::now().0.wrapping_sub(now / 1_000);
+    words.store(EPOCH_OFFSET_AT, since_epoch);
+    now
+}
 
 /// Nanoseconds of the system's clock, which on Linux is the same for all processes until the machine starts
 /// again.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bugsage_core::batch::{self, Batch, HEADER_BYTES};
 use bugsage_core::event::{Event, Losses, RunState};
+use bugsage_core::span::Span;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::http::{Answer, Request};
@@ -192,6 +193,24 @@ impl Sink {
         let mut events = self.events();
         assert_eq!(events.len(), 1, "one event is expected: {events:#?}");
         events.remove(0)
+    }
+
+    /// The spans that were taken, each batch once.
+    #[track_caller]
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        let batches = self.batches();
+        let spans = batches.into_iter().flat_map(|batch| batch.spans);
+        spans.map(|(_, span)| span).collect()
+    }
+
+    /// The last word about spans that were lost.
+    #[track_caller]
+    pub(crate) fn span_losses(&self) -> Option<Losses> {
+        let batches = self.batches();
+        batches
+            .into_iter()
+            .flat_map(|batch| batch.span_losses)
+            .last()
     }
 
     /// The last word about what was lost.

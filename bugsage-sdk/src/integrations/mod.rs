@@ -1,3 +1,5 @@
 //! Where the app's own instrumentation comes in.
 
 pub(crate) mod tracing;
+#[cfg(feature = "tower")]
+pub mod http;

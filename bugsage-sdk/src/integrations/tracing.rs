@@ -81,7 +81,7 @@ impl Layer {
         if let Some(remote) = local.take_remote() {
             return Origin::Remote(remote);
         }
-        let is_sampled = client::active().is_some_and(|client| {
+        let is_sampled = client::listening().is_some_and(|client| {
             let random = local.spare.random();
             client.sampling.decides(attributes.metadata(), random)
         });
@@ -107,7 +107,7 @@ where
                     spans::open(self.number, number, metadata, origin, &local.spare, fields);
                 if opened.is_none()
                     && origin.is_sampled()
-                    && let Some(client) = client::active()
+                    && let Some(client) = client::listening()
                 {
                     client.ledger.span_lost();
                 }
@@ -158,7 +158,7 @@ where
         let Some(span) = OpenSpan::find(self.number, id.into_u64()) else {
             return;
         };
-        if let Some(client) = client::active() {
+        if let Some(client) = client::listening() {
             if span.is_root() {
                 client.hours.root_closed(span.has_failed());
             }

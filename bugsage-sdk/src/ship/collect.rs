@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bugsage_core::event::{Event, Run};
+use bugsage_core::span::Span;
 
 use crate::client::Client;
 use crate::fold;
 use crate::queue;
-use crate::spool::layout::Words;
+use crate::spans::finished;
+use crate::spool::layout::{EPOCH_OFFSET_AT, Words};
+use crate::ticks;
 
 use super::finish::Finish;
 use super::pending::Pending;
@@ -35,4 +38,22 @@ pub(crate) fn events(client: &'static Client, run: &Arc<Run>) -> Vec<Event> {
             .for_each(|ticket| fold::release(words, *ticket));
     }
     events
+}
+
+/// All spans that were closed since the last time, in the order of their pages.
+pub(crate) fn spans(client: &'static Client, run: &Arc<Run>) -> Vec<Span> {
+    let words = &client.ledger.books.words;
+    ticks::note_epoch(words);
+    let since_epoch = words.load(EPOCH_OFFSET_AT).cast_signed();
+    let pages = client.queue.take_pages(u64::MAX);
+    let prepare = Finish::new(client, None, None, 0).prepare_span();
+    let mut spans = Vec::new();
+    for page in &pages {
+        let read = finished::read(&client.queue.page(*page), run, since_epoch);
+        // There is no filter.
+        spans.extend(read.into_iter().filter_map(|span| prepare(span).ok()));
+    }
+    queue::release_pages(words, &pages);
+    spans.sort_by_cached_key(|span| (span.started_at, span.duration_ns));
+    spans
 }

@@ -57,7 +57,6 @@ use crate::ledger::Reason;
 use crate::spool::about::About;
 use crate::spool::folder::{self, RunFolder};
 use crate::spool::hours;
-use crate::spool::layout::EPOCH_OFFSET_AT;
 use crate::spool::{self, Opened, Settings};
 use crate::ticks;
 use crate::transport::Answer;
@@ -264,9 +263,7 @@ impl Shipper {
     /// Takes the pages of spans that threads have written for long enough.
     fn read_pages(&mut self, everything: bool) {
         self.calibration.go_on();
-        let (now, wall) = (ticks::now(), client::now());
-        let since_epoch = wall.0.wrapping_sub(now / 1_000);
-        self.own.books.words.store(EPOCH_OFFSET_AT, since_epoch);
+        let now = ticks::note_epoch(&self.own.books.words);
         if !self.may_seal(everything) {
             return;
         }

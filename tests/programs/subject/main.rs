@@ -13,12 +13,13 @@ mod control;
 mod children;
 mod spool;
 mod runs;
+mod spans;
 #[cfg(feature = "aws-lc")]
 mod tls;
 
 use std::time::{Duration, Instant};
 
-use bugsage_sdk::{Builder, Guard, Report};
+use bugsage_sdk::{Builder, Guard, Report, SpanReport};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -81,6 +82,10 @@ fn main() {
         "drop_recovered" => spool::drop_recovered(),
         "last_run" => spool::last_run(),
         "busy" => runs::busy(&argument()),
+        "requests" => spans::requests(&argument()),
+        "requests_and_die" => spans::requests_and_die(&argument()),
+        "span_filter" => spans::filtered(),
+        "flood_of_spans" => spans::flood(),
         "quiet" => runs::quiet(&argument()),
         #[cfg(feature = "aws-lc")]
         "tls" => tls::beside(&argument()),
@@ -132,10 +137,25 @@ fn tell_account(name: &str, report: &Report) {
         spooled,
         pending,
         dropped,
+        spans,
     } = report;
     print!("{name}: produced={produced} delivered={delivered} spooled={spooled} pending={pending}");
     for (reason, reports) in dropped {
         print!(" dropped.{reason}={reports}");
+    }
+    println!();
+    let SpanReport {
+        produced,
+        delivered,
+        spooled,
+        pending,
+        dropped,
+    } = spans;
+    print!(
+        "{name} of spans: produced={produced} delivered={delivered} spooled={spooled} pending={pending}"
+    );
+    for (reason, spans) in dropped {
+        print!(" dropped.{reason}={spans}");
     }
     println!();
 }
