@@ -35,6 +35,8 @@ pub struct Row<'a> {
     pub offset_us: u64,
     /// Whether it has a parent that is not here.
     pub is_orphan: bool,
+    /// Whether its parent ran in another release, or there is none: a service's part begins here.
+    pub enters_release: bool,
 }
 
 impl Row<'_> {
@@ -123,9 +125,12 @@ impl<'a> Planting<'a> {
                 continue;
             }
             let at = self.rows.len();
+            let around = parent.map(|parent| &self.rows[parent]);
             self.rows.push(Row {
                 span,
-                depth: parent.map_or(0, |parent| self.rows[parent].depth + 1),
+                depth: around.map_or(0, |around| around.depth + 1),
+                enters_release: around
+                    .is_none_or(|around| around.span.run.release != span.run.release),
                 parent,
                 offset_us: span.started_at.micros_since(self.started_at),
                 is_orphan: parent.is_none() && span.parent.is_some(),

@@ -153,7 +153,10 @@ fn cells(row: &Row<'_>, whole_us: u64) -> Vec<String> {
     } else {
         ""
     };
-    let name = output::cut(&span.name, NAME);
+    let name = match output::cut(&span.name, NAME) {
+        name if name.trim().is_empty() => "(no name)".to_owned(),
+        name => name,
+    };
     let status = if row.has_failed() {
         span.status.as_str()
     } else {
