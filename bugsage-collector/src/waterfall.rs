@@ -86,7 +86,7 @@ impl<'a> Waterfall<'a> {
     }
 
     /// At most so many rows, in their order: a span and those around it first, then those that failed, then
-    /// the first ones.
+    /// those with the fewest spans around them.
     pub fn telling(&self, marked: Option<SpanId>, rows_max: usize) -> Vec<&Row<'a>> {
         let mut chosen = BTreeSet::new();
         let marked = |row: &Row<'_>| Some(row.span.id) == marked;
@@ -96,8 +96,9 @@ impl<'a> Waterfall<'a> {
             around = self.rows[at].parent;
         }
         let rows = || self.rows.iter().enumerate();
-        let failed = rows().filter(|(_, row)| row.has_failed());
-        for (at, _) in failed.chain(rows()) {
+        let mut by_worth: Vec<_> = rows().collect();
+        by_worth.sort_by_key(|(_, row)| (!row.has_failed(), row.depth));
+        for (at, _) in by_worth {
             if chosen.len() >= rows_max {
                 break;
             }

@@ -47,10 +47,9 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The first row that is meant.
-    pub(super) fn from(&self) -> usize {
-        let from = self.from.as_deref().and_then(|from| from.parse().ok());
-        from.unwrap_or(0)
+    /// The first row that is meant, where somebody says so.
+    pub(super) fn from(&self) -> Option<usize> {
+        self.from.as_deref()?.parse().ok()
     }
 
     /// The span that somebody came for.

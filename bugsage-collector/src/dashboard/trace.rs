@@ -46,9 +46,15 @@ pub(super) async fn page(
     let id: TraceId = id.parse().map_err(|_| not_found())?;
     let stored = pages.store.trace(&pages.scope, id).await?;
     let waterfall = Waterfall::new(&stored.spans);
-    let from = search.from().min(waterfall.rows.len());
-    let to = (from + ROWS_SHOWN).min(waterfall.rows.len());
     let marked = search.span();
+    let of_marked = || {
+        let is_marked = |row: &Row<'_>| Some(row.span.id) == marked;
+        let at = waterfall.rows.iter().position(is_marked).unwrap_or(0);
+        at - at % ROWS_SHOWN
+    };
+    let from = search.from().unwrap_or_else(of_marked);
+    let from = from.min(waterfall.rows.len());
+    let to = (from + ROWS_SHOWN).min(waterfall.rows.len());
     Ok(parts::frame(
         &format!("Trace {id}"),
         html! {
@@ -135,7 +141,7 @@ fn excerpt(stored: &StoredTrace, trace: EventTrace) -> Markup {
     let is_here = stored.spans.iter().any(|span| span.id == trace.span);
     html! {
         p class="quiet" {
-            a href={ "/traces/" (trace.id) "?span=" (trace.span) } { "Trace " (trace.id) } ": "
+            a href={ "/traces/" (trace.id) "?span=" (trace.span) "#event" } { "Trace " (trace.id) } ": "
             (counted(waterfall.rows.len() as u64, "span")) " in "
             (duration(waterfall.duration_us.saturating_mul(1_000)))
             @if more > 0 { ", of which " (thousands(more as u64)) " are not shown here" }
@@ -165,13 +171,13 @@ fn item(row: &Row<'_>, whole_us: u64, marked: Option<SpanId>, with_fields: bool)
     let is_marked = marked == Some(span.id);
     let (x, width) = bar(row, whole_us);
     html! {
-        li class={ "d" (row.depth.min(INDENTED_MAX)) @if is_marked { " marked" } } {
+        li id=[is_marked.then_some("event")] class={ "d" (row.depth.min(INDENTED_MAX)) @if is_marked { " marked" } } {
             div class="what" {
                 code { (name(&span.name)) }
                 @if row.enters_release && let Some(release) = &span.run.release { " " span class="quiet" { (parts::short(service(release))) } }
                 @if row.has_failed() { " " (parts::badge("error", "error")) }
                 @if is_marked { " " (parts::badge("case", "the event") ) }
-                @if row.is_orphan { " " span class="quiet" { "its parent is not here" } }
+                @if row.is_orphan { " " span class="quiet" { "(its parent is not here)" } }
                 @if with_fields && !span.fields.is_empty() { div class="fields" { (fields(&span.fields)) } }
             }
             svg class={ "bar" @if row.has_failed() { " failed" } } viewBox={ "0 0 " (WIDTH) " 8" } preserveAspectRatio="none" aria-hidden="true" {
