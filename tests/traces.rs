@@ -115,6 +115,8 @@ fn a_trace_through_two_services_is_listed_shown_and_drawn() {
     for name in names {
         assert!(page.body.contains(name), "{name} in {}", page.body);
     }
+    let all = collector.client().get("/traces?project=2").body;
+    assert!(all.contains("POST /charges") && !all.contains("GET /checkout"));
     let issue = collector.client().get("/issues/1").body;
     assert!(
         issue.contains(&format!("/traces/{trace}?span={}", call.id())),
@@ -335,6 +337,8 @@ fn pages_of_traces_are_safe_and_small_whatever_spans_are_called() {
         format!("/traces/{trace}?from=290&span={}", spans[9].id()),
         format!("/traces/{trace}?from=x&span=%3Cscript%3E"),
         format!("/traces/{trace}?from=18446744073709551615"),
+        "/traces".to_owned(),
+        "/traces?project=nobody".to_owned(),
         "/issues/1".to_owned(),
         "/ledger".to_owned(),
     ];

@@ -39,6 +39,19 @@ pub struct Ledger {
     hours: Option<String>,
 }
 
+/// The address of `/traces`.
+#[derive(Debug, Default, Deserialize)]
+pub struct Traces {
+    project: Option<String>,
+}
+
+impl Traces {
+    /// The project that is meant.
+    pub(super) fn project(&self) -> Option<String> {
+        named(self.project.as_deref())
+    }
+}
+
 /// The address of `/traces/TRACE`.
 #[derive(Debug, Default, Deserialize)]
 pub struct Trace {

@@ -58,7 +58,7 @@ pub(super) async fn page(
     Ok(parts::frame(
         &format!("Trace {id}"),
         html! {
-            p class="quiet" { "Trace " code { (id) } }
+            p class="quiet" { a href="/traces" { "Traces" } " / " code { (id) } }
             (heading(&stored, &waterfall, pages.clock.now()))
             section {
                 h2 { "Spans" }
@@ -201,7 +201,7 @@ fn bar(row: &Row<'_>, whole_us: u64) -> (u64, u64) {
 }
 
 /// A span's name; some have none.
-fn name(name: &str) -> String {
+pub(super) fn name(name: &str) -> String {
     let shown = visible(&cut(name, NAME_BYTES_SHOWN)).trim().to_owned();
     if shown.is_empty() {
         "(no name)".to_owned()
