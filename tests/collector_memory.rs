@@ -29,6 +29,7 @@ fn the_worst_batches_of_many_clients_at_once_take_bounded_memory() {
     let project = collector.create_project("shop");
     let good = EventBuilder::panic("price").seal();
     assert_eq!(collector.send(&project, &good).taken(), (1, 0));
+    let idle_kib = collector.memory_kib("VmRSS:");
     for spans in [
         spans_of_many_traces,
         spans_of_long_text,
@@ -40,7 +41,6 @@ fn the_worst_batches_of_many_clients_at_once_take_bounded_memory() {
             "{answer:?}"
         );
     }
-    let idle_kib = collector.memory_kib("VmRSS:");
     let worst: [fn() -> Vec<u8>; 9] = [
         stacks_of_long_names,
         stacks_of_many_frames,

@@ -362,3 +362,40 @@ fn pages_of_traces_are_safe_and_small_whatever_spans_are_called() {
         crate::pages::check_page(&collector.client().get(path), 404);
     }
 }
+
+#[test]
+fn an_account_of_spans_that_does_not_add_up_is_told() {
+    let collector = Collector::start();
+    let project = collector.create_project("shop");
+    let root = SpanBuilder::root(trace_id(), "root");
+    taken(&collector, &project, &seal_spans([&root]));
+    let (_, folder) = collector.stop();
+    let file = SqliteStore::file(&folder.data());
+    check(&file).expect("says the same everywhere");
+    let change = |sql: &str| {
+        let store = rusqlite::Connection::open(&file).expect("is there");
+        store.execute_batch(sql).expect("is SQL");
+    };
+    let problem = || check(&file).expect_err("is noticed").to_string();
+
+    change("update span_ledger set spans = spans + 1 where outcome = 'received'");
+    let ended = folder.run(&["ledger"]).with_code(1);
+    assert!(ended.stdout.contains("DOES NOT BALANCE"), "{ended:?}");
+    assert!(problem().contains("2 spans received, 1 accounted for"));
+    change("update span_ledger set spans = spans - 1 where outcome = 'received'");
+
+    change("update trace_spaces set bytes = bytes + 1");
+    assert!(problem().contains("bytes of traces"), "{}", problem());
+    change("update trace_spaces set bytes = bytes - 1");
+
+    change("update traces set spans = 9");
+    assert!(problem().contains("9 spans in its traces"));
+    change("update traces set spans = 1");
+
+    change("update trace_pieces set document = zeroblob(length(document))");
+    assert!(
+        problem().contains("piece of a trace 1 cannot be read"),
+        "{}",
+        problem()
+    );
+}

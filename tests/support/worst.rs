@@ -79,13 +79,13 @@ pub(crate) fn spans_of_many_traces() -> Vec<u8> {
         .seal()
 }
 
-/// One trace with as much text as a batch may stand for, which swells when it is written as JSON.
+/// One trace with as much text as a batch may stand for.
 pub(crate) fn spans_of_long_text() -> Vec<u8> {
     let trace = unique();
     Batch::default()
-        .dictionary(kind::STRINGS, &[long("\u{1}")])
+        .dictionary(kind::STRINGS, &[long("t")])
         .run()
-        .spans(13, |_| span(trace, 1, &vec![(1, 1); limits::PAIRS_MAX / 2]))
+        .spans(13, |_| span(trace, 1, &[(1, 1); limits::PAIRS_MAX / 2]))
         .seal()
 }
 

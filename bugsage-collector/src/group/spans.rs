@@ -1,6 +1,6 @@
 //! Sorts finished spans into their traces.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 
 use bugsage_core::batch::Rejected;
@@ -9,9 +9,12 @@ use bugsage_core::event::Losses;
 use bugsage_core::id::RunId;
 use bugsage_core::scrub::Cleaner;
 use bugsage_core::span::Span;
-use bugsage_core::trace_context::TraceId;
 
-use crate::store::trace::{GroupedSpans, Piece, each_once, end_of};
+use crate::store::trace::{GroupedSpans, Piece, end_of};
+
+/// A piece is closed once its JSON has about this many bytes: what is not compressed yet is held by as many
+/// requests as there are at a time.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// Spans of a batch as pieces of their traces.
 ///
@@ -28,17 +31,26 @@ pub(super) fn group(
     let all = spans.len() as u64;
     let mut spans: Vec<Span> = spans.into_iter().map(|(_, span)| span).collect();
     clamp(&mut spans, received_at);
-    let mut traces: BTreeMap<TraceId, Vec<Span>> = BTreeMap::new();
-    for mut span in spans {
-        cleaner.span(&mut span);
-        traces.entry(span.trace).or_default().push(span);
+    for span in &mut spans {
+        cleaner.span(span);
     }
-    let mut pieces = Vec::new();
-    let mut distinct = 0;
-    for (trace, spans) in traces {
-        let spans = each_once(spans);
-        distinct += spans.len() as u64;
-        pieces.extend(Piece::pack(trace, &spans)?);
+    // In their place, without a list for each trace: a batch may have a trace for each of its spans.
+    // Entry spans first: they are kept where a trace is full.
+    spans.sort_unstable_by_key(|span| (span.trace, !span.is_entry, span.id));
+    spans.dedup_by_key(|span| (span.trace, span.id));
+    let distinct = spans.len() as u64;
+    let (mut pieces, mut documents) = (Vec::new(), Vec::new());
+    let mut bytes = 0;
+    let is_same_piece = |one: &Span, other: &Span| {
+        bytes += about(one);
+        let is_same = one.trace == other.trace && bytes < PIECE_BYTES;
+        if !is_same {
+            bytes = 0;
+        }
+        is_same
+    };
+    for spans in spans.chunk_by(is_same_piece) {
+        pieces.extend(Piece::pack(spans[0].trace, spans, &mut documents)?);
     }
     let mut left = invalid(rejected);
     if all > distinct {
@@ -46,9 +58,17 @@ pub(super) fn group(
     }
     Ok(GroupedSpans {
         pieces,
+        documents,
         left,
         losses,
     })
+}
+
+/// About how many bytes of JSON a span becomes.
+fn about(span: &Span) -> usize {
+    let fields = span.fields.iter();
+    let fields = fields.map(|(name, value)| name.len() + value.len() + 8);
+    200 + span.name.len() + span.target.len() + 80 * span.links.len() + fields.sum::<usize>()
 }
 
 /// Spans of a project that has sent too much: they are only counted.
@@ -64,6 +84,7 @@ pub(super) fn only_count(
     }
     GroupedSpans {
         pieces: Vec::new(),
+        documents: Vec::new(),
         left,
         losses,
     }
@@ -104,7 +125,7 @@ mod tests {
 
     use bugsage_core::event::{Run, Thread};
     use bugsage_core::span::{SpanKind, SpanStatus};
-    use bugsage_core::trace_context::SpanId;
+    use bugsage_core::trace_context::{SpanId, TraceId};
 
     use super::*;
 

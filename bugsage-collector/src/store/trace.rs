@@ -2,8 +2,10 @@
 //!
 //! A piece is JSON under zstd. Runs stand in it once, and spans refer to them by their place.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -31,8 +33,8 @@ pub const TRACE_ENTRIES_MAX: u64 = 256;
 pub struct Piece {
     /// The trace.
     pub trace: TraceId,
-    /// Its spans, compressed.
-    pub document: Vec<u8>,
+    /// Where its spans are among the documents that were packed together, compressed.
+    pub at: Range<usize>,
     /// How many bytes that is before compression.
     pub raw_bytes: u64,
     /// How many spans are in it.
@@ -73,6 +75,9 @@ pub struct Root {
 pub struct GroupedSpans {
     /// By trace.
     pub pieces: Vec<Piece>,
+    /// The documents of these, one after the other: a batch may have a trace for each of its spans, and
+    /// thousands of small buffers would stay with the allocator.
+    pub documents: Vec<u8>,
     /// Spans that are in no piece: outcome, reason and number.
     pub left: Vec<(&'static str, &'static str, u64)>,
     /// What its senders say they lost.
@@ -184,23 +189,29 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Piece {
-    /// Packs spans of one trace, each id once. Beyond what is kept of one trace, they are left out.
+    /// Packs spans of one trace behind other documents. Beyond what is kept of one trace, they are left out.
     ///
     /// `None` where there is no span.
     ///
     /// # Errors
     ///
     /// Where they cannot be compressed, which takes a system without memory.
-    pub fn pack(trace: TraceId, spans: &[Span]) -> io::Result<Option<Self>> {
+    pub fn pack(
+        trace: TraceId,
+        spans: &[Span],
+        documents: &mut Vec<u8>,
+    ) -> io::Result<Option<Self>> {
         let Some(root) = spans.iter().map(Root::of).reduce(Root::better) else {
             return Ok(None);
         };
         let (kept, raw) = write(spans)?;
         let first_at = kept.iter().map(|span| span.started_at).min();
         let last_at = kept.iter().map(|span| end_of(span)).max();
+        let begin = documents.len();
+        documents.append(&mut pack::compress(&raw)?);
         Ok(Some(Self {
             trace,
-            document: pack::compress(&raw)?,
+            at: begin..documents.len(),
             raw_bytes: raw.len() as u64,
             spans: kept.len() as u64,
             failed: failed(&kept),
@@ -211,19 +222,32 @@ impl Piece {
         }))
     }
 
-    /// Its entry spans alone, at most so many, for a trace that is full. `None` where it has none.
+    /// How many bytes it takes.
+    pub fn bytes(&self) -> u64 {
+        self.at.len() as u64
+    }
+
+    /// Its entry spans alone, at most so many, for a trace that is full, with their document. `None` where it
+    /// has none.
     ///
     /// # Errors
     ///
     /// Where it cannot be read or compressed.
-    pub fn entries(&self, most: u64) -> io::Result<Option<Self>> {
-        let mut spans = unpack(self.trace, &self.document)?;
+    pub fn entries(&self, document: &[u8], most: u64) -> io::Result<Option<(Self, Vec<u8>)>> {
+        let mut spans = unpack(self.trace, document)?;
         spans.retain(|span| span.is_entry);
         spans.truncate(usize::try_from(most).unwrap_or(usize::MAX));
-        let entries = Self::pack(self.trace, &spans)?;
-        Ok(entries.map(|entries| Self {
-            left_out: self.left_out + self.spans - entries.spans,
-            ..entries
+        let mut document = Vec::new();
+        let entries = Self::pack(self.trace, &spans, &mut document)?;
+        Ok(entries.map(|entries| {
+            let left_out = self.left_out + self.spans - entries.spans;
+            (
+                Self {
+                    left_out,
+                    ..entries
+                },
+                document,
+            )
         }))
     }
 }
@@ -268,7 +292,10 @@ impl Root {
             started_at: span.started_at,
             duration_ns: span.duration_ns,
             span: span.id,
-            name: limits::cut(&span.name, limits::NAME_BYTES_MAX).into(),
+            name: match limits::cut(&span.name, limits::NAME_BYTES_MAX) {
+                Cow::Borrowed(_) => span.name.clone(),
+                Cow::Owned(name) => name.into(),
+            },
             release: span.run.release.clone(),
             environment: span.run.environment.clone(),
         }
@@ -409,24 +436,26 @@ mod tests {
         TraceId::from_bytes([7; 16]).expect("is not zero")
     }
 
-    fn pack(spans: &[Span]) -> Piece {
-        let piece = Piece::pack(trace(), spans).expect("can be packed");
-        piece.expect("has spans")
+    fn pack(spans: &[Span]) -> (Piece, Vec<u8>) {
+        let mut documents = Vec::new();
+        let piece = Piece::pack(trace(), spans, &mut documents).expect("can be packed");
+        (piece.expect("has spans"), documents)
     }
 
     #[test]
     fn a_piece_comes_back_as_it_was_packed() {
         let spans = [span(3), span(4)];
 
-        let piece = pack(&spans);
+        let (piece, document) = pack(&spans);
 
         assert_eq!((piece.spans, piece.failed, piece.left_out), (2, 2, 0));
         assert_eq!(
             (piece.first_at, piece.last_at),
             (Timestamp(3), Timestamp(6))
         );
-        assert_eq!(unpack(trace(), &piece.document).expect("is whole"), spans);
-        assert!(Piece::pack(trace(), &[]).expect("is nothing").is_none());
+        assert_eq!(unpack(trace(), &document).expect("is whole"), spans);
+        let nothing = Piece::pack(trace(), &[], &mut Vec::new());
+        assert!(nothing.expect("is nothing").is_none());
     }
 
     #[test]
@@ -436,10 +465,11 @@ mod tests {
         entry.is_entry = true;
         let entry = entry.clone();
 
-        let piece = pack(&spans);
-        let kept = unpack(trace(), &piece.document).expect("is whole");
-        let entries = piece.entries(5).expect("can be packed").expect("has one");
-        let alone = unpack(trace(), &entries.document).expect("is whole");
+        let (piece, document) = pack(&spans);
+        let kept = unpack(trace(), &document).expect("is whole");
+        let entries = piece.entries(&document, 5).expect("can be packed");
+        let (entries, alone) = entries.expect("has one");
+        let alone = unpack(trace(), &alone).expect("is whole");
 
         assert_eq!(piece.spans + piece.left_out, spans.len() as u64);
         assert!(piece.spans <= TRACE_SPANS_MAX && piece.left_out >= 98);
@@ -459,7 +489,7 @@ mod tests {
             })
             .collect();
 
-        let piece = pack(&spans);
+        let (piece, _) = pack(&spans);
 
         assert!(piece.left_out > 0 && piece.raw_bytes <= TRACE_BYTES_MAX + 1_000);
     }

@@ -1,5 +1,6 @@
 //! Writes pieces of traces, and counts all spans.
 
+use std::borrow::Cow;
 use std::io;
 
 use rusqlite::{Connection, Row, params};
@@ -52,7 +53,9 @@ pub(super) fn write(
     let at = batch.received_at;
     for piece in &batch.spans.pieces {
         let all = piece.spans + piece.left_out;
-        let stored = add(tx, tally, sender.project, piece, at)?;
+        let document = batch.spans.documents.get(piece.at.clone());
+        let document = document.ok_or_else(|| unreadable(io::ErrorKind::UnexpectedEof.into()))?;
+        let stored = add(tx, tally, sender.project, (piece, document), at)?;
         tally.account_spans(sender, at, "stored", "", stored);
         tally.account_spans(sender, at, "sampled_out", "trace_full", all - stored);
     }
@@ -79,23 +82,23 @@ fn add(
     tx: &Connection,
     tally: &mut Tally,
     project: u64,
-    piece: &Piece,
+    (piece, document): (&Piece, &[u8]),
     received_at: Timestamp,
 ) -> Result<u64, StoreError> {
     if let Some(trace) = begin(tx, project, piece, received_at)? {
-        store(tx, tally, project, trace, piece)?;
+        store(tx, tally, project, trace, document)?;
         return Ok(piece.spans);
     }
     let before = Before::find(tx, project, piece)?;
-    let kept = before.fit(piece)?;
+    let kept = before.fit(piece, document)?;
     let root = before.root.clone().better(piece.root.clone());
-    let of = kept.as_ref().unwrap_or(piece);
+    let of = kept.as_ref().map_or(piece, |(kept, _)| kept);
     let (spans, failed, raw_bytes, bytes, left_out) = match &kept {
-        Some(kept) => (
+        Some((kept, document)) => (
             kept.spans,
             kept.failed,
             kept.raw_bytes,
-            kept.document.len() as u64,
+            document.len() as u64,
             kept.left_out,
         ),
         None => (0, 0, 0, 0, piece.spans + piece.left_out),
@@ -126,8 +129,8 @@ fn add(
         root.release.as_deref(),
         root.environment.as_deref(),
     ])?;
-    if let Some(kept) = &kept {
-        store(tx, tally, project, before.trace, kept)?;
+    if let Some((_, document)) = &kept {
+        store(tx, tally, project, before.trace, document)?;
     }
     Ok(spans)
 }
@@ -157,7 +160,7 @@ fn begin(
             sql(piece.failed),
             sql(piece.left_out),
             sql(piece.raw_bytes),
-            sql(piece.document.len() as u64),
+            sql(piece.bytes()),
             root.rank,
             sql(root.started_at.0),
             sql(root.duration_ns),
@@ -174,13 +177,16 @@ fn store(
     tally: &mut Tally,
     project: u64,
     trace: i64,
-    piece: &Piece,
+    document: &[u8],
 ) -> Result<(), StoreError> {
     tx.prepare_cached("insert into trace_pieces (project, trace, document) values (?, ?, ?)")?
-        .execute(params![sql(project), trace, piece.document])?;
-    *tally.trace_spaces.entry(project).or_default() += piece.document.len() as u64;
+        .execute(params![sql(project), trace, document])?;
+    *tally.trace_spaces.entry(project).or_default() += document.len() as u64;
     Ok(())
 }
+
+/// What is kept of a piece, with its document.
+type Kept<'a> = (Piece, Cow<'a, [u8]>);
 
 /// A trace as it was before a piece came.
 struct Before {
@@ -210,17 +216,19 @@ impl Before {
     }
 
     /// What of a piece is kept.
-    fn fit(&self, piece: &Piece) -> Result<Option<Piece>, StoreError> {
+    fn fit<'a>(&self, piece: &Piece, document: &'a [u8]) -> Result<Option<Kept<'a>>, StoreError> {
         let has_room = |piece: &Piece, more_spans, more_bytes| {
             self.spans + piece.spans <= TRACE_SPANS_MAX + more_spans
                 && self.raw_bytes + piece.raw_bytes <= TRACE_BYTES_MAX + more_bytes
         };
         if has_room(piece, 0, 0) {
-            return Ok(Some(piece.clone()));
+            return Ok(Some((piece.clone(), document.into())));
         }
         let most = (TRACE_SPANS_MAX + TRACE_ENTRIES_MAX).saturating_sub(self.spans);
-        let entries = piece.entries(most).map_err(unreadable)?;
-        Ok(entries.filter(|entries| has_room(entries, TRACE_ENTRIES_MAX, TRACE_BYTES_MAX)))
+        let entries = piece.entries(document, most).map_err(unreadable)?;
+        let has_room = |entries: &Piece| has_room(entries, TRACE_ENTRIES_MAX, TRACE_BYTES_MAX);
+        let entries = entries.filter(|(entries, _)| has_room(entries));
+        Ok(entries.map(|(entries, document)| (entries, document.into())))
     }
 }
 
