@@ -166,6 +166,8 @@ fn what_is_not_there_ends_with_three() {
         &["issues", "ignore", "7"],
         &["events", "list", "--issue", "7"],
         &["events", "show", event],
+        &["traces", "show", "4bf92f3577b34da6a3ce929d0e0e4736"],
+        &["traces", "list", "--project", "bank"],
         &["project", "show", "bank"],
         &["project", "set", "bank", "--repository", ""],
         &["issues", "list", "--project", "bank"],
@@ -197,6 +199,9 @@ fn wrong_usage_ends_with_two() {
         &["issues", "list", "--nonsense"],
         &["events", "list"],
         &["events", "show", "no-id"],
+        &["traces", "show", "no-id"],
+        &["traces", "show", "4BF92F3577B34DA6A3CE929D0E0E4736"],
+        &["traces", "list", "--limit", "0"],
         &["project", "create", ""],
         &["project", "create", "a\tb"],
         &[

@@ -8,8 +8,8 @@ use crate::support::client::Request;
 use crate::support::collector::{Collector, wait_for};
 use crate::support::events::EventBuilder;
 use crate::support::worst::{
-    events_in_a_long_name, events_of_long_text, events_of_many_facts, stacks_of_long_names,
-    stacks_of_many_frames, zeros,
+    events_in_a_long_name, events_of_long_text, events_of_many_facts, spans_of_long_text,
+    spans_of_many_fields, spans_of_many_traces, stacks_of_long_names, stacks_of_many_frames, zeros,
 };
 
 /// What the collector may take beyond what it has when idle: three batches at a time, each with its body (1
@@ -18,10 +18,10 @@ use crate::support::worst::{
 const GROWTH_KIB_MAX: u64 = 96 << 10;
 
 /// Clients that send at the same time; more than there are bodies read at once.
-const CLIENTS: usize = 24;
+const CLIENTS: usize = 36;
 
 /// How long they do.
-const SIEGE: Duration = Duration::from_secs(6);
+const SIEGE: Duration = Duration::from_secs(8);
 
 #[test]
 fn the_worst_batches_of_many_clients_at_once_take_bounded_memory() {
@@ -30,12 +30,26 @@ fn the_worst_batches_of_many_clients_at_once_take_bounded_memory() {
     let good = EventBuilder::panic("price").seal();
     assert_eq!(collector.send(&project, &good).taken(), (1, 0));
     let idle_kib = collector.memory_kib("VmRSS:");
-    let worst: [fn() -> Vec<u8>; 6] = [
+    for spans in [
+        spans_of_many_traces,
+        spans_of_long_text,
+        spans_of_many_fields,
+    ] {
+        let answer = collector.client().send(&project.key, &spans());
+        assert!(
+            answer.json()["spans"]["accepted"].as_u64() > Some(10),
+            "{answer:?}"
+        );
+    }
+    let worst: [fn() -> Vec<u8>; 9] = [
         stacks_of_long_names,
         stacks_of_many_frames,
         events_in_a_long_name,
         events_of_long_text,
         events_of_many_facts,
+        spans_of_many_traces,
+        spans_of_long_text,
+        spans_of_many_fields,
         zeros,
     ];
 

@@ -86,8 +86,14 @@ fn the_answer_says_what_became_of_the_batch() {
 
     let answer = collector.send(&project, &EventBuilder::panic("price").seal());
 
-    let expected =
-        json!({"accepted": 1, "duplicate": 0, "limited": 0, "quarantined": false, "rejected": []});
+    let expected = json!({
+        "accepted": 1,
+        "duplicate": 0,
+        "limited": 0,
+        "spans": {"accepted": 0, "duplicate": 0},
+        "quarantined": false,
+        "rejected": [],
+    });
     assert_eq!(answer.json(), expected);
     assert_eq!(answer.header("content-type"), Some("application/json"));
 }

@@ -46,6 +46,7 @@ mod collector_backup; // a copy is whole, and comes back
 mod grouping; // one bug is one issue, whatever the build
 mod collector_regression; // resolved stays resolved until a newer release has it
 mod collector_forwarding; // what is worth a case gets one
+mod traces; // a trace is whole, and each of its spans accounted for
 mod collector_sdk; // what the app saw is what the issue says
 
 // Who runs it.

@@ -21,7 +21,7 @@ const HOSTILE: &str =
 
 /// Checks what every page must be.
 #[track_caller]
-fn check_page(answer: &Answer, status: u16) {
+pub(crate) fn check_page(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(
         answer.header("content-type"),

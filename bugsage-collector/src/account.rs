@@ -1,6 +1,7 @@
 //! The ledger as it is told: sums by outcome and reason, and whether they balance.
 //!
-//! received = stored + sampled_out + duplicate + filtered + limited + invalid, in events and in reports.
+//! received = stored + sampled_out + duplicate + filtered + limited + invalid, in events and in reports, and
+//! likewise in finished spans.
 //! Beside the equation stand bodies that were turned away unread, and what apps say they lost.
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use bugsage_core::clock::Timestamp;
 
 use crate::clock::rfc3339;
 use crate::store::model::{Account, LedgerFilter, LedgerLine, Quarantined};
+use crate::store::trace::SpanAccount;
 
 /// Hours that are looked back where nothing else is said.
 pub const HOURS: u32 = 24;
@@ -57,6 +59,28 @@ pub struct AccountView {
     pub refused: Vec<RefusedView>,
     /// What apps say they lost before they could send it, by reason, for ever.
     pub lost_before_sending: BTreeMap<String, u64>,
+    /// The same of finished spans.
+    pub spans: SpanAccountView,
+}
+
+/// What became of all spans that a project received.
+#[derive(Debug, Serialize)]
+pub struct SpanAccountView {
+    /// What came in.
+    pub received: u64,
+    /// What became of it.
+    pub outcomes: Vec<LineView<Spans>>,
+    /// Whether the outcomes add up to what was received.
+    pub balanced: bool,
+    /// What apps say they lost before they could send it, by reason, for ever.
+    pub lost_before_sending: BTreeMap<String, u64>,
+}
+
+/// So many spans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Spans {
+    /// Spans.
+    pub spans: u64,
 }
 
 /// So many events, that stand for so many reports.
@@ -70,7 +94,7 @@ pub struct Sum {
 
 /// One outcome.
 #[derive(Debug, Serialize)]
-pub struct LineView {
+pub struct LineView<S = Sum> {
     /// `stored`, `sampled_out`, `duplicate`, `filtered`, `limited` or `invalid`.
     pub outcome: String,
     /// Why, in a word.
@@ -83,7 +107,30 @@ pub struct LineView {
     pub hour: Option<String>,
     /// How much.
     #[serde(flatten)]
-    pub sum: Sum,
+    pub sum: S,
+}
+
+/// What lines are told apart by: hour and key where that is wanted, outcome, reason.
+type Of = (Option<u64>, Option<u64>, String, String);
+
+impl<S> LineView<S> {
+    fn new(((hour, key, outcome, reason), sum): (Of, S)) -> Self {
+        Self {
+            outcome,
+            reason: Some(reason).filter(|reason| !reason.is_empty()),
+            key,
+            hour: hour.map(|hour| rfc3339(Timestamp(hour.saturating_mul(3_600_000_000)))),
+            sum,
+        }
+    }
+}
+
+impl By {
+    fn of(self, key: u64, hour: u64, outcome: &str, reason: &str) -> Of {
+        let key = (self == By::Key).then_some(key);
+        let hour = (self == By::Hour).then_some(hour);
+        (hour, key, outcome.to_owned(), reason.to_owned())
+    }
 }
 
 /// Bodies that were turned away.
@@ -108,9 +155,7 @@ impl AccountView {
                 continue;
             }
             told.add(line);
-            let key = (by == By::Key).then_some(line.key);
-            let hour = (by == By::Hour).then_some(line.hour);
-            let of = (hour, key, line.outcome.clone(), line.reason.clone());
+            let of = by.of(line.key, line.hour, &line.outcome, &line.reason);
             outcomes.entry(of).or_default().add(line);
         }
         let mut refused: BTreeMap<String, (u64, u64)> = BTreeMap::new();
@@ -119,15 +164,6 @@ impl AccountView {
             *requests += refusal.requests;
             *bytes = bytes.saturating_add(refusal.bytes);
         }
-        let outcomes = outcomes
-            .into_iter()
-            .map(|((hour, key, outcome, reason), sum)| LineView {
-                outcome,
-                reason: Some(reason).filter(|reason| !reason.is_empty()),
-                key,
-                hour: hour.map(|hour| rfc3339(Timestamp(hour.saturating_mul(3_600_000_000)))),
-                sum,
-            });
         let refused = refused
             .into_iter()
             .map(|(reason, (requests, bytes))| RefusedView {
@@ -140,10 +176,46 @@ impl AccountView {
             project_name: account.project_name,
             balanced: received == told,
             received,
-            outcomes: outcomes.collect(),
+            outcomes: outcomes.into_iter().map(LineView::new).collect(),
             refused: refused.collect(),
             lost_before_sending: account.losses.into_iter().collect(),
+            spans: SpanAccountView::new(account.spans, by),
         }
+    }
+}
+
+impl AccountView {
+    /// Whether it adds up, in events and in spans.
+    pub fn is_balanced(&self) -> bool {
+        self.balanced && self.spans.balanced
+    }
+}
+
+impl SpanAccountView {
+    fn new(account: SpanAccount, by: By) -> Self {
+        let (mut received, mut told) = (0_u64, 0_u64);
+        let mut outcomes: BTreeMap<_, Spans> = BTreeMap::new();
+        for line in &account.lines {
+            if line.outcome == "received" {
+                received = received.saturating_add(line.spans);
+                continue;
+            }
+            told = told.saturating_add(line.spans);
+            let of = by.of(line.key, line.hour, &line.outcome, &line.reason);
+            let sum = outcomes.entry(of).or_default();
+            sum.spans = sum.spans.saturating_add(line.spans);
+        }
+        Self {
+            received,
+            outcomes: outcomes.into_iter().map(LineView::new).collect(),
+            balanced: received == told,
+            lost_before_sending: account.losses.into_iter().collect(),
+        }
+    }
+
+    /// Whether there is anything to tell.
+    pub fn is_empty(&self) -> bool {
+        self.received == 0 && self.outcomes.is_empty() && self.lost_before_sending.is_empty()
     }
 }
 
@@ -187,6 +259,8 @@ impl QuarantinedView {
 
 #[cfg(test)]
 mod tests {
+    use crate::store::trace::SpanLine;
+
     use super::*;
 
     fn line(hour: u64, outcome: &str, reason: &str, reports: u64) -> LedgerLine {
@@ -207,6 +281,7 @@ mod tests {
             lines,
             refusals: Vec::new(),
             losses: Vec::new(),
+            spans: SpanAccount::default(),
         }
     }
 
@@ -228,5 +303,26 @@ mod tests {
         assert_eq!(whole.outcomes.len(), 2);
         assert!(by_hour.outcomes.iter().all(|line| line.hour.is_some()));
         assert!(!broken.balanced);
+    }
+
+    #[test]
+    fn an_account_balances_only_where_its_spans_do_too() {
+        let spans = |outcome: &str, spans| SpanLine {
+            key: 1,
+            hour: 7,
+            outcome: outcome.to_owned(),
+            reason: String::new(),
+            spans,
+        };
+        let told = |stored| {
+            let mut account = account(Vec::new());
+            account.spans.lines = vec![spans("received", 5), spans("stored", stored)];
+            AccountView::new(account, By::Reason)
+        };
+
+        let (whole, broken) = (told(5), told(4));
+
+        assert!(whole.is_balanced() && !broken.is_balanced());
+        assert_eq!(whole.spans.outcomes[0].sum.spans, 5);
     }
 }

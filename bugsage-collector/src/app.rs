@@ -250,6 +250,8 @@ fn retention(config: &Config) -> Retention {
     Retention {
         days: u32::try_from(config.retention.days).unwrap_or(u32::MAX),
         bytes: config.retention.bytes,
+        trace_days: u32::try_from(config.retention.trace_days).unwrap_or(u32::MAX),
+        trace_bytes: config.retention.trace_bytes,
     }
 }
 

@@ -31,7 +31,9 @@ pub mod worker;
 pub mod api;
 // Pages for people.
 pub mod dashboard;
-// Issues, events and cases as JSON, under the names that tools rely on.
+// Spans as a tree, for whoever shows a trace.
+pub mod waterfall;
+// Issues, events, traces and cases as JSON, under the names that tools rely on.
 pub mod view;
 // The health of releases, likewise.
 pub mod health;

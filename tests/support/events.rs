@@ -211,6 +211,7 @@ pub(crate) mod kind {
     pub(crate) const CONTEXTS: u8 = 5;
     pub(crate) const RUN: u8 = 6;
     pub(crate) const EVENT: u8 = 7;
+    pub(crate) const SPAN: u8 = 8;
     pub(crate) const LOSSES: u8 = 9;
     pub(crate) const RUN_STATE: u8 = 10;
 }

@@ -17,6 +17,7 @@ pub(crate) mod collector;
 pub(crate) mod inside;
 pub(crate) mod client;
 pub(crate) mod events;
+pub(crate) mod spans;
 pub(crate) mod worst;
 pub(crate) mod repository;
 pub(crate) mod vfs;

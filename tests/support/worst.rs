@@ -70,6 +70,35 @@ pub(crate) fn events_of_many_facts() -> Vec<u8> {
         .seal()
 }
 
+/// As many spans as a batch may have, each of a trace of its own.
+pub(crate) fn spans_of_many_traces() -> Vec<u8> {
+    Batch::default()
+        .dictionary(kind::STRINGS, &["s"])
+        .run()
+        .spans(16_000, |_| span(unique(), 1, &[]))
+        .seal()
+}
+
+/// One trace with as much text as a batch may stand for.
+pub(crate) fn spans_of_long_text() -> Vec<u8> {
+    let trace = unique();
+    Batch::default()
+        .dictionary(kind::STRINGS, &[long("t")])
+        .run()
+        .spans(13, |_| span(trace, 1, &[(1, 1); limits::PAIRS_MAX / 2]))
+        .seal()
+}
+
+/// Thousands of spans with a hundred fields each.
+pub(crate) fn spans_of_many_fields() -> Vec<u8> {
+    let trace = unique();
+    Batch::default()
+        .dictionary(kind::STRINGS, &["k"])
+        .run()
+        .spans(3_000, |_| span(trace, 1, &vec![(1, 1); limits::PAIRS_MAX]))
+        .seal()
+}
+
 pub(crate) fn zeros() -> Vec<u8> {
     let mut bomb = Forgery::of(&vec![0; 2 * limits::BATCH_INFLATED_BYTES_MAX]);
     bomb.inflated_bytes = limits::BATCH_INFLATED_BYTES_MAX as u32;
@@ -100,6 +129,12 @@ impl Batch {
     pub(crate) fn events(mut self, n: usize, event: impl Fn(usize) -> Vec<u8>) -> Self {
         let events = (0..n).map(|at| (kind::EVENT, event(at)));
         self.0.extend(events);
+        self
+    }
+
+    pub(crate) fn spans(mut self, n: usize, span: impl Fn(usize) -> Vec<u8>) -> Self {
+        let spans = (0..n).map(|at| (kind::SPAN, span(at)));
+        self.0.extend(spans);
         self
     }
 
@@ -153,5 +188,19 @@ fn whole_event(
     )));
     let spans: Vec<u8> = Vec::new();
     bytes.extend(message(&(spans, breadcrumbs, tags, 0_u32, contexts)));
+    bytes
+}
+
+/// A span that failed, with a name and fields.
+pub(crate) fn span(trace: [u8; 16], name: u32, fields: &[(u32, u32)]) -> Vec<u8> {
+    let [id @ .., _, _, _, _, _, _, _, _] = unique();
+    let parent = [0_u8; 8];
+    let links: Vec<u8> = Vec::new();
+    let location: Option<(u32, u32, u32)> = None;
+    let mut bytes = message(&(0_u32, trace, id, parent, true, links));
+    bytes.extend(message(&(name, 0_u32, location, 0_u8, 2_u8)));
+    bytes.extend(message(&(
+        5_u64, 1_000_u64, 1_000_u64, 0_u32, 1_u64, fields,
+    )));
     bytes
 }

@@ -11,7 +11,7 @@ use crate::clock::rfc3339;
 use crate::store::Store;
 use crate::store::model::StoredEvent;
 use crate::store::scope::Scope;
-use crate::view::{EventView, place, reports, thousands};
+use crate::view::{EventView, duration, place, reports, thousands};
 
 use super::{DataArgs, WrongUsage, output};
 
@@ -118,7 +118,23 @@ fn facts(event: &Event) {
             output::line(&output::plain(&format!("  {name} {value}")));
         }
     }
-    for (what, pairs) in [("tag", &event.tags), ("context", &event.contexts)] {
+    if let Some(trace) = event.trace {
+        let sampled = match trace.is_sampled {
+            true => "sampled",
+            false => "not sampled",
+        };
+        output::line(&format!(
+            "  trace {}, span {}, {sampled}",
+            trace.id, trace.span
+        ));
+    }
+    let pairs = [
+        ("tag", &event.tags),
+        ("context", &event.contexts),
+        ("context", &event.attached),
+        ("input", &event.inputs),
+    ];
+    for (what, pairs) in pairs {
         for (name, value) in pairs {
             output::line(&output::plain(&format!("  {what} {name} = {value}")));
         }
@@ -158,9 +174,16 @@ fn show(stored: &StoredEvent) {
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
+        let open = span.timing.map(|timing| {
+            let open = duration(timing.open_us.saturating_mul(1_000));
+            let busy = timing.busy_us.map(|us| duration(us.saturating_mul(1_000)));
+            let busy = busy.map(|busy| format!(", busy for {busy}"));
+            format!(" (open for {open}{})", busy.unwrap_or_default())
+        });
         output::line(&output::plain(&format!(
-            "  in {} {}",
+            "  in {}{} {}",
             span.name,
+            open.unwrap_or_default(),
             fields.join(" ")
         )));
     }

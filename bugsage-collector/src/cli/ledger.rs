@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use bugsage_core::clock::Clock;
 
-use crate::account::{self, AccountView, By};
+use crate::account::{self, AccountView, By, LineView, SpanAccountView};
 use crate::clock::SystemClock;
 use crate::store::Store;
 use crate::store::scope::Scope;
@@ -52,7 +52,7 @@ impl Ledger {
             .into_iter()
             .map(|account| AccountView::new(account, by));
         let accounts: Vec<_> = views.collect();
-        let is_balanced = accounts.iter().all(|account| account.balanced);
+        let is_balanced = accounts.iter().all(AccountView::is_balanced);
         if self.json {
             output::json(&accounts)?;
         } else {
@@ -82,31 +82,21 @@ fn show(account: &AccountView, by: By) {
         thousands(account.received.reports),
     ]];
     for line in &account.outcomes {
-        let key = || line.key.map(|key| key.to_string());
-        let hour = || line.hour.clone();
-        rows.push(vec![
-            format!("  {}", line.outcome),
-            line.reason.clone().unwrap_or_default(),
-            key().or_else(hour).unwrap_or_default(),
-            thousands(line.sum.events),
-            thousands(line.sum.reports),
-        ]);
+        let mut row = head(line);
+        row.push(thousands(line.sum.events));
+        row.push(thousands(line.sum.reports));
+        rows.push(row);
     }
-    let column = match by {
-        By::Reason => "",
-        By::Key => "key",
-        By::Hour => "hour",
-    };
     if account.project.is_some() {
         output::table(
-            &["outcome", "reason", column, "events", "reports"],
+            &["outcome", "reason", column(by), "events", "reports"],
             &[3, 4],
             &rows,
         );
-        output::line(match account.balanced {
-            true => "it balances",
-            false => "DOES NOT BALANCE: that is a fault of the collector, please report it",
-        });
+        balance(account.balanced);
+    }
+    if !account.spans.is_empty() {
+        show_spans(&account.spans, by);
     }
     for refused in &account.refused {
         let requests = counted(refused.requests, "request");
@@ -120,5 +110,52 @@ fn show(account: &AccountView, by: By) {
         let (reason, reports) = (output::plain(reason), crate::view::reports(*reports));
         output::line(&format!("lost before it was sent, {reason}: {reports}"));
     }
+    for (reason, spans) in &account.spans.lost_before_sending {
+        let (reason, spans) = (output::plain(reason), counted(*spans, "span"));
+        output::line(&format!("lost before it was sent, {reason}: {spans}"));
+    }
     output::line("");
+}
+
+fn show_spans(account: &SpanAccountView, by: By) {
+    let mut rows = vec![vec![
+        "received".to_owned(),
+        String::new(),
+        String::new(),
+        thousands(account.received),
+    ]];
+    for line in &account.outcomes {
+        let mut row = head(line);
+        row.push(thousands(line.sum.spans));
+        rows.push(row);
+    }
+    output::line("");
+    output::table(&["outcome", "reason", column(by), "spans"], &[3], &rows);
+    balance(account.balanced);
+}
+
+/// Outcome, reason, and what lines are told apart by beside them.
+fn head<S>(line: &LineView<S>) -> Vec<String> {
+    let key = || line.key.map(|key| key.to_string());
+    let hour = || line.hour.clone();
+    vec![
+        format!("  {}", line.outcome),
+        line.reason.clone().unwrap_or_default(),
+        key().or_else(hour).unwrap_or_default(),
+    ]
+}
+
+fn column(by: By) -> &'static str {
+    match by {
+        By::Reason => "",
+        By::Key => "key",
+        By::Hour => "hour",
+    }
+}
+
+fn balance(is_balanced: bool) {
+    output::line(match is_balanced {
+        true => "it balances",
+        false => "DOES NOT BALANCE: that is a fault of the collector, please report it",
+    });
 }

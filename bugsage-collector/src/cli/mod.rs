@@ -8,6 +8,7 @@ mod project;
 mod key;
 mod issues;
 mod events;
+mod traces;
 mod releases;
 mod ledger;
 mod quarantine;
@@ -62,6 +63,9 @@ enum Command {
     /// List the events of an issue, show one with its full stack
     #[command(subcommand)]
     Events(events::Events),
+    /// List traces, show one as a waterfall
+    #[command(subcommand)]
+    Traces(traces::Traces),
     /// Show how releases are doing: crash-free runs and users
     Releases(releases::Releases),
     /// Show what became of all that was received
@@ -162,6 +166,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Key(key) => key.run().await,
         Command::Issues(issues) => issues.run().await,
         Command::Events(events) => events.run().await,
+        Command::Traces(traces) => traces.run().await,
         Command::Releases(releases) => releases.run().await,
         Command::Ledger(ledger) => ledger.run().await,
         Command::Quarantine(quarantine) => quarantine.run().await,

@@ -69,6 +69,10 @@ pub struct Retention {
     pub days: u64,
     /// How many bytes the events of one project may take.
     pub bytes: u64,
+    /// For how many days traces are kept that belong to no kept event.
+    pub trace_days: u64,
+    /// How many bytes the traces of one project may take.
+    pub trace_bytes: u64,
 }
 
 /// What must not be exceeded.
@@ -92,6 +96,8 @@ impl Default for Config {
                 events: Keep::Samples,
                 days: 90,
                 bytes: 10 << 30,
+                trace_days: 30,
+                trace_bytes: 2 << 30,
             },
             limits: Limits {
                 connections: 1_024,

@@ -100,6 +100,28 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "retention.trace_days",
+        variable: "BUGSAGE_RETENTION_TRACE_DAYS",
+        is_secret: false,
+        meaning: "For how long traces are kept; one of a kept event stays as long as the event.",
+        kind: Kind::Number {
+            field: |config| &mut config.retention.trace_days,
+            range: 1..=3_650,
+            unit: "days",
+        },
+    },
+    Setting {
+        key: "retention.trace_bytes",
+        variable: "BUGSAGE_RETENTION_TRACE_BYTES",
+        is_secret: false,
+        meaning: "How much the traces of one project may take; the oldest go first, those of kept events last.",
+        // One trace may have 4 MiB before compression.
+        kind: Kind::Bytes {
+            field: |config| &mut config.retention.trace_bytes,
+            range: 16 << 20..=1 << 50,
+        },
+    },
+    Setting {
         key: "limits.connections",
         variable: "BUGSAGE_LIMITS_CONNECTIONS",
         is_secret: false,

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use maud::{Markup, html};
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::Event;
+use bugsage_core::event::{Event, SpanContext};
 use bugsage_core::fingerprint;
 use bugsage_core::limits::cut;
 use bugsage_core::stacktrace::Frame;
@@ -17,9 +17,9 @@ use bugsage_pipeline::evidence::{Evidence, FrameSource};
 use crate::clock::rfc3339;
 use crate::store::StoreError;
 use crate::store::model::IssueDetail;
-use crate::view::{place, thousands, visible};
+use crate::view::{duration, place, thousands, visible};
 
-use super::{Page, Pages, chart, fix, parts};
+use super::{Page, Pages, chart, fix, parts, trace};
 
 const HOUR_US: u64 = 3_600_000_000;
 
@@ -52,6 +52,10 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>
         Some(event) => Some(pages.store.event(&pages.scope, event).await?.event),
         None => None,
     };
+    let trace = match &event {
+        Some(event) => Some(trace::of_event(&pages, event).await?),
+        None => None,
+    };
     let now = pages.clock.now();
     Ok(parts::frame(
         &detail.issue.title,
@@ -59,7 +63,7 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>
             (heading(&detail, now))
             (why(case.as_ref(), now))
             @if let Some(case) = &case { (fix::section(case, now)) }
-            @if let Some(event) = &event { (event_sections(event, case.as_ref(), now)) }
+            @if let Some(event) = &event { (event_sections(event, trace.as_ref(), case.as_ref(), now)) }
             (releases(&detail, now))
             (history(&detail, case.as_ref(), now))
             @if let Some(event) = &event { (grouping(event)) }
@@ -152,7 +156,12 @@ fn explanation(analysis: &Analysis, evidence: Option<&Evidence>) -> Markup {
     }
 }
 
-fn event_sections(event: &Event, case: Option<&Case>, now: Timestamp) -> Markup {
+fn event_sections(
+    event: &Event,
+    trace: Option<&Markup>,
+    case: Option<&Case>,
+    now: Timestamp,
+) -> Markup {
     let sources = case.and_then(|case| case.evidence.as_ref());
     html! {
         section {
@@ -170,11 +179,12 @@ fn event_sections(event: &Event, case: Option<&Case>, now: Timestamp) -> Markup 
             section {
                 h2 { "Open spans" }
                 @for span in &event.spans {
-                    h3 { code { (span.name) } " " span class="quiet" { (span.target) } }
+                    h3 { code { (span.name) } " " span class="quiet" { (span.target) (open(span)) } }
                     (parts::facts(span.fields.iter().map(|(name, value)| (&**name, &**value))))
                 }
             }
         }
+        @if let Some(trace) = trace { (trace) }
         @if let Some(stack) = &event.stack {
             section {
                 h2 { "Stack" }
@@ -204,6 +214,12 @@ fn event_sections(event: &Event, case: Option<&Case>, now: Timestamp) -> Markup 
         @if !event.tags.is_empty() {
             section { h2 { "Tags" } (parts::facts(event.tags.iter().map(|(name, value)| (&**name, &**value)))) }
         }
+        @if !event.attached.is_empty() {
+            section { h2 { "Attached" } (parts::facts(event.attached.iter().map(|(name, value)| (&**name, &**value)))) }
+        }
+        @if !event.inputs.is_empty() {
+            section { h2 { "Inputs" } (parts::facts(event.inputs.iter().map(|(name, value)| (&**name, &**value)))) }
+        }
         @if !event.contexts.is_empty() {
             section {
                 details {
@@ -214,6 +230,15 @@ fn event_sections(event: &Event, case: Option<&Case>, now: Timestamp) -> Markup 
             }
         }
     }
+}
+
+/// For how long a span was open, where that is known.
+fn open(span: &SpanContext) -> String {
+    let timing = span.timing.map(|timing| {
+        let open = duration(timing.open_us.saturating_mul(1_000));
+        format!(", open for {open}")
+    });
+    timing.unwrap_or_default()
 }
 
 /// Says that not all of something is shown, and where the rest is.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use maud::{Markup, html};
 
-use crate::account::{self, AccountView, By, QuarantinedView};
+use crate::account::{self, AccountView, By, QuarantinedView, SpanAccountView};
 use crate::store::model::Quarantined;
 use crate::view::{counted, thousands};
 
@@ -94,9 +94,9 @@ fn section(account: &AccountView) -> Markup {
                         }
                     }
                 }
-                @if account.balanced { p class="quiet" { "It balances." } }
-                @else { p class="bad" { "It does not balance: that is a fault of the collector. Please report it." } }
+                (balance(account.balanced))
             }
+            @if !account.spans.is_empty() { (spans(&account.spans)) }
             @for refused in &account.refused {
                 p class="quiet" {
                     "Turned away (" (refused.reason.replace('_', " ")) "): "
@@ -106,6 +106,35 @@ fn section(account: &AccountView) -> Markup {
             @for (reason, reports) in &account.lost_before_sending {
                 p class="quiet" { "Lost before it was sent (" (reason.replace('_', " ")) "): " (crate::view::reports(*reports)) "." }
             }
+        }
+    }
+}
+
+fn balance(is_balanced: bool) -> Markup {
+    html! {
+        @if is_balanced { p class="quiet" { "It balances." } }
+        @else { p class="bad" { "It does not balance: that is a fault of the collector. Please report it." } }
+    }
+}
+
+fn spans(account: &SpanAccountView) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "outcome" } th { "reason" } th class="n" { "spans" } } }
+            tbody {
+                tr class="sum" { td { "received" } td {} td class="n" { (thousands(account.received)) } }
+                @for line in &account.outcomes {
+                    tr {
+                        td { (line.outcome.replace('_', " ")) }
+                        td { (line.reason.as_deref().unwrap_or("").replace('_', " ")) }
+                        td class="n" { (thousands(line.sum.spans)) }
+                    }
+                }
+            }
+        }
+        (balance(account.balanced))
+        @for (reason, spans) in &account.lost_before_sending {
+            p class="quiet" { "Lost before it was sent (" (reason.replace('_', " ")) "): " (counted(*spans, "span")) "." }
         }
     }
 }

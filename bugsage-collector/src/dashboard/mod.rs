@@ -1,4 +1,4 @@
-//! Pages for people, rendered here: all issues, one issue, and how releases are doing.
+//! Pages for people, rendered here: issues, traces, and how releases are doing.
 //!
 //! In: questions under the local operator's scope. Out: HTML, escaped by type.
 //! Never: JavaScript, anything from another host, an answer to somebody who is not at this machine.
@@ -10,6 +10,8 @@
 pub mod query;
 mod issues;
 mod issue;
+mod traces;
+mod trace;
 mod releases;
 mod ledger;
 mod fix;
@@ -68,6 +70,8 @@ pub fn routes(pages: Arc<Pages>) -> Router {
         .route("/", get(|| async { Redirect::to("/issues") }))
         .route("/issues", get(issues::page))
         .route("/issues/{id}", get(issue::page))
+        .route("/traces", get(traces::page))
+        .route("/traces/{id}", get(trace::page))
         .route("/releases", get(releases::page))
         .route("/ledger", get(ledger::page))
         .route("/assets/bugsage.css", get(style))

@@ -26,6 +26,7 @@ pub(super) fn frame(title: &str, body: Markup) -> Markup {
                     a class="brand" href="/issues" { "BugSage" }
                     nav {
                         a href="/issues" { "Issues" }
+                        a href="/traces" { "Traces" }
                         a href="/releases" { "Releases" }
                         a href="/ledger" { "Ledger" }
                     }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::limits;
+use bugsage_core::trace_context::SpanId;
 
 use crate::account;
 use crate::health;
@@ -36,6 +37,38 @@ pub struct Releases {
 #[derive(Debug, Default, Deserialize)]
 pub struct Ledger {
     hours: Option<String>,
+}
+
+/// The address of `/traces`.
+#[derive(Debug, Default, Deserialize)]
+pub struct Traces {
+    project: Option<String>,
+}
+
+impl Traces {
+    /// The project that is meant.
+    pub(super) fn project(&self) -> Option<String> {
+        named(self.project.as_deref())
+    }
+}
+
+/// The address of `/traces/TRACE`.
+#[derive(Debug, Default, Deserialize)]
+pub struct Trace {
+    from: Option<String>,
+    span: Option<String>,
+}
+
+impl Trace {
+    /// The first row that is meant, where somebody says so.
+    pub(super) fn from(&self) -> Option<usize> {
+        self.from.as_deref()?.parse().ok()
+    }
+
+    /// The span that somebody came for.
+    pub(super) fn span(&self) -> Option<SpanId> {
+        self.span.as_deref()?.parse().ok()
+    }
 }
 
 impl Issues {

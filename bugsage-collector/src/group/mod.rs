@@ -1,6 +1,7 @@
-//! Sorts events into issues.
+//! Sorts events into issues, and spans into traces.
 //!
-//! In: decoded events from [`crate::ingest`]. Out: [`GroupedEvent`]s, for [`crate::store`].
+//! In: decoded events and spans from [`crate::ingest`]. Out: [`GroupedEvent`]s, and pieces of traces, for
+//! [`crate::store`].
 //! Never: network, wall clock, deleting.
 //!
 //! Events are cleaned again here: not every sender is our SDK. Whether a frame is the app's own is
@@ -9,6 +10,7 @@
 pub mod regression;
 pub mod sample;
 pub mod stacks;
+mod spans;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -89,13 +91,20 @@ pub fn group(
         events,
         packs: packer.finish()?,
         limited: None,
+        spans: spans::group(
+            batch.spans,
+            &batch.rejected,
+            batch.span_losses,
+            received_at,
+            &mut cleaner,
+        )?,
         rejected: rejected(&batch.rejected),
         losses: batch.losses,
         run_states: run_states(batch.run_states, received_at),
     })
 }
 
-/// A batch of a project that has sent too much: its events are only counted.
+/// A batch of a project that has sent too much: its events and spans are only counted.
 pub fn only_count(batch: Batch, reason: &'static str, received_at: Timestamp) -> GroupedBatch {
     GroupedBatch {
         id: batch.id,
@@ -107,6 +116,12 @@ pub fn only_count(batch: Batch, reason: &'static str, received_at: Timestamp) ->
             events: batch.events.len() as u64,
             reports: batch.events.iter().map(|(_, event)| event.count).sum(),
         }),
+        spans: spans::only_count(
+            batch.spans.len() as u64,
+            &batch.rejected,
+            batch.span_losses,
+            reason,
+        ),
         rejected: rejected(&batch.rejected),
         losses: batch.losses,
         run_states: run_states(batch.run_states, received_at),
@@ -134,7 +149,12 @@ fn group_event(mut event: Event, received_at: Timestamp, stacks: &mut Stacks) ->
     }
 }
 
+/// Items that could not be used, spans not among them.
 fn rejected(items: &[Rejected]) -> Vec<(&'static str, u64)> {
+    by_reason(items.iter().filter(|item| !item.is_span))
+}
+
+fn by_reason<'a>(items: impl Iterator<Item = &'a Rejected>) -> Vec<(&'static str, u64)> {
     let mut counts = BTreeMap::new();
     for item in items {
         *counts.entry(item.reason.code()).or_default() += 1;

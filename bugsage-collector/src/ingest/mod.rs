@@ -159,7 +159,7 @@ impl Ingest {
         let (size_bytes, rejected) = (batch.size_bytes, batch.rejected.clone());
         let events = batch.events.len() as u64;
         let exhausted = self.admission.exhausted(project, received_at);
-        let exhausted = exhausted.filter(|_| events > 0);
+        let exhausted = exhausted.filter(|_| events > 0 || !batch.spans.is_empty());
         if exhausted.is_none() {
             let key = scope.ingest_key().unwrap_or(0);
             self.admission.used(project, key, events);

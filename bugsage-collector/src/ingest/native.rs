@@ -35,6 +35,8 @@ pub(super) struct Answer {
     duplicate: u64,
     /// Events that are only counted, since their project has sent too many.
     limited: u64,
+    /// What became of finished spans.
+    spans: AnsweredSpans,
     /// Items that could not be used.
     rejected: Vec<RejectedItem>,
     /// Whether the collector failed at the batch, and keeps it as it is.
@@ -42,6 +44,14 @@ pub(super) struct Answer {
     /// For how long nothing more is wanted.
     #[serde(skip)]
     pause: Option<Duration>,
+}
+
+#[derive(Debug, Serialize)]
+struct AnsweredSpans {
+    /// Spans that are counted now, and stored as far as there is room.
+    accepted: u64,
+    /// Spans that were counted before.
+    duplicate: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,6 +67,10 @@ impl Answer {
             accepted: receipt.accepted,
             duplicate: receipt.duplicate,
             limited: receipt.limited,
+            spans: AnsweredSpans {
+                accepted: receipt.spans,
+                duplicate: receipt.duplicate_spans,
+            },
             rejected,
             quarantined: false,
             pause: None,

@@ -148,6 +148,9 @@ impl Exposition {
         let help = "Documents of kept events, packed";
         let kept = ConstGauge::new(signed(usage.kept_bytes));
         to.register_with_unit("store_kept", help, Unit::Bytes, kept);
+        let help = "Pieces of traces, packed";
+        let traces = ConstGauge::new(signed(usage.trace_bytes));
+        to.register_with_unit("store_traces", help, Unit::Bytes, traces);
         let jobs = Family::<Job, Gauge>::default();
         for job in &usage.jobs {
             let kind = job.kind.clone();

@@ -174,6 +174,7 @@ pub struct Writer {
     pub log_pages: Gauge,
     events: Family<Fate, Counter>,
     reports: Family<Fate, Counter>,
+    spans: Family<Fate, Counter>,
 }
 
 impl Writer {
@@ -193,6 +194,22 @@ impl Writer {
         };
         self.events.get_or_create(&fate).inc_by(events);
         self.reports.get_or_create(&fate).inc_by(reports);
+    }
+
+    /// The same of finished spans.
+    pub fn count_spans(
+        &self,
+        project: u64,
+        outcome: &'static str,
+        reason: &'static str,
+        spans: u64,
+    ) {
+        let fate = Fate {
+            project: Project::new(project),
+            outcome,
+            reason,
+        };
+        self.spans.get_or_create(&fate).inc_by(spans);
     }
 
     /// A transaction has ended.
@@ -222,6 +239,7 @@ impl Default for Writer {
             log_pages: Gauge::default(),
             events: Family::default(),
             reports: Family::default(),
+            spans: Family::default(),
         }
     }
 }
@@ -233,6 +251,8 @@ pub struct Sweep {
     pub step: Seconds,
     /// Events that went.
     pub events: Counter,
+    /// Traces that went.
+    pub traces: Counter,
     /// Bytes that are free now.
     pub bytes: Counter,
     /// Steps that failed.
@@ -296,6 +316,8 @@ impl Metrics {
             "Events that were swept",
             sweep.events.clone(),
         );
+        let help = "Traces that were swept";
+        to.register("sweep_traces", help, sweep.traces.clone());
         let help = "Bytes that sweeping has freed";
         to.register_with_unit("sweep_freed", help, Unit::Bytes, sweep.bytes.clone());
         to.register(
@@ -364,6 +386,8 @@ impl Writer {
         to.register("events", help, self.events.clone());
         let help = "Reports that events stand for, by what became of them, as in the ledger";
         to.register("reports", help, self.reports.clone());
+        let help = "Finished spans by what became of them, as in the ledger";
+        to.register("spans", help, self.spans.clone());
     }
 }
 

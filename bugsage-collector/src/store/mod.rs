@@ -9,6 +9,7 @@
 pub mod scope;
 pub mod model;
 pub mod pack;
+pub mod trace;
 pub mod sqlite;
 #[cfg(test)]
 mod conformance;
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::id::{BatchId, CaseId, EventId};
+use bugsage_core::trace_context::TraceId;
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
@@ -28,6 +30,7 @@ use model::{
     Refusal, ReleaseFilter, ReleaseHealth, Retention, Status, StoredEvent, Swept, Usage, Work,
 };
 use scope::Scope;
+use trace::{StoredTrace, Trace, TraceFilter};
 
 /// Why a store did not do what it was asked.
 #[non_exhaustive]
@@ -189,6 +192,12 @@ pub trait Store: Send + Sync + 'static {
     /// One event.
     async fn event(&self, scope: &Scope, event: EventId) -> Result<StoredEvent, StoreError>;
 
+    /// Traces, those that came last first.
+    async fn traces(&self, scope: &Scope, filter: TraceFilter) -> Result<Vec<Trace>, StoreError>;
+
+    /// One trace, of all projects of the scope that have a part of it.
+    async fn trace(&self, scope: &Scope, trace: TraceId) -> Result<StoredTrace, StoreError>;
+
     /// How releases are doing, the newest first.
     async fn releases(
         &self,
@@ -297,7 +306,7 @@ pub trait Store: Send + Sync + 'static {
     /// Takes a batch out of quarantine: it was replayed, or nobody wants it.
     async fn discard(&self, scope: &Scope, batch: BatchId) -> Result<(), StoreError>;
 
-    /// Takes one small step at making room: whole events go, counts stay. Projects of which it is known
+    /// Takes one small step at making room: whole events and traces go, counts stay. Projects of which it is known
     /// that they have no room are only swept by age.
     async fn sweep(
         &self,

@@ -11,6 +11,7 @@ use bugsage_core::stacktrace::StackTrace;
 use bugsage_pipeline::case::State;
 
 use super::pack::{Pack, Slot};
+use super::trace::{GroupedSpans, SpanAccount};
 
 /// A project to be made.
 #[derive(Debug, Clone)]
@@ -116,6 +117,8 @@ pub struct GroupedBatch {
     pub losses: Vec<Losses>,
     /// How runs are doing.
     pub run_states: Vec<RunState>,
+    /// Its finished spans.
+    pub spans: GroupedSpans,
 }
 
 /// An event with the bug it belongs to.
@@ -159,6 +162,10 @@ pub struct Receipt {
     pub duplicate: u64,
     /// Events that were too many.
     pub limited: u64,
+    /// Finished spans that are now counted, and stored as far as there is room.
+    pub spans: u64,
+    /// Finished spans that were counted before.
+    pub duplicate_spans: u64,
 }
 
 /// What batches in quarantine may take of a project. They are a fault of ours, which nobody should be
@@ -452,6 +459,8 @@ pub struct Account {
     pub refusals: Vec<Refusal>,
     /// What its apps say they lost before they could send it, by reason, for ever.
     pub losses: Vec<(String, u64)>,
+    /// The same of finished spans.
+    pub spans: SpanAccount,
 }
 
 /// A line of the ledger.
@@ -487,13 +496,17 @@ pub struct Refusal {
     pub bytes: u64,
 }
 
-/// How long whole events are kept, and how many.
+/// How long whole events and traces are kept, and how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Days after which they go.
     pub days: u32,
     /// Bytes that those of a project may take on the disk.
     pub bytes: u64,
+    /// Days after which traces go that belong to no kept event.
+    pub trace_days: u32,
+    /// Bytes that the traces of a project may take on the disk.
+    pub trace_bytes: u64,
 }
 
 /// What one step of making room has done.
@@ -501,6 +514,8 @@ pub struct Retention {
 pub struct Swept {
     /// Events that went.
     pub events: u64,
+    /// Traces that went.
+    pub traces: u64,
     /// Bytes that are free now.
     pub bytes: u64,
     /// Whether there is nothing more to do.
@@ -513,6 +528,7 @@ impl Default for Swept {
     fn default() -> Self {
         Self {
             events: 0,
+            traces: 0,
             bytes: 0,
             is_done: true,
             has_no_room: None,
@@ -548,7 +564,9 @@ pub struct Usage {
     pub free_pages: u64,
     /// Documents of kept events, as they are packed.
     pub kept_bytes: u64,
-    /// When the newest of them came, by the clock of then.
+    /// Pieces of traces, as they are packed.
+    pub trace_bytes: u64,
+    /// When the newest of both came, by the clock of then.
     pub newest_at: Option<Timestamp>,
     /// Jobs by kind and state.
     pub jobs: Vec<Jobs>,

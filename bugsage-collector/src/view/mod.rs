@@ -1,8 +1,9 @@
-//! Issues, events and cases as JSON, under the names that tools outside rely on.
+//! Issues, events, traces and cases as JSON, under the names that tools outside rely on.
 //!
 //! More may be added here, nothing renamed. Times are RFC 3339 in UTC, what is not known is null.
 
 mod project;
+mod trace;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 
 pub use project::ProjectView;
+pub use trace::{TraceDetailView, TraceView, duration, left_out, service};
 
 /// An issue.
 #[derive(Debug, Clone, Serialize)]
@@ -340,11 +342,18 @@ pub struct EventView {
     grouping: fingerprint::Explanation,
     symbolicated: bool,
     trace_id: Option<String>,
+    /// The innermost span that was open.
+    span_id: Option<String>,
+    /// Whether the trace's spans are sent.
+    trace_sampled: Option<bool>,
     frames: Vec<Value>,
     breadcrumbs: Vec<Value>,
     spans: Vec<Value>,
     tags: BTreeMap<String, String>,
+    /// Facts about host, build and process, and what the app attached.
     contexts: BTreeMap<String, String>,
+    /// What the app was working on, as it handed it over.
+    inputs: Vec<Value>,
 }
 
 impl EventView {
@@ -379,14 +388,37 @@ impl EventView {
                 .collect(),
             grouping: grouping.explanation,
             symbolicated: event.stack.as_ref().is_some_and(|stack| stack.symbolicated),
-            trace_id: None,
+            trace_id: event.trace.map(|trace| trace.id.to_string()),
+            span_id: event.trace.map(|trace| trace.span.to_string()),
+            trace_sampled: event.trace.map(|trace| trace.is_sampled),
             frames: frames(event),
             breadcrumbs: breadcrumbs(event),
             spans: spans(event),
             tags: map(&event.tags),
-            contexts: map(&event.contexts),
+            contexts: contexts(event),
+            inputs: inputs(event),
         }
     }
+}
+
+/// What is known and what the app attached. Where both have a name, the app's is told apart.
+fn contexts(event: &Event) -> BTreeMap<String, String> {
+    let mut contexts = map(&event.contexts);
+    for (name, value) in &event.attached {
+        let name = match contexts.contains_key(&**name) {
+            true => format!("attached.{name}"),
+            false => name.to_string(),
+        };
+        contexts.insert(name, value.to_string());
+    }
+    contexts
+}
+
+fn inputs(event: &Event) -> Vec<Value> {
+    let inputs = event.inputs.iter();
+    inputs
+        .map(|(name, value)| serde_json::json!({"name": name, "value": value}))
+        .collect()
 }
 
 fn frames(event: &Event) -> Vec<Value> {
@@ -428,7 +460,15 @@ fn breadcrumbs(event: &Event) -> Vec<Value> {
 
 fn spans(event: &Event) -> Vec<Value> {
     let spans = event.spans.iter().map(|span| {
-        serde_json::json!({"name": span.name, "target": span.target, "fields": map(&span.fields)})
+        let timing = span.timing;
+        serde_json::json!({
+            "name": span.name,
+            "target": span.target,
+            "fields": map(&span.fields),
+            "id": timing.map(|timing| timing.id),
+            "open_us": timing.map(|timing| timing.open_us),
+            "busy_us": timing.and_then(|timing| timing.busy_us),
+        })
     });
     spans.collect()
 }

@@ -39,7 +39,7 @@ pub async fn run(
     let mut days = Days::default();
     loop {
         heartbeat.due_in(STEP_MAX);
-        let (mut events, mut bytes) = (0, 0);
+        let (mut events, mut traces, mut bytes) = (0, 0, 0);
         // They are looked at again the next time: others must not wait for what cannot be.
         let mut without_room = Vec::new();
         let now = days.now(&*store, clock.now()).await;
@@ -52,8 +52,10 @@ pub async fn run(
             match swept {
                 Ok(swept) => {
                     metrics.events.inc_by(swept.events);
+                    metrics.traces.inc_by(swept.traces);
                     metrics.bytes.inc_by(swept.bytes);
                     events += swept.events;
+                    traces += swept.traces;
                     bytes += swept.bytes;
                     if let Some(project) = swept.has_no_room {
                         without_room.push(project);
@@ -78,8 +80,8 @@ pub async fn run(
             let pause = took.saturating_mul(PAUSE_FACTOR).max(PAUSE_MIN);
             tokio::time::sleep(pause).await;
         }
-        if events > 0 {
-            tracing::info!(events, bytes, "made room");
+        if events > 0 || traces > 0 {
+            tracing::info!(events, traces, bytes, "made room");
         }
         heartbeat.due_in(LOOK + STUCK);
         tokio::time::sleep(LOOK).await;
@@ -114,7 +116,7 @@ impl Days {
     }
 }
 
-/// When the newest whole event came, by the clock of then.
+/// When the newest whole event or trace came, by the clock of then.
 async fn newest(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
     let usage = store.usage(&Scope::system(), Timestamp::default()).await?;
     Ok(usage.newest_at)

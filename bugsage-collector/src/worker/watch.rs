@@ -107,6 +107,7 @@ mod tests {
     use crate::store::model::{GroupedBatch, NewProject};
     use crate::store::scope::Scope;
     use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
+    use crate::store::trace::GroupedSpans;
 
     use super::*;
 
@@ -139,6 +140,7 @@ mod tests {
             rejected: Vec::new(),
             losses: Vec::new(),
             run_states: Vec::new(),
+            spans: GroupedSpans::default(),
         };
         let refused = store.ingest(&scope, batch).await;
         assert!(refused.is_err(), "{refused:?}");

@@ -139,6 +139,8 @@ pub struct Batch {
 pub struct Rejected {
     /// The index of the item in the batch, dictionaries counted, from 0.
     pub index: u32,
+    /// Whether it is a finished span. Spans have an account of their own.
+    pub is_span: bool,
     /// The rule that it broke.
     pub reason: ItemError,
 }

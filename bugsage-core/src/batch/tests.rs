@@ -366,6 +366,28 @@ fn items_of_unknown_kinds_are_counted_and_skipped() {
     assert_eq!(batch.rejected, []);
 }
 
+fn rejected(index: u32, is_span: bool, reason: ItemError) -> Rejected {
+    Rejected {
+        index,
+        is_span,
+        reason,
+    }
+}
+
+#[test]
+fn a_malformed_span_is_told_as_one_and_leaves_its_neighbors_alone() {
+    let batch = Forge::default()
+        .run()
+        .event(wire_event())
+        .raw(kind::SPAN, &[0xff; 64])
+        .event(wire_event())
+        .batch();
+
+    assert_eq!(batch.events.len(), 2);
+    let reason = ItemError::Malformed { kind: kind::SPAN };
+    assert_eq!(batch.rejected, [rejected(2, true, reason)]);
+}
+
 #[test]
 fn a_malformed_event_leaves_its_neighbors_alone() {
     let malformed = [&[][..], &[1; 16], &[0xff; 64], b"no event at all"];
@@ -379,7 +401,7 @@ fn a_malformed_event_leaves_its_neighbors_alone() {
 
         assert_eq!(batch.events, [(1, event("")), (3, event(""))]);
         let reason = ItemError::Malformed { kind: kind::EVENT };
-        assert_eq!(batch.rejected, [Rejected { index: 2, reason }]);
+        assert_eq!(batch.rejected, [rejected(2, false, reason)]);
     }
 }
 
@@ -574,7 +596,7 @@ fn dictionaries_in_many_items_share_one_limit() {
     let (limit, value) = (65_536, 65_537);
     let what = "dictionary entries";
     let reason = ItemError::OverLimit { what, limit, value };
-    assert_eq!(batch.rejected, [Rejected { index: 2, reason }]);
+    assert_eq!(batch.rejected, [rejected(2, false, reason)]);
 }
 
 #[test]

@@ -250,7 +250,11 @@ pub(super) fn decode(id: BatchId, content: &[u8]) -> Result<Batch, BatchError> {
     for item in Items::new(content) {
         let (index, kind, bytes) = item?;
         if let Err(reason) = decoder.item(index, kind, bytes) {
-            decoder.batch.rejected.push(Rejected { index, reason });
+            decoder.batch.rejected.push(Rejected {
+                index,
+                is_span: kind == kind::SPAN,
+                reason,
+            });
         }
     }
     decoder.batch.size_bytes = decoder.budget.used_bytes();

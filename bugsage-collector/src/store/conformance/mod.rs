@@ -4,6 +4,7 @@ mod batches;
 mod issues;
 mod runs;
 mod retention;
+mod traces;
 mod quarantine;
 mod cases;
 
@@ -13,6 +14,7 @@ use bugsage_core::batch::Batch;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, EventKind, Level, Location, Run, Thread};
 use bugsage_core::id::{BatchId, EventId, RunId};
+use bugsage_core::span::Span;
 use bugsage_core::stacktrace::{Frame, StackTrace};
 
 use crate::group;
@@ -57,6 +59,18 @@ macro_rules! suite {
             retention::a_budget_thins_what_is_common_and_leaves_what_is_rare,
             retention::what_always_stays_may_be_more_than_the_budget,
             retention::only_the_system_sweeps,
+            traces::a_trace_is_put_together_from_pieces_in_any_order,
+            traces::a_span_that_comes_twice_is_shown_once,
+            traces::a_batch_of_spans_that_comes_again_is_a_duplicate,
+            traces::a_trace_goes_through_the_services_of_several_projects,
+            traces::no_other_scope_sees_a_trace,
+            traces::traces_are_listed_by_when_they_came_and_stand_for_their_root,
+            traces::all_spans_are_accounted_for_by_what_became_of_them,
+            traces::a_trace_beyond_its_bound_is_cut_and_keeps_its_entries,
+            traces::what_apps_lost_of_their_spans_is_a_running_total,
+            traces::a_trace_stays_as_long_as_the_event_that_was_made_in_it,
+            traces::a_budget_takes_the_oldest_traces_and_those_of_events_last,
+            traces::the_traces_of_events_alone_do_not_fill_a_disk,
             quarantine::a_batch_in_quarantine_is_kept_as_it_came_and_counted_beside_the_equation,
             quarantine::the_quarantine_of_a_project_is_bounded,
             quarantine::a_batch_that_the_store_fails_at_takes_none_of_its_neighbors_along,
@@ -236,19 +250,27 @@ fn batch(events: impl IntoIterator<Item = Event>) -> GroupedBatch {
 }
 
 fn batch_of(id: BatchId, events: impl IntoIterator<Item = Event>) -> GroupedBatch {
-    let decoded = Batch {
+    grouped(decoded(id, events, []), later(1_000))
+}
+
+/// A batch as it is decoded.
+fn decoded(
+    id: BatchId,
+    events: impl IntoIterator<Item = Event>,
+    spans: impl IntoIterator<Item = Span>,
+) -> Batch {
+    Batch {
         id,
         runs: Vec::new(),
         events: (0..).zip(events).collect(),
         losses: Vec::new(),
-        spans: Vec::new(),
+        spans: (0..).zip(spans).collect(),
         span_losses: Vec::new(),
         run_states: Vec::new(),
         rejected: Vec::new(),
         unknown_items: 0,
         size_bytes: 0,
-    };
-    grouped(decoded, later(1_000))
+    }
 }
 
 /// What all of it is kept of.

@@ -11,12 +11,20 @@ use super::{
 };
 
 /// When the batches of these claims were received.
-const RECEIVED_HOURS: u64 = 1_000;
+pub(super) const RECEIVED_HOURS: u64 = 1_000;
 
-const DAY_HOURS: u64 = 24;
+pub(super) const DAY_HOURS: u64 = 24;
+
+/// Nothing goes.
+pub(super) const KEEP_ALL: Retention = Retention {
+    days: 3_650,
+    bytes: u64::MAX,
+    trace_days: 3_650,
+    trace_bytes: u64::MAX,
+};
 
 /// Sweeps until there is nothing to do, and tells what went.
-async fn sweep(store: &dyn Store, retention: Retention, now: Timestamp) -> Swept {
+pub(super) async fn sweep(store: &dyn Store, retention: Retention, now: Timestamp) -> Swept {
     let mut all = Swept::default();
     // More steps than any of these claims can take.
     for _ in 0..10_000 {
@@ -26,6 +34,7 @@ async fn sweep(store: &dyn Store, retention: Retention, now: Timestamp) -> Swept
             .await
             .expect("can be swept");
         all.events += swept.events;
+        all.traces += swept.traces;
         all.bytes += swept.bytes;
         all.has_no_room = all.has_no_room.or(swept.has_no_room);
         if swept.is_done {
@@ -59,7 +68,7 @@ pub(super) async fn old_events_go_and_their_counts_and_ids_stay(store: &dyn Stor
     shop.send(store, batch(events.clone())).await;
     let retention = Retention {
         days: 30,
-        bytes: u64::MAX,
+        ..KEEP_ALL
     };
 
     let early = later(RECEIVED_HOURS + 29 * DAY_HOURS);
@@ -101,8 +110,8 @@ pub(super) async fn a_budget_thins_what_is_common_and_leaves_what_is_rare(store:
     bank.send(store, batch((0..20).map(|_| large(panic("other")))))
         .await;
     let budget = Retention {
-        days: 3_650,
         bytes: 100 << 10,
+        ..KEEP_ALL
     };
 
     let swept = sweep(store, budget, later(RECEIVED_HOURS + 1)).await;
@@ -145,8 +154,8 @@ pub(super) async fn what_always_stays_may_be_more_than_the_budget(store: &dyn St
     let flood = (0..200).map(|_| large(panic("common")));
     later_project.send(store, batch(flood)).await;
     let budget = Retention {
-        days: 3_650,
         bytes: 6 << 10,
+        ..KEEP_ALL
     };
 
     let swept = sweep(store, budget, later(RECEIVED_HOURS + 1)).await;
@@ -166,7 +175,10 @@ pub(super) async fn what_always_stays_may_be_more_than_the_budget(store: &dyn St
 }
 
 pub(super) async fn only_the_system_sweeps(store: &dyn Store) {
-    let retention = Retention { days: 1, bytes: 0 };
+    let retention = Retention {
+        days: 1,
+        ..KEEP_ALL
+    };
 
     let refused = store.sweep(&operator(), retention, later(0), &[]).await;
 

@@ -167,6 +167,7 @@ mod tests {
     use crate::store::model::{IssueFilter, LedgerFilter};
     use crate::store::scope::Scope;
     use crate::store::sqlite::{OpenOptions, Owner, SqliteStore};
+    use crate::store::trace::TraceFilter;
 
     use super::*;
 
@@ -188,15 +189,27 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_of_schema_1_has_all_that_it_had() {
-        is_carried(RUNS).await;
+        is_carried(|old| old.execute_batch(RUNS).expect("is SQL")).await;
     }
 
     #[tokio::test]
     async fn a_store_of_schema_2_has_all_that_it_had() {
-        is_carried("").await;
+        is_carried(|_| ()).await;
     }
 
-    async fn is_carried(before: &str) {
+    #[tokio::test]
+    async fn a_store_of_schema_3_has_all_that_it_had() {
+        is_carried(|old| {
+            old.execute_batch(include_str!("../../../migrations/sqlite/0003_kept.sql"))
+                .expect("is SQL");
+            to_3(old).expect("is carried over");
+            old.execute_batch("pragma user_version = 3")
+                .expect("is SQL");
+        })
+        .await;
+    }
+
+    async fn is_carried(before: impl Fn(&Connection)) {
         let name = format!("bugsage-carry-{}", uuid::Uuid::new_v4().simple());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir(&folder).expect("can be made");
@@ -205,7 +218,7 @@ mod tests {
             "../../../migrations/sqlite/tests/schema_2.sql"
         ))
         .expect("is SQL");
-        old.execute_batch(before).expect("is SQL");
+        before(&old);
         drop(old);
 
         let store = SqliteStore::open(OpenOptions::new(&folder, Owner::Server));
@@ -243,7 +256,17 @@ mod tests {
         };
         let ledger = store.ledger(&operator, whole).await.expect("is read");
         assert!(!ledger.is_empty(), "what it had is in the ledger");
+        let filter = TraceFilter {
+            limit: 1,
+            ..TraceFilter::default()
+        };
+        let traces = store.traces(&operator, filter).await.expect("is read");
+        assert!(traces.is_empty(), "it knew of none");
         drop(store);
+        let now = Connection::open(SqliteStore::file(&folder)).expect("is there");
+        let problems = super::super::verify::problems(&now).expect("is read");
+        assert!(problems.is_empty(), "{problems:?}");
+        drop(now);
         std::fs::remove_dir_all(&folder).expect("can be removed");
     }
 }

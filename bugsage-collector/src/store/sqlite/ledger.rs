@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use crate::store::StoreError;
 use crate::store::model::{Account, LedgerFilter, LedgerLine, Refusal};
 use crate::store::scope::Organizations;
+use crate::store::trace::{SpanAccount, SpanLine};
 
 use super::{HOUR_US, projects, sql, unsigned};
 
@@ -29,6 +30,7 @@ pub(super) fn accounts(
             refusals: refusals(c, project.id, since)?,
             project_name: project.name,
             losses: project.losses,
+            spans: spans(c, project.id, since)?,
         });
     }
     if filter.project.is_none() && organizations != Organizations::None {
@@ -40,6 +42,7 @@ pub(super) fn accounts(
                 lines: Vec::new(),
                 refusals,
                 losses: Vec::new(),
+                spans: SpanAccount::default(),
             });
         }
     }
@@ -62,6 +65,34 @@ fn lines(c: &Connection, project: u64, since: u64) -> Result<Vec<LedgerLine>, St
         })
     })?;
     Ok(lines.collect::<Result<_, _>>()?)
+}
+
+fn spans(c: &Connection, project: u64, since: u64) -> Result<SpanAccount, StoreError> {
+    let mut select = c.prepare_cached(
+        "select key, hour, outcome, reason, spans from span_ledger
+         where project = ? and hour >= ? order by hour, key, outcome, reason",
+    )?;
+    let lines = select.query_map(params![sql(project), sql(since)], |row| {
+        Ok(SpanLine {
+            key: unsigned(row.get(0)?),
+            hour: unsigned(row.get(1)?),
+            outcome: row.get(2)?,
+            reason: row.get(3)?,
+            spans: unsigned(row.get(4)?),
+        })
+    })?;
+    let lines = lines.collect::<Result<_, _>>()?;
+    let mut select = c.prepare_cached(
+        "select reason, cast(min(total(spans), 9e18) as integer) from span_losses
+         where project = ? group by reason order by reason",
+    )?;
+    let losses = select.query_map([sql(project)], |row| {
+        Ok((row.get(0)?, unsigned(row.get(1)?)))
+    })?;
+    Ok(SpanAccount {
+        lines,
+        losses: losses.collect::<Result<_, _>>()?,
+    })
 }
 
 fn refusals(c: &Connection, project: u64, since: u64) -> Result<Vec<Refusal>, StoreError> {

@@ -15,6 +15,7 @@ mod writer;
 mod ingest;
 mod issues;
 mod events;
+mod traces;
 mod files;
 mod runs;
 mod releases;
@@ -38,6 +39,7 @@ use tokio::sync::Semaphore;
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::id::{BatchId, CaseId, EventId};
+use bugsage_core::trace_context::TraceId;
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
@@ -47,6 +49,7 @@ use super::model::{
     Refusal, ReleaseFilter, ReleaseHealth, Retention, Status, StoredEvent, Swept, Usage, Work,
 };
 use super::scope::{Organizations, Scope};
+use super::trace::{StoredTrace, Trace, TraceFilter};
 use super::{Store, StoreError};
 
 pub use backup::{Copied, backup, check, restore};
@@ -269,6 +272,18 @@ impl Store for SqliteStore {
     async fn event(&self, scope: &Scope, event: EventId) -> Result<StoredEvent, StoreError> {
         let organizations = scope.organizations();
         self.read(move |c| events::one(c, organizations, event))
+            .await
+    }
+
+    async fn traces(&self, scope: &Scope, filter: TraceFilter) -> Result<Vec<Trace>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| traces::list(c, organizations, &filter))
+            .await
+    }
+
+    async fn trace(&self, scope: &Scope, trace: TraceId) -> Result<StoredTrace, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| traces::one(c, organizations, trace))
             .await
     }
 

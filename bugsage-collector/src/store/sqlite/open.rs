@@ -39,6 +39,10 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../../migrations/sqlite/0003_kept.sql"),
         carry::to_3,
     ),
+    (
+        include_str!("../../../migrations/sqlite/0004_traces.sql"),
+        nothing,
+    ),
 ];
 
 fn nothing(_: &Connection) -> Result<(), StoreError> {

@@ -31,17 +31,20 @@ pub(super) fn usage(c: &Connection, now: Timestamp) -> Result<Usage, StoreError>
         pages: number("pragma page_count")?,
         free_pages: number("pragma freelist_count")?,
         kept_bytes: number("select coalesce(sum(bytes), 0) from spaces")?,
+        trace_bytes: number("select coalesce(sum(bytes), 0) from trace_spaces")?,
         newest_at: newest(c)?,
         jobs: jobs(c, now)?,
     })
 }
 
 fn newest(c: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let newest = c
-        .prepare_cached("select created_at from packs order by id desc limit 1")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    Ok(newest.map(|at| Timestamp(unsigned(at))))
+    let newest = |query: &str| -> Result<Option<i64>, StoreError> {
+        let mut select = c.prepare_cached(query)?;
+        Ok(select.query_row([], |row| row.get(0)).optional()?)
+    };
+    let event = newest("select created_at from packs order by id desc limit 1")?;
+    let trace = newest("select created_at from traces order by id desc limit 1")?;
+    Ok(event.max(trace).map(|at| Timestamp(unsigned(at))))
 }
 
 fn jobs(c: &Connection, now: Timestamp) -> Result<Vec<Jobs>, StoreError> {

@@ -91,6 +91,40 @@ const COUNTS: &[(&str, &str)] = &[
          where p.told <> p.found",
     ),
     (
+        "project {}: {} spans received, {} accounted for",
+        "select project, received, rest from (
+             select project,
+                 sum(case when outcome = 'received' then spans else 0 end) as received,
+                 sum(case when outcome = 'received' then 0 else spans end) as rest
+             from span_ledger group by project)
+         where received <> rest",
+    ),
+    (
+        "project {}: {} spans in its traces, {} stored by the ledger",
+        "select p.id, p.found, p.accounted from (
+             select p.id,
+                 (select coalesce(sum(spans), 0) from traces where project = p.id) as found,
+                 (select coalesce(sum(spans), 0) from span_ledger
+                     where project = p.id and outcome = 'stored') as accounted
+             from projects p) as p
+         where p.found > p.accounted",
+    ),
+    (
+        "trace {}: {} bytes of pieces, {} are there",
+        "select t.id, t.bytes, coalesce(sum(length(i.document)), 0) from traces t
+         left join trace_pieces i on i.project = t.project and i.trace = t.id
+         group by t.id having t.bytes <> coalesce(sum(length(i.document)), 0)",
+    ),
+    (
+        "project {}: {} bytes of traces, {} are there",
+        "select p.id, p.told, p.found from (
+             select p.id,
+                 (select coalesce(sum(bytes), 0) from trace_spaces where project = p.id) as told,
+                 (select coalesce(sum(length(document)), 0) from trace_pieces where project = p.id) as found
+             from projects p) as p
+         where p.told <> p.found",
+    ),
+    (
         "event {}: its pack {} ends before byte {}",
         "select e.id, e.id >> 16, e.at + e.bytes from events e left join packs p on p.id = e.id >> 16
          where p.id is null or p.raw_bytes < e.at + e.bytes",
@@ -146,7 +180,7 @@ fn counts(
     Ok(())
 }
 
-/// Every pack and every stack, with its checksum.
+/// Every pack, stack and piece of a trace, with its checksum.
 fn packs(c: &Connection, problems: &mut Vec<String>) -> Result<(), StoreError> {
     let mut select = c.prepare("select id, documents, raw_bytes from packs")?;
     let whole = |row: &Row<'_>| -> Result<io::Result<Vec<u8>>, StoreError> {
@@ -157,11 +191,13 @@ fn packs(c: &Connection, problems: &mut Vec<String>) -> Result<(), StoreError> {
         Ok(pack.expand())
     };
     expand_all(&mut select, "pack", whole, problems)?;
-    let mut select = c.prepare("select id, document from stacks")?;
     let whole = |row: &Row<'_>| -> Result<io::Result<Vec<u8>>, StoreError> {
         Ok(pack::expand(row.get_ref(1)?.as_bytes().unwrap_or_default()))
     };
-    expand_all(&mut select, "stack", whole, problems)
+    let mut select = c.prepare("select id, document from stacks")?;
+    expand_all(&mut select, "stack", whole, problems)?;
+    let mut select = c.prepare("select id, document from trace_pieces")?;
+    expand_all(&mut select, "piece of a trace", whole, problems)
 }
 
 fn expand_all(

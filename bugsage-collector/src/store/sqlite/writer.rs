@@ -33,7 +33,7 @@ const WAITING_MAX: usize = 1_024;
 /// milliseconds.
 const GROUP_MAX: usize = 256;
 
-/// Events of one transaction, beyond which no further batch is taken in: some tens of milliseconds.
+/// Events and pieces of traces of one transaction, beyond which no further batch is taken in: some tens of milliseconds.
 const EVENTS_MAX: usize = 16_384;
 
 /// How long one transaction may go on taking further changes.
@@ -463,7 +463,7 @@ impl Writing {
         let (mut at, mut events) = (0, 0);
         while at < group.len() {
             let waiting = &mut group[at];
-            events += waiting.batch.events.len();
+            events += waiting.batch.events.len() + waiting.batch.spans.pieces.len();
             match faults::contained(|| session.add(waiting.sender, &waiting.batch)) {
                 Ok(Ok(receipt)) => waiting.outcome = Ok(receipt),
                 Ok(Err(error)) => return Err(judged(error)),

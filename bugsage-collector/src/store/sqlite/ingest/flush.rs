@@ -41,6 +41,29 @@ pub(super) fn all(tx: &Connection, tally: &Tally) -> Result<(), StoreError> {
         )?
         .execute(params![sql(*project), sql(*bytes)])?;
     }
+    for (project, bytes) in &tally.trace_spaces {
+        tx.prepare_cached(
+            "insert into trace_spaces (project, bytes) values (?, ?)
+             on conflict (project) do update set bytes = bytes + excluded.bytes",
+        )?
+        .execute(params![sql(*project), sql(*bytes)])?;
+    }
+    for (line, spans) in &tally.span_ledger {
+        tx.prepare_cached(
+            "insert into span_ledger (project, key, hour, outcome, reason, spans)
+             values (?, ?, ?, ?, ?, ?)
+             on conflict (project, hour, key, outcome, reason) do update set
+                 spans = spans + excluded.spans",
+        )?
+        .execute(params![
+            sql(line.sender.project),
+            sql(line.sender.key),
+            sql(line.hour),
+            line.outcome,
+            line.reason,
+            sql(*spans),
+        ])?;
+    }
     for (line, (events, reports)) in &tally.ledger {
         tx.prepare_cached(
             "insert into ledger (project, key, hour, outcome, reason, events, reports)

@@ -91,8 +91,9 @@ impl<'a> Keeper<'a> {
         let event = &grouped.event;
         self.tx
             .prepare_cached(
-                "insert into events (id, project, issue, event, first_at, reports, stack, at, bytes, why, ordinal)
-                 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into events (id, project, issue, event, first_at, reports, stack, at, bytes, why,
+                     ordinal, trace)
+                 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 number,
@@ -106,6 +107,7 @@ impl<'a> Keeper<'a> {
                 bytes,
                 place.why,
                 sql(place.ordinal),
+                event.trace.map(|trace| trace.id.to_bytes()),
             ])?;
         Ok(())
     }

@@ -8,6 +8,7 @@
 mod cache;
 mod facets;
 mod keep;
+mod traces;
 mod lookup;
 mod tally;
 mod flush;
@@ -27,6 +28,7 @@ use super::{runs, sql};
 pub(super) use cache::Cache;
 use keep::Keeper;
 use tally::{Line, Tally};
+pub(super) use traces::root;
 
 /// Who sends a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,14 +39,20 @@ pub(super) struct Sender {
 }
 
 /// The lines that a transaction adds to the ledger.
-pub(super) struct Lines(HashMap<Line, (u64, u64)>);
+pub(super) struct Lines {
+    events: HashMap<Line, (u64, u64)>,
+    spans: HashMap<Line, u64>,
+}
 
 impl Lines {
     /// Counts them, now that they are committed.
     pub(super) fn count(self, metrics: &Writer) {
-        for (line, (events, reports)) in self.0 {
+        for (line, (events, reports)) in self.events {
             let project = line.sender.project;
             metrics.count(project, line.outcome, line.reason, events, reports);
+        }
+        for (line, spans) in self.spans {
+            metrics.count_spans(line.sender.project, line.outcome, line.reason, spans);
         }
     }
 }
@@ -109,6 +117,7 @@ impl<'a> Session<'a> {
             self.tally
                 .account(sender, batch.received_at, "invalid", reason, *items, *items);
         }
+        let spans = traces::count(&mut self.tally, sender, batch, is_new);
         if !is_new {
             self.tally.account(
                 sender,
@@ -120,6 +129,7 @@ impl<'a> Session<'a> {
             );
             return Ok(Receipt {
                 duplicate: events,
+                duplicate_spans: spans,
                 ..Receipt::default()
             });
         }
@@ -136,6 +146,7 @@ impl<'a> Session<'a> {
         let mut keeper = Keeper::begin(tx, project, batch)?;
         let mut receipt = Receipt {
             limited: limited.0,
+            spans,
             ..Receipt::default()
         };
         for event in &batch.events {
@@ -156,6 +167,7 @@ impl<'a> Session<'a> {
                 .execute(params![sql(project), losses.run.to_bytes(), &**reason, sql(*reports)])?;
             }
         }
+        traces::write(tx, &mut self.tally, sender, batch)?;
         for state in &batch.run_states {
             runs::store(tx, project, state, batch.received_at)?;
         }
@@ -219,7 +231,10 @@ impl<'a> Session<'a> {
     /// Writes what was counted, and tells what to count once it is committed.
     pub(super) fn end(self) -> Result<Lines, StoreError> {
         flush::all(self.tx, &self.tally)?;
-        Ok(Lines(self.tally.ledger))
+        Ok(Lines {
+            events: self.tally.ledger,
+            spans: self.tally.span_ledger,
+        })
     }
 }
 

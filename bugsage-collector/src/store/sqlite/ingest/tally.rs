@@ -20,10 +20,13 @@ pub(super) struct Tally {
     /// When releases were first and last seen.
     pub(super) releases: HashMap<u64, HashMap<Text, (Timestamp, Timestamp)>>,
     pub(super) ledger: HashMap<Line, (u64, u64)>,
+    pub(super) span_ledger: HashMap<Line, u64>,
     /// Events that were kept, by their stack.
     pub(super) stacks: HashMap<i64, u64>,
     /// Bytes of packs, by project.
     pub(super) spaces: HashMap<u64, u64>,
+    /// Bytes of pieces of traces, by project.
+    pub(super) trace_spaces: HashMap<u64, u64>,
 }
 
 /// A line of the ledger.
@@ -93,6 +96,27 @@ impl Tally {
         let sum = self.ledger.entry(line).or_default();
         sum.0 += events;
         sum.1 = sum.1.saturating_add(reports);
+    }
+
+    /// The same of spans.
+    pub(super) fn account_spans(
+        &mut self,
+        sender: Sender,
+        received_at: Timestamp,
+        outcome: &'static str,
+        reason: &'static str,
+        spans: u64,
+    ) {
+        if spans == 0 {
+            return;
+        }
+        let line = Line {
+            sender,
+            hour: received_at.0 / HOUR_US,
+            outcome,
+            reason,
+        };
+        *self.span_ledger.entry(line).or_default() += spans;
     }
 
     pub(super) fn see_release(&mut self, project: u64, event: &Event) {

@@ -1,4 +1,4 @@
-//! Makes room: whole events go, counts stay for ever.
+//! Makes room: whole events and traces go, counts stay for ever.
 //!
 //! Two rules, both in small steps between batches. Events older than a project's days go. Where a project
 //! has more bytes than its budget, those that tell least go first: passes over its packs until there is
@@ -8,6 +8,10 @@
 //!
 //! Never swept are the first event of an issue, its latest, the first in each release and environment, and
 //! the first after it was resolved. Where these alone are more than the budget, it is said.
+//!
+//! Traces have a budget of their own: see [`traces`].
+
+mod traces;
 
 use std::collections::BTreeMap;
 
@@ -20,7 +24,7 @@ use crate::store::StoreError;
 use crate::store::model::{Retention, Swept};
 use crate::store::pack::{Pack, Packer};
 
-use super::{sql, unsigned};
+use super::{HOUR_US, sql, unsigned};
 
 /// Bytes of documents that one step writes anew or deletes: some ten milliseconds.
 const STEP_BYTES: u64 = 512 << 10;
@@ -42,8 +46,6 @@ const FREE_PAGES: i64 = 1_024;
 
 /// Free pages that one step gives back to the disk.
 const STEP_PAGES: i64 = 512;
-
-const HOUR_US: u64 = 3_600_000_000;
 
 /// One step: for the first project that has something to do.
 pub(super) fn step(
@@ -76,7 +78,12 @@ pub(super) fn step(
             return Ok(swept);
         }
     }
-    Ok(Swept::default())
+    Ok(traces::step(tx, retention, now)?.unwrap_or_default())
+}
+
+/// What came before this is older than so many days.
+fn days_before(now: Timestamp, days: u32) -> u64 {
+    now.0.saturating_sub(u64::from(days) * 24 * HOUR_US)
 }
 
 /// Whether the file has more free pages than it needs soon.
@@ -173,13 +180,23 @@ impl Candidate {
 #[derive(Default)]
 struct Step {
     events: u64,
+    traces: u64,
     bytes: u64,
     /// Bytes of the packs that were changed, before compression.
     worked_bytes: u64,
     looked_at: u64,
+    /// Traces that came before this are too old without an event.
+    traces_until: u64,
 }
 
 impl Step {
+    fn until(retention: Retention, now: Timestamp) -> Self {
+        Self {
+            traces_until: days_before(now, retention.trace_days),
+            ..Self::default()
+        }
+    }
+
     /// Whether others should have the writer now.
     fn is_enough(&self) -> bool {
         self.worked_bytes >= STEP_BYTES || self.looked_at >= STEP_EVENTS
@@ -189,6 +206,7 @@ impl Step {
     fn swept(&self) -> Swept {
         Swept {
             events: self.events,
+            traces: self.traces,
             bytes: self.bytes,
             is_done: false,
             ..Swept::default()
@@ -205,6 +223,7 @@ struct Event {
     bytes: u32,
     ordinal: u64,
     is_pinned: bool,
+    trace: Option<[u8; 16]>,
 }
 
 impl Space {
@@ -215,12 +234,9 @@ impl Space {
         retention: Retention,
         now: Timestamp,
     ) -> Result<Option<Swept>, StoreError> {
-        let until = now
-            .0
-            .saturating_sub(u64::from(retention.days) * 24 * HOUR_US);
-        let packs = self.aged_packs(tx, until)?;
+        let packs = self.aged_packs(tx, days_before(now, retention.days))?;
         let mut last = None;
-        let mut step = Step::default();
+        let mut step = Step::until(retention, now);
         for candidate in &packs {
             self.sweep(tx, candidate, &mut step, |_| true)?;
             last = Some(candidate);
@@ -265,7 +281,7 @@ impl Space {
             self.note(tx, bar, 0, &Left::default())?;
             return Ok(Some(Step::default().swept()));
         }
-        let (mut step, mut next_pack) = (Step::default(), self.next_pack);
+        let (mut step, mut next_pack) = (Step::until(retention, now), self.next_pack);
         let mut left = self.left.clone();
         for candidate in &packs {
             // By our clock: a sender's may say anything.
@@ -367,6 +383,9 @@ impl Space {
         }
         for event in &gone {
             event.forget(tx, self.project)?;
+            if let Some(trace) = event.trace {
+                traces::release(tx, self.project, trace, step)?;
+            }
         }
         let after = if left.is_empty() {
             tx.prepare_cached("delete from packs where id = ?")?
@@ -388,7 +407,7 @@ impl Space {
         let events = tx
             .prepare_cached(
                 "select e.id, e.event, e.stack, e.at, e.bytes, e.ordinal,
-                     e.why > 0 or e.event = i.latest_event
+                     e.why > 0 or e.event = i.latest_event, e.trace
                  from events e join issues i on i.id = e.issue
                  where e.id >= ?1 << 16 and e.id < (?1 + 1) << 16 order by e.id",
             )?
@@ -401,6 +420,7 @@ impl Space {
                     bytes: row.get(4)?,
                     ordinal: unsigned(row.get(5)?),
                     is_pinned: row.get(6)?,
+                    trace: row.get(7)?,
                 })
             })?
             .collect::<Result<_, _>>()?;
