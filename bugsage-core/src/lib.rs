@@ -31,3 +31,5 @@ pub mod checksum;
 pub mod batch;
 #[cfg(feature = "model")]
 pub mod fingerprint;
+#[cfg(feature = "model")]
+pub mod rates;

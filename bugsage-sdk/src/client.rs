@@ -49,6 +49,8 @@ pub(crate) struct Client {
     pub(crate) last_run: Option<LastRun>,
     pub(crate) limiter: Option<Limiter>,
     pub(crate) sampling: Sampling,
+    /// Whether the collector may change the rate of traces.
+    pub(crate) follows_rates: bool,
     /// Until when reports of each kind are not wanted, in microseconds since the epoch.
     unwanted_until: [AtomicU64; EventKind::ALL.len()],
     ids: AtomicU64,
@@ -109,6 +111,7 @@ impl Client {
             last_run,
             limiter: setup.limit.map(Limiter::new),
             sampling: setup.sampling(),
+            follows_rates: setup.follows_rates,
             setup: Some(setup),
             ..Self::recording(memory, hash_keys)
         }
@@ -130,6 +133,7 @@ impl Client {
             shutdown_timeout: Duration::ZERO,
             last_run: None,
             limiter: None,
+            follows_rates: false,
             // A recorder wants to see them all.
             sampling: Sampling::new(1.0, Vec::new(), None),
             unwanted_until: Default::default(),

@@ -12,6 +12,7 @@ use bugsage_core::limits;
 use bugsage_core::trace_context::TraceContext;
 
 use crate::breadcrumbs::Crumb;
+use crate::capture::error::format_bounded;
 use crate::client::{self, Client};
 use crate::spans::finished::{self, Times};
 use crate::spans::{Extra, Handle, OpenSpan, Spare};
@@ -24,6 +25,11 @@ pub(crate) const SPANS_TOLD: usize = limits::SPANS_MAX;
 
 /// Spans that a thread may have entered at once and be told of; those entered beyond that are not.
 const ENTERED_MAX: usize = 1 << 16;
+
+/// Names of an app's own contexts, and inputs, that a span or the process may have: what a record has room
+/// for.
+const ATTACHED_MAX: usize = 32;
+const INPUTS_MAX: usize = 4;
 
 /// How often a reader tries, about a microsecond in all.
 const TRIES: usize = 64;
@@ -223,6 +229,8 @@ pub(crate) fn read_breadcrumbs(
 #[derive(Default)]
 pub(crate) struct Scope {
     tags: Vec<(Box<str>, Box<str>)>,
+    contexts: Vec<(Box<str>, Box<str>)>,
+    inputs: Vec<(Box<str>, Box<str>)>,
     user: Option<Box<str>>,
 }
 
@@ -230,22 +238,37 @@ impl Scope {
     pub(crate) const fn new() -> Self {
         Self {
             tags: Vec::new(),
+            contexts: Vec::new(),
+            inputs: Vec::new(),
             user: None,
         }
     }
 
     pub(crate) fn clear(&mut self) {
         self.tags.clear();
+        self.contexts.clear();
+        self.inputs.clear();
         self.user = None;
     }
 
-    fn set_tag(&mut self, key: Box<str>, value: Box<str>) {
-        let has_room = self.tags.len() < limits::PAIRS_MAX;
-        match self.tags.iter_mut().find(|(known, _)| *known == key) {
-            Some(tag) => tag.1 = value,
-            None if has_room => self.tags.push((key, value)),
-            None => {}
-        }
+    /// Hands out what the app attached.
+    pub(crate) fn attached(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.contexts.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// Hands out what the app was working on.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.inputs.iter().map(|(key, value)| (&**key, &**value))
+    }
+}
+
+/// Sets a name's value, where there is room for a further name.
+fn set(pairs: &mut Vec<(Box<str>, Box<str>)>, names_max: usize, key: Box<str>, value: Box<str>) {
+    let has_room = pairs.len() < names_max;
+    match pairs.iter_mut().find(|(known, _)| *known == key) {
+        Some(pair) => pair.1 = value,
+        None if has_room => pairs.push((key, value)),
+        None => {}
     }
 }
 
@@ -257,7 +280,56 @@ impl Scope {
 pub fn set_tag(key: impl AsRef<str>, value: impl AsRef<str>) {
     let key: Box<str> = limits::cut(key.as_ref(), limits::KEY_BYTES_MAX).into();
     let value: Box<str> = limits::cut(value.as_ref(), limits::VALUE_BYTES_MAX).into();
-    with_scope(|scope| scope.set_tag(key, value));
+    with_scope(|scope| set(&mut scope.tags, limits::PAIRS_MAX, key, value));
+}
+
+/// Attaches a fact of the app's own, under a name of its own, to what is reported from here on: by the
+/// current span and the spans below it, or by the whole process where no span is open.
+///
+/// It is shown with an event, and does not tell events apart. The name is cut at 200 bytes, the value at
+/// 8 KiB; of a span's or the process's the first 32 names are kept. Secrets are removed before it leaves
+/// the process.
+pub fn set_context(name: impl AsRef<str>, value: impl AsRef<str>) {
+    let name: Box<str> = limits::cut(name.as_ref(), limits::KEY_BYTES_MAX).into();
+    let value: Box<str> = limits::cut(value.as_ref(), limits::VALUE_BYTES_MAX).into();
+    with_scope(|scope| set(&mut scope.contexts, ATTACHED_MAX, name, value));
+}
+
+/// Keeps the input at hand, a request or a job, to be sent with an error or a panic in the current span or
+/// below it, and only then; see [`input!`](crate::input). It is what a failure can be made again from.
+///
+/// The name is cut at 200 bytes, the text at 8 KiB; a span has 4 inputs at most. Secrets are removed
+/// before it leaves the process. Costs formatting the value.
+pub fn set_input(name: impl AsRef<str>, value: impl std::fmt::Display) {
+    let name: Box<str> = limits::cut(name.as_ref(), limits::KEY_BYTES_MAX).into();
+    let value = format_bounded(
+        limits::VALUE_BYTES_MAX - limits::CUT.len(),
+        format_args!("{value}"),
+    );
+    with_scope(|scope| set(&mut scope.inputs, INPUTS_MAX, name, value.into()));
+}
+
+/// Keeps the input at hand, a request or a job, to be sent with an error or a panic: by its name with
+/// `Debug`, or under a name with a format.
+///
+/// ```
+/// #[derive(Debug)]
+/// struct Order { items: u32 }
+/// let order = Order { items: 0 };
+///
+/// bugsage_sdk::input!(order);
+/// bugsage_sdk::input!("request", "POST /orders items={}", order.items);
+/// ```
+///
+/// See [`set_input`] for its limits.
+#[macro_export]
+macro_rules! input {
+    ($value:ident) => {
+        $crate::set_input(::core::stringify!($value), ::core::format_args!("{:?}", $value))
+    };
+    ($name:expr, $($format:tt)+) => {
+        $crate::set_input($name, ::core::format_args!($($format)+))
+    };
 }
 
 /// Tells who is using the app, for what is reported from here on: by the current span and the
@@ -288,12 +360,17 @@ pub(crate) fn read_scopes(
     mut tag: impl FnMut(&str, &str),
     mut user: impl FnMut(&str),
 ) {
-    let mut read = |scope: &Scope| {
+    let read = |scope: &Scope| {
         scope.tags.iter().for_each(|(key, value)| tag(key, value));
         if let Some(name) = &scope.user {
             user(name);
         }
     };
+    each_scope(current, read);
+}
+
+/// Hands every scope to `read`, the innermost first.
+pub(crate) fn each_scope(current: Option<&OpenSpan>, mut read: impl FnMut(&Scope)) {
     for span in open_spans(current).take(SPANS_TOLD) {
         span.read_extra(|extra| read(&extra.scope));
     }

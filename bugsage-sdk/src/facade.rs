@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::id::EventId;
 use crate::report::Report;
 use crate::trace::TraceContext;
+use tracing::level_filters::LevelFilter;
 
 /// Does nothing: the SDK was built without the feature `capture`.
 pub fn init() -> Guard {
@@ -71,6 +72,11 @@ impl Builder {
 
     /// Has no effect.
     pub fn rate_limit(self, _: u16, _: Duration) -> Self {
+        self
+    }
+
+    /// Has no effect.
+    pub fn follow_collector_rates(self) -> Self {
         self
     }
 
@@ -156,6 +162,41 @@ pub fn set_tag(_: impl AsRef<str>, _: impl AsRef<str>) {}
 
 /// Does nothing.
 pub fn set_user(_: impl AsRef<str>) {}
+
+/// Does nothing.
+pub fn set_context(_: impl AsRef<str>, _: impl AsRef<str>) {}
+
+/// Does nothing.
+pub fn set_input(_: impl AsRef<str>, _: impl std::fmt::Display) {}
+
+/// Does nothing, and formats nothing.
+#[macro_export]
+macro_rules! input {
+    ($value:ident) => {{
+        let _ = &$value;
+    }};
+    ($name:expr, $($format:tt)+) => {{
+        let _ = ($name, ::core::format_args!($($format)+));
+    }};
+}
+
+/// Does nothing.
+pub fn set_traces_sample_rate(_: f64) {}
+
+/// Does nothing.
+pub fn set_traces_sample_rate_of(_: &str, _: f64) {}
+
+/// Does nothing.
+pub fn set_breadcrumb_level(_: LevelFilter) {}
+
+/// Does nothing.
+pub fn set_breadcrumb_level_of(_: &str, _: LevelFilter) {}
+
+/// Does nothing.
+pub fn set_event_level(_: LevelFilter) {}
+
+/// Does nothing.
+pub fn set_event_level_of(_: &str, _: LevelFilter) {}
 
 /// `None`: nobody traces.
 pub fn trace_context() -> Option<TraceContext> {

@@ -38,6 +38,7 @@ pub(crate) struct Setup {
     pub(crate) spool: Settings,
     pub(crate) limit: Option<Limit>,
     pub(crate) traces_sample_rate: f64,
+    pub(crate) follows_rates: bool,
     pub(crate) traces_rules: Vec<Rule>,
     pub(crate) traces_sampler: Option<Sampler>,
     pub(crate) symbols_bytes_max: u64,

@@ -20,6 +20,8 @@ mod ticks;
 #[cfg(feature = "capture")]
 mod breadcrumbs;
 #[cfg(feature = "capture")]
+mod levels;
+#[cfg(feature = "capture")]
 mod spans;
 #[cfg(feature = "capture")]
 mod context;
@@ -39,6 +41,8 @@ mod birthmark;
 mod launch;
 #[cfg(feature = "capture")]
 mod options;
+#[cfg(feature = "capture")]
+mod controls;
 #[cfg(feature = "capture")]
 mod propagation;
 #[cfg(feature = "capture")]

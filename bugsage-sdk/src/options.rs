@@ -45,6 +45,7 @@ pub struct Builder {
     transport: Option<Box<dyn Transport>>,
     limit: Option<Limit>,
     traces_sample_rate: Option<f64>,
+    follows_rates: bool,
     traces_rules: Vec<Rule>,
     traces_sampler: Option<Sampler>,
     symbols_bytes_max: Option<u64>,
@@ -153,6 +154,13 @@ impl Builder {
     /// What is not sent costs next to nothing, and an error has its open spans all the same.
     pub fn traces_sample_rate(mut self, rate: f64) -> Self {
         self.traces_sample_rate = Some(rate);
+        self
+    }
+
+    /// Lets the collector change the share of traces that is sampled, by the header `bugsage-rates` of its
+    /// answers: `traces=0.1`. Names with a rate of their own keep it. Off where nothing is set.
+    pub fn follow_collector_rates(mut self) -> Self {
+        self.follows_rates = true;
         self
     }
 
@@ -290,6 +298,7 @@ impl Builder {
             spool,
             limit: self.limit,
             traces_sample_rate: traces_sample_rate(self.traces_sample_rate),
+            follows_rates: self.follows_rates,
             traces_rules: self.traces_rules,
             traces_sampler: self.traces_sampler,
             symbols_bytes_max: symbols_bytes_max(self.symbols_bytes_max),

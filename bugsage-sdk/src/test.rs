@@ -94,6 +94,7 @@ impl Drop for Lease {
             .scope
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Scope::new();
+        self.client.sampling.sample_all();
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push(self.client);
     }

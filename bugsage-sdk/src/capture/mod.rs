@@ -213,6 +213,7 @@ fn write(
     write_scopes(&mut out, current);
     write_trace(&mut out, current);
     write_spans(&mut out, current);
+    write_own(&mut out, current);
     write_breadcrumbs(&mut out, current);
 }
 
@@ -297,6 +298,33 @@ fn write_spans(out: &mut Writer<'_, Claim<'_>>, current: Option<&OpenSpan>) {
         out.set_count(count_at, count);
         true
     });
+}
+
+/// What the app was working on, and what it attached, each with the innermost first. They leave room for
+/// breadcrumbs.
+fn write_own(out: &mut Writer<'_, Claim<'_>>, current: Option<&OpenSpan>) {
+    for is_input in [true, false] {
+        let count_at = out.reserve_count();
+        let mut count = 0;
+        let mut write = |name: &str, value: &str| {
+            if count < limits::PAIRS_MAX as u16 && out.room() > name.len() + value.len() + (4 << 10)
+            {
+                out.text(name, limits::KEY_BYTES_MAX);
+                out.text(value, limits::VALUE_BYTES_MAX);
+                count += 1;
+            }
+        };
+        context::each_scope(current, |scope| {
+            if is_input {
+                scope.inputs().for_each(|(name, value)| write(name, value));
+            } else {
+                scope
+                    .attached()
+                    .for_each(|(name, value)| write(name, value));
+            }
+        });
+        out.set_count(count_at, count);
+    }
 }
 
 /// Room for a number as text: the hook allocates nothing.

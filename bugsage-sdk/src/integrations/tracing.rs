@@ -18,6 +18,7 @@ use crate::capture::error::{chain, format_bounded, level_of};
 use crate::capture::{Sighting, capture};
 use crate::client;
 use crate::context::{Local, with_local};
+use crate::levels;
 use crate::spans::fields::{Recorder, write_bounded};
 use crate::spans::{self, OpenSpan, Origin};
 use crate::ticks;
@@ -26,7 +27,8 @@ use crate::ticks;
 ///
 /// `error!` becomes an event with the open spans, their fields, and the errors among its fields.
 /// `warn!` and `info!` become breadcrumbs of what follows on the same thread or in the same tree
-/// of spans; finer levels are left alone. Spans without a parent are counted by hour, those apart in
+/// of spans; finer levels are left alone. Other levels may be set:
+/// [`set_event_level`](crate::set_event_level), [`set_breadcrumb_level`](crate::set_breadcrumb_level). Spans without a parent are counted by hour, those apart in
 /// which an error or a panic was captured: what the health of a release is read from. The spans of a
 /// sampled trace are sent when they close. It may be added before or after [`init`](crate::init).
 #[derive(Debug, Clone)]
@@ -175,14 +177,15 @@ where
     fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {
         let metadata = event.metadata();
         let level = level_of(*metadata.level());
-        if level < Level::Info {
+        let is_report = levels::EVENTS.take(level, metadata.target());
+        if !is_report && !levels::BREADCRUMBS.take(level, metadata.target()) {
             return;
         }
         with_local(|local| {
             if local.is_ours() || client::is_off() {
                 return;
             }
-            if level == Level::Error {
+            if is_report {
                 report(event, level);
             } else {
                 add_breadcrumb(local, event, level);

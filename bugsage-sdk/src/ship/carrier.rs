@@ -12,6 +12,7 @@ use bugsage_core::batch::Sealed;
 #[cfg(feature = "http")]
 use bugsage_core::dsn::Dsn;
 use bugsage_core::pauses::Pauses;
+use bugsage_core::rates::Rates;
 
 use crate::transport::{Answer, Batch, Sending, Transport};
 
@@ -77,7 +78,7 @@ pub(super) enum Carrier {
 }
 
 /// What was said about a batch.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Heard {
     pub(super) answer: Answer,
     /// Events of a batch that was taken which were turned away, by the index of their item.
@@ -86,6 +87,8 @@ pub(super) struct Heard {
     pub(super) trouble: Option<Trouble>,
     /// Kinds of events that are not wanted for some time.
     pub(super) pauses: Pauses,
+    /// What the app is asked to sample.
+    pub(super) rates: Rates,
 }
 
 impl From<Answer> for Heard {
@@ -95,6 +98,7 @@ impl From<Answer> for Heard {
             rejected_items: Vec::new(),
             trouble: None,
             pauses: Pauses::default(),
+            rates: Rates::default(),
         }
     }
 }

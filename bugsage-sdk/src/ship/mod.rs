@@ -442,6 +442,11 @@ impl Shipper {
     /// Does what the answer says: the batch is done with, or waits with its bytes unchanged.
     fn settle(&mut self, sealed: &Sealed, heard: &Heard) {
         self.client.heard(&heard.pauses, client::now());
+        if let Some(rate) = heard.rates.traces
+            && self.client.follows_rates
+        {
+            self.client.sampling.set_rate(rate);
+        }
         self.is_down = heard.trouble.is_some_and(|trouble| trouble.is_down);
         let outcome = match heard.answer {
             Answer::Taken => {

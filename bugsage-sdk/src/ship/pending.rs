@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{
-    Breadcrumb, ErrorLink, Event, EventTrace, Location, Run, SpanContext, SpanTiming, Text, Thread,
+    Breadcrumb, ErrorLink, Event, EventTrace, Location, Pairs, Run, SpanContext, SpanTiming, Thread,
 };
 use bugsage_core::id::EventId;
 use bugsage_core::limits;
@@ -233,13 +233,7 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
             message: message.into(),
         })
     })?;
-    let mut tags: Vec<(Text, Text)> = Vec::new();
-    for (key, value) in many(&mut from, |from| Some((from.text()?, from.text()?)))? {
-        // The innermost scope stands first and wins.
-        if !tags.iter().any(|(known, _)| &**known == key) {
-            tags.push((key.into(), value.into()));
-        }
-    }
+    let tags = read_pairs(&mut from)?;
     let user = from.text()?;
     let trace = read_trace(&mut from)?;
     let mut spans = many(&mut from, |from| {
@@ -260,6 +254,7 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
         })
     })?;
     spans.reverse();
+    let (inputs, attached) = (read_pairs(&mut from)?, read_pairs(&mut from)?);
     let mut breadcrumbs = many(&mut from, |from| {
         Some(Breadcrumb {
             at: Timestamp(from.u64()?),
@@ -291,8 +286,8 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
         tags,
         user: (!user.is_empty()).then(|| user.into()),
         contexts: Vec::new(),
-        attached: Vec::new(),
-        inputs: Vec::new(),
+        attached,
+        inputs,
         trace,
     };
     Some(Record {
@@ -318,6 +313,18 @@ fn read_trace(from: &mut Reader<'_>) -> Option<Option<EventTrace>> {
         span,
         is_sampled,
     }))
+}
+
+/// Names and values. The innermost scope stands first and wins.
+fn read_pairs(from: &mut Reader<'_>) -> Option<Pairs> {
+    let mut pairs = Pairs::new();
+    for (key, value) in many(from, |from| Some((from.text()?, from.text()?)))? {
+        let is_known = pairs.iter().any(|(known, _)| &**known == key);
+        if !is_known && pairs.len() < limits::PAIRS_MAX {
+            pairs.push((key.into(), value.into()));
+        }
+    }
+    Some(pairs)
 }
 
 fn many<'a, T>(

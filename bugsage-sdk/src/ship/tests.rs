@@ -273,7 +273,8 @@ impl Life {
         (0..3).for_each(|_| out.u16(0));
         out.text("", 100);
         out.u8(crate::record::NO_TRACE);
-        (0..2).for_each(|_| out.u16(0));
+        // Spans, inputs, contexts, breadcrumbs.
+        (0..4).for_each(|_| out.u16(0));
         claim.publish();
         if let Some(ticket) = ticket {
             self.folds.open(ticket);

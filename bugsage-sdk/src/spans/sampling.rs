@@ -49,11 +49,29 @@ impl Sampling {
         sampling
     }
 
+    /// Every trace, whatever was set before.
+    pub(crate) fn sample_all(&self) {
+        self.set_rules(Vec::new());
+        self.set_rate(1.0);
+    }
+
     pub(crate) fn set_rate(&self, rate: f64) {
         self.threshold.store(threshold(rate), Ordering::Relaxed);
     }
 
-    pub(crate) fn set_rules(&self, mut rules: Vec<Rule>) {
+    pub(crate) fn set_rate_of(&self, prefix: &str, rate: f64) {
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        rules.retain(|rule| rule.prefix != prefix);
+        if rules.len() < RULES_MAX {
+            rules.push(Rule {
+                prefix: prefix.to_owned(),
+                rate,
+            });
+        }
+        self.has_rules.store(true, Ordering::Release);
+    }
+
+    fn set_rules(&self, mut rules: Vec<Rule>) {
         rules.truncate(RULES_MAX);
         let has_rules = !rules.is_empty();
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;

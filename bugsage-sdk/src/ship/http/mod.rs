@@ -21,6 +21,7 @@ use std::time::Duration;
 use bugsage_core::batch::Sealed;
 use bugsage_core::dsn::{self, Dsn};
 use bugsage_core::pauses::{self, Pauses};
+use bugsage_core::rates::{self, Rates};
 use hyper::Response;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{
@@ -189,6 +190,7 @@ fn understand(response: &Response<Incoming>) -> Heard {
             _ => None,
         },
         pauses: text(pauses::HEADER).map(Pauses::parse).unwrap_or_default(),
+        rates: text(rates::HEADER).map(Rates::parse).unwrap_or_default(),
     }
 }
 
