@@ -84,7 +84,7 @@ enum Keep {
     /// Nothing.
     Memory,
     /// Its file could not be written: its records stay where they are until somebody has it.
-    Records(Unbooked),
+    Records(Box<Unbooked>),
 }
 
 /// What became of a batch, in numbers of reports and of spans.
@@ -240,7 +240,7 @@ impl Origin {
                     self.news.is_safe(&self.books.words);
                 }
             }
-            Err(_) => keep = Keep::Records(rest),
+            Err(_) => keep = Keep::Records(Box::new(rest)),
         }
         let is_news = sealed.as_ref().is_some_and(is_news);
         if is_news {

@@ -301,7 +301,7 @@ impl Cell {
         let mut bytes = [0; FIELD_BYTES];
         for _ in 0..TRIES {
             let version = self.version.load(Ordering::Acquire);
-            if version % 2 == 0 {
+            if version.is_multiple_of(2) {
                 let length = self.copy_inline(&mut bytes);
                 std::sync::atomic::fence(Ordering::Acquire);
                 if self.version.load(Ordering::Relaxed) == version {

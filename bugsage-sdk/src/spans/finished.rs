@@ -170,7 +170,7 @@ fn put_callsite(out: &mut Out<'_>, metadata: &'static Metadata<'static>) {
 fn put_span(out: &mut Out<'_>, callsite: u8, span: &OpenSpan, times: &Times) {
     let links = span.links();
     let is_error = span.status() == SpanStatus::Error;
-    let flags = u8::from(span.is_root()) * IS_ENTRY | u8::from(is_error) * IS_ERROR;
+    let flags = (u8::from(span.is_root()) * IS_ENTRY) | (u8::from(is_error) * IS_ERROR);
     out.put(&[SPAN, callsite, flags, links.len() as u8]);
     for word in span.trace_words() {
         out.put(&word.to_le_bytes());

@@ -31,7 +31,7 @@ pub(crate) use table::Handle;
 use cell::{Birth, Cell, words_of};
 
 /// Boxes that a thread keeps for the next spans that need one.
-const EXTRAS_KEPT: usize = 16;
+const EXTRAS_KEPT: usize = 8;
 
 /// What ids are made from beside a thread's own numbers. A child made by `fork` has the numbers of its
 /// parent, and gets another salt.
@@ -173,7 +173,7 @@ pub(crate) fn open(
 
 /// What a thread keeps so that spans take no memory of their own.
 pub(crate) struct Spare {
-    extras: RefCell<Vec<Box<Extra>>>,
+    extras: RefCell<[Option<Box<Extra>>; EXTRAS_KEPT]>,
     /// A Weyl sequence; zero before its first number.
     state: StdCell<u64>,
     pub(crate) page: RefCell<Option<PageHandle>>,
@@ -182,22 +182,23 @@ pub(crate) struct Spare {
 impl Spare {
     pub(crate) const fn new() -> Self {
         Self {
-            extras: RefCell::new(Vec::new()),
+            extras: RefCell::new([const { None }; EXTRAS_KEPT]),
             state: StdCell::new(0),
             page: RefCell::new(None),
         }
     }
 
     pub(crate) fn extra(&self) -> Option<Box<Extra>> {
-        self.extras.try_borrow_mut().ok()?.pop()
+        let mut extras = self.extras.try_borrow_mut().ok()?;
+        extras.iter_mut().find_map(Option::take)
     }
 
     fn keep(&self, mut extra: Box<Extra>) {
         if let Ok(mut extras) = self.extras.try_borrow_mut()
-            && extras.len() < EXTRAS_KEPT
+            && let Some(place) = extras.iter_mut().find(|place| place.is_none())
         {
             extra.reset();
-            extras.push(extra);
+            *place = Some(extra);
         }
     }
 
