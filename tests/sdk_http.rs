@@ -143,7 +143,7 @@ fn a_panic_in_a_handler_is_reported_with_its_request_and_goes_on() {
     assert!(served[0].is_none(), "what is answered is up to the app");
     assert_eq!(events[0].kind, EventKind::Panic);
     assert_eq!(&*events[0].message, "no order has number 0");
-    assert_eq!(&*events[0].spans[0].name, "request");
+    assert_eq!(&*events[0].spans[0].name, "GET /orders/{id}");
     let route = ("http.route".into(), "/orders/{id}".into());
     assert!(events[0].spans[0].fields.contains(&route));
     assert_eq!(spans[0].status, SpanStatus::Error);

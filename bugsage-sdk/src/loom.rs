@@ -9,6 +9,7 @@ use crate::fold::{self, FoldTable};
 use crate::limiter::{Limit, Limiter};
 use crate::queue::{self, Queue};
 use crate::record::{REST_BYTES, Space};
+use crate::spans::model;
 use crate::spool::layout::{Memory, Words};
 
 /// Tries all orders with at most so many switches between threads that nothing forces: where there is
@@ -165,5 +166,82 @@ fn threads_that_meet_at_a_limit_share_it() {
         let theirs = other.join().expect("does not panic");
 
         assert!(ours != theirs, "one of them is allowed");
+    });
+}
+
+/// A thread writes spans to its page, and another page where that was taken.
+fn leave_spans(queue: &Queue, count: u8) -> u32 {
+    let (mut page, mut left) = (None, 0);
+    for number in 1..=count {
+        let sequence = u64::from(number);
+        let written = page.and_then(|(slot, sequence, end)| {
+            let end = queue.write_page(slot, sequence, |bytes| {
+                bytes[end] = number;
+                Some((end + 1, 1))
+            })?;
+            Some((slot, sequence, end))
+        });
+        page = written.or_else(|| {
+            let slot = queue.open_page(sequence)?;
+            let end = queue.write_page(slot, sequence, |bytes| {
+                bytes[0] = number;
+                Some((1, 1))
+            })?;
+            Some((slot, sequence, end))
+        });
+        left += u32::from(page.is_some());
+    }
+    left
+}
+
+#[test]
+fn every_span_of_a_page_comes_out_once_whenever_the_page_is_taken() {
+    model(|| {
+        let memory = Memory::anonymous();
+        let words = Words::Shared(memory.words);
+        let queue = Arc::new(Queue::new(memory.words, memory.records));
+
+        let writing = thread::spawn({
+            let queue = queue.clone();
+            move || leave_spans(&queue, 2)
+        });
+        let (mut seen, mut counted) = (Vec::new(), 0);
+        let mut take = || {
+            let pages = queue.take_pages(u64::MAX);
+            for page in &pages {
+                seen.extend(queue.page(*page));
+                counted += queue::spans_of(&words, *page);
+            }
+            queue::release_pages(&words, &pages);
+        };
+        take();
+        let left = writing.join().expect("does not panic");
+        take();
+
+        assert_eq!((seen.len() as u32, counted), (left, left));
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len() as u32, left, "each once");
+        assert!(queue.pages().is_none());
+    });
+}
+
+#[test]
+fn fields_are_read_as_they_were_before_a_change_or_after_it() {
+    model(|| {
+        let span = Arc::new(model::Fields::new(&[1; 3]));
+
+        let changing = thread::spawn({
+            let span = span.clone();
+            move || span.change(&[2; 5])
+        });
+        let seen = span.read();
+        changing.join().expect("does not panic");
+
+        assert!(
+            seen.is_none() || seen.as_deref() == Some(&[1; 3]) || seen.as_deref() == Some(&[2; 5]),
+            "{seen:?}"
+        );
+        assert_eq!(span.read().as_deref(), Some(&[2; 5][..]));
     });
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{
-    Breadcrumb, ErrorLink, Event, EventTrace, Location, Pairs, Run, SpanContext, SpanTiming, Thread,
+    Breadcrumb, ErrorLink, Event, EventTrace, Location, Pairs, Run, SpanContext, SpanTiming, Text,
+    Thread,
 };
 use bugsage_core::id::EventId;
 use bugsage_core::limits;
@@ -237,11 +238,18 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
     let user = from.text()?;
     let trace = read_trace(&mut from)?;
     let mut spans = many(&mut from, |from| {
-        let (name, target) = (from.text()?.into(), from.text()?.into());
+        let (name, target) = (from.text()?, from.text()?.into());
         let (id, open_us, busy_us) = (from.u64()?, from.u64()?, from.u64()?);
-        let fields = many(from, |from| {
-            Some((from.text()?.into(), from.text()?.into()))
-        })?;
+        let mut name: Text = name.into();
+        let mut fields = Pairs::new();
+        for (key, value) in many(from, |from| Some((from.text()?, from.text()?)))? {
+            // As finished spans have them: what says something about the span itself is no field.
+            match key {
+                "otel.name" => name = value.into(),
+                "otel.kind" | "otel.status_code" => {}
+                _ => fields.push((key.into(), value.into())),
+            }
+        }
         Some(SpanContext {
             name,
             target,

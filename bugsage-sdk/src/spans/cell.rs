@@ -15,14 +15,14 @@ use tracing::Metadata;
 use super::fields::{Fields, Value, merge};
 use super::table::Handle;
 use crate::context::{Ring, Scope};
-use crate::sync::{AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::sync::{AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard, fence};
 
 /// Room for fields in the cell itself; longer ones lie apart.
-const FIELD_WORDS: usize = 24;
+const FIELD_WORDS: usize = if cfg!(bugsage_loom) { 2 } else { 24 };
 const FIELD_BYTES: usize = FIELD_WORDS * 8;
 
 /// How often a reader tries, about a microsecond in all.
-const TRIES: usize = 64;
+const TRIES: usize = if cfg!(bugsage_loom) { 2 } else { 64 };
 
 /// Spans that one follows from; more are left out.
 const LINKS_MAX: usize = bugsage_core::limits::SPAN_LINKS_MAX;
@@ -234,7 +234,7 @@ impl Cell {
         merge(&known, newer, spare);
         let version = get(&self.version);
         self.version.store(version | 1, Ordering::Release);
-        std::sync::atomic::fence(Ordering::Release);
+        fence(Ordering::Release);
         if spare.len() > FIELD_BYTES {
             extra.get_or_insert_default().fields.clone_from(spare);
             self.flags
@@ -303,7 +303,7 @@ impl Cell {
             let version = self.version.load(Ordering::Acquire);
             if version.is_multiple_of(2) {
                 let length = self.copy_inline(&mut bytes);
-                std::sync::atomic::fence(Ordering::Acquire);
+                fence(Ordering::Acquire);
                 if self.version.load(Ordering::Relaxed) == version {
                     read(&bytes[..length]);
                     return;
@@ -437,4 +437,31 @@ fn load_handle(words: &[AtomicU64; 2]) -> Handle {
 
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A span's fields alone, for `src/loom.rs`.
+#[cfg(all(test, bugsage_loom))]
+pub(crate) mod model {
+    use super::Cell;
+
+    pub(crate) struct Fields(Cell);
+
+    impl Fields {
+        pub(crate) fn new(fields: &[u8]) -> Self {
+            let cell = Cell::new();
+            cell.put_fields(&mut fields.to_vec());
+            Self(cell)
+        }
+
+        pub(crate) fn change(&self, fields: &[u8]) {
+            self.0.record(fields, &mut Vec::new());
+        }
+
+        pub(crate) fn read(&self) -> Option<Vec<u8>> {
+            let mut seen = None;
+            self.0
+                .with_raw_fields(|fields| seen = Some(fields.to_vec()));
+            seen
+        }
+    }
 }

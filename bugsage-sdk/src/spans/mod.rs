@@ -24,6 +24,8 @@ use bugsage_core::span::Link;
 use bugsage_core::trace_context::TraceContext;
 use tracing::Metadata;
 
+#[cfg(all(test, bugsage_loom))]
+pub(crate) use cell::model;
 pub(crate) use cell::{Extra, trace_of};
 pub(crate) use finished::PageHandle;
 pub(crate) use table::Handle;

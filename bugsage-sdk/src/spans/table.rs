@@ -12,11 +12,7 @@ use super::cell::{Birth, Cell};
 
 /// Spans of a process that may be open at once and be told, 28 MiB of cells where all are. Beyond that
 /// spans are left out until others close.
-pub(super) const OPEN_SPANS_MAX: usize = if cfg!(bugsage_loom) {
-    2
-} else {
-    CHUNKS * CHUNK
-};
+pub(super) const OPEN_SPANS_MAX: usize = CHUNKS * CHUNK;
 
 /// Cells that are allocated together, when the first of them is needed.
 const CHUNK: usize = 64;
