@@ -40,6 +40,67 @@ pub fn capture_error<E: Error + ?Sized + 'static>(error: &E) -> EventId {
     id.unwrap_or(NO_EVENT)
 }
 
+/// Reports the error of a `Result` in passing: `load()?` becomes `load().report()?`.
+///
+/// It is there for every error type, for `anyhow::Error`, `eyre::Report` and others that lend their error
+/// as `dyn Error`, and for boxed errors. `Kind` tells these apart and is always inferred.
+///
+/// ```
+/// use bugsage_sdk::ReportError as _;
+///
+/// fn amount(text: &str) -> Result<u64, std::num::ParseIntError> {
+///     text.parse().report()
+/// }
+/// assert!(amount("many").is_err());
+/// ```
+pub trait ReportError<Kind> {
+    /// Reports the error, where there is one, as [`capture_error`] does, and hands the `Result` on.
+    #[track_caller]
+    fn report(self) -> Self;
+}
+
+/// For [`ReportError`]: an error.
+#[derive(Debug)]
+pub struct Plain(());
+
+/// For [`ReportError`]: what lends its error as `dyn Error`.
+#[derive(Debug)]
+pub struct Lent(());
+
+/// For [`ReportError`]: a boxed error that may go to another thread.
+#[derive(Debug)]
+pub struct Boxed(());
+
+impl<T, E: Error + 'static> ReportError<Plain> for Result<T, E> {
+    #[track_caller]
+    fn report(self) -> Self {
+        if let Err(error) = &self {
+            capture_error(error);
+        }
+        self
+    }
+}
+
+impl<T, E: AsRef<dyn Error>> ReportError<Lent> for Result<T, E> {
+    #[track_caller]
+    fn report(self) -> Self {
+        if let Err(error) = &self {
+            capture_error(error.as_ref());
+        }
+        self
+    }
+}
+
+impl<T> ReportError<Boxed> for Result<T, Box<dyn Error + Send + Sync>> {
+    #[track_caller]
+    fn report(self) -> Self {
+        if let Err(error) = &self {
+            capture_error(&**error);
+        }
+        self
+    }
+}
+
 /// Reports a message at a level, with the place of the call but without a stack.
 ///
 /// Costs about a microsecond and never waits. Returns the event's id; all zeros where nothing is
