@@ -60,8 +60,33 @@ mod active;
 mod facade;
 mod report;
 
+/// The release of the crate that is being built, as text: `name@version`. With the feature `macros` it has
+/// the commit as well.
+#[cfg(not(feature = "macros"))]
+#[macro_export]
+macro_rules! release {
+    () => {
+        ::core::concat!(
+            ::core::env!("CARGO_PKG_NAME"),
+            "@",
+            ::core::env!("CARGO_PKG_VERSION")
+        )
+    };
+}
+
 pub use bugsage_core::id;
 pub use bugsage_core::trace_context as trace;
+/// The release of the crate that is being built, as text: `name@version+commit`.
+///
+/// The commit is `BUGSAGE_COMMIT` where the build sets it, else what the repository around the crate has
+/// checked out when it is built; without either, or without the feature `macros`, there is none.
+///
+/// ```
+/// let builder = bugsage_sdk::builder().release(bugsage_sdk::release!());
+/// # let _ = builder;
+/// ```
+#[cfg(feature = "macros")]
+pub use bugsage_macros::release;
 #[cfg(feature = "tower")]
 pub use integrations::http;
 pub use report::{Report, SpanReport};

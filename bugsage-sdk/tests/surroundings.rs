@@ -152,3 +152,20 @@ fn the_share_of_traces_may_change_at_any_time() {
     let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
     assert_eq!(names, ["sampled"]);
 }
+
+#[test]
+fn the_release_is_what_is_built_with_the_commit_where_there_is_one() {
+    let release = bugsage_sdk::release!();
+
+    let (name, rest) = release.split_once('@').expect("has a name");
+    let (version, commit) = rest.split_once('+').unwrap_or((rest, ""));
+    assert_eq!((name, version), ("bugsage-sdk", env!("CARGO_PKG_VERSION")));
+    let is_checkout =
+        std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.git")).exists();
+    let is_name = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert_eq!(
+        is_name,
+        is_checkout && cfg!(feature = "macros"),
+        "{release}"
+    );
+}

@@ -122,7 +122,7 @@ fn lay_out(clone: &Path, example: &Path, step: &Path, repository: &Path) -> anyh
 }
 
 /// The crates of ours that the example depends on, in the order of their dependencies.
-const VENDORED: &[&str] = &["bugsage-core", "bugsage-sdk"];
+const VENDORED: &[&str] = &["bugsage-core", "bugsage-macros", "bugsage-sdk"];
 
 /// Where they lie in the copy, and how the server's manifest names them in the clone and in the copy.
 const VENDOR: &str = "vendor/bugsage";
@@ -289,7 +289,7 @@ mod tests {
 
         assert_eq!(
             text,
-            "[workspace]\nresolver = \"3\"\nmembers = [\"bugsage-core\", \"bugsage-sdk\"]\n\
+            "[workspace]\nresolver = \"3\"\nmembers = [\"bugsage-core\", \"bugsage-macros\", \"bugsage-sdk\"]\n\
              [workspace.package]\nversion = \"1\"\n\n[workspace.lints.rust]\nx = \"warn\"\n\n"
         );
     }
