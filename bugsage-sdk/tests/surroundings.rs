@@ -169,3 +169,47 @@ fn the_release_is_what_is_built_with_the_commit_where_there_is_one() {
         "{release}"
     );
 }
+
+#[test]
+fn records_of_the_log_crate_come_from_where_they_were_written() {
+    // For the whole process; records go to whatever subscriber their thread has.
+    tracing_log::LogTracer::init().expect("is the only one");
+    log::set_max_level(log::LevelFilter::Trace);
+    let line = line!() + 4;
+    let events = events_of(|| {
+        bugsage_sdk::set_breadcrumb_level_of("muted", LevelFilter::OFF);
+        log::info!(target: "muted", "left out");
+        log::warn!("the pool is empty");
+        log::error!(target: "shop::pool", "no connection");
+    });
+
+    let [event] = &events[..] else {
+        panic!("one event is expected");
+    };
+    assert_eq!(&*event.message, "no connection");
+    let location = event.location.as_ref().expect("is known");
+    assert!(location.file.ends_with("tests/surroundings.rs"));
+    assert_eq!(location.line, line + 1);
+    let [crumb] = &event.breadcrumbs[..] else {
+        panic!("one breadcrumb is expected");
+    };
+    assert_eq!(
+        (&*crumb.message, &*crumb.target),
+        ("the pool is empty", "surroundings")
+    );
+}
+
+#[test]
+fn a_long_line_is_cut_where_there_is_no_more_room() {
+    let events = events_of(|| {
+        for length in 960..1_030 {
+            info!(value = length, "{}", "x".repeat(length));
+        }
+        error!("failed");
+    });
+    let lengths = events[0]
+        .breadcrumbs
+        .iter()
+        .map(|crumb| crumb.message.len());
+    assert!(lengths.max().is_some_and(|longest| longest <= 1_024));
+}

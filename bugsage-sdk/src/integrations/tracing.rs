@@ -177,8 +177,71 @@ where
     fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {
         let metadata = event.metadata();
         let level = level_of(*metadata.level());
-        let is_report = levels::EVENTS.take(level, metadata.target());
-        if !is_report && !levels::BREADCRUMBS.take(level, metadata.target()) {
+        if metadata.target() == LOG_TARGET && metadata.fields().field(LOG_FIELD).is_some() {
+            let mut record = LogRecord::default();
+            event.record(&mut record);
+            return self.line(event, level, &record.source());
+        }
+        let source = Source {
+            target: metadata.target(),
+            location: metadata.file().zip(metadata.line()),
+        };
+        self.line(event, level, &source);
+    }
+}
+
+/// Where a line of the log comes from.
+struct Source<'a> {
+    target: &'a str,
+    location: Option<(&'a str, u32)>,
+}
+
+/// What `tracing-log` makes of a record of the crate `log`: the same metadata for all, and where it comes
+/// from in fields.
+const LOG_TARGET: &str = "log";
+const LOG_FIELD: &str = "log.target";
+const LOG_FIELDS: &str = "log.";
+
+/// Where a record of the crate `log` comes from.
+#[derive(Default)]
+struct LogRecord {
+    target: String,
+    file: String,
+    line: u32,
+}
+
+impl LogRecord {
+    fn source(&self) -> Source<'_> {
+        Source {
+            target: &self.target,
+            location: (self.line != 0).then_some((&*self.file, self.line)),
+        }
+    }
+}
+
+impl Visit for LogRecord {
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let text = || limits::cut(value, limits::NAME_BYTES_MAX).into_owned();
+        match field.name() {
+            LOG_FIELD => self.target = text(),
+            "log.file" => self.file = text(),
+            _ => {}
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "log.line" {
+            self.line = u32::try_from(value).unwrap_or(0);
+        }
+    }
+}
+
+impl Layer {
+    fn line(&self, event: &Event<'_>, level: Level, source: &Source<'_>) {
+        let is_report = levels::EVENTS.take(level, source.target);
+        if !is_report && !levels::BREADCRUMBS.take(level, source.target) {
             return;
         }
         with_local(|local| {
@@ -186,16 +249,15 @@ where
                 return;
             }
             if is_report {
-                report(event, level);
+                report(event, level, source);
             } else {
-                add_breadcrumb(local, event, level);
+                add_breadcrumb(local, event, level, source);
             }
         });
     }
 }
 
-fn report(event: &Event<'_>, level: Level) {
-    let metadata = event.metadata();
+fn report(event: &Event<'_>, level: Level, source: &Source<'_>) {
     let mut line = Line::default();
     event.record(&mut line);
     let message = line.text(limits::MESSAGE_BYTES_MAX);
@@ -204,17 +266,14 @@ fn report(event: &Event<'_>, level: Level) {
         level,
         message: &message,
         errors: &line.errors,
-        location: metadata
-            .file()
-            .zip(metadata.line())
-            .map(|(file, line)| (file, line, 0)),
+        location: source.location.map(|(file, line)| (file, line, 0)),
         addresses: &[],
     });
 }
 
-fn add_breadcrumb(local: &Local, event: &Event<'_>, level: Level) {
+fn add_breadcrumb(local: &Local, event: &Event<'_>, level: Level, source: &Source<'_>) {
     local.with_scratch(|crumb| {
-        breadcrumbs::begin(crumb, client::now().0, level, event.metadata().target());
+        breadcrumbs::begin(crumb, client::now().0, level, source.target);
         let message_at = crumb.len();
         let mut trail = Trail {
             bytes: crumb,
@@ -245,7 +304,7 @@ impl Trail<'_> {
             return;
         }
         let name = field.name();
-        if name.len() + 2 > room {
+        if name.len() + 2 > room || name.starts_with(LOG_FIELDS) {
             return;
         }
         if used > 0 {
@@ -286,6 +345,9 @@ struct Line {
 
 impl Line {
     fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if field.name().starts_with(LOG_FIELDS) {
+            return;
+        }
         if field.name() == "message" {
             self.message = format_bounded(limits::MESSAGE_BYTES_MAX, value);
         } else if scrub::is_secret_name(field.name()) {

@@ -97,7 +97,7 @@ pub(crate) fn write_bounded(bytes: &mut Vec<u8>, bytes_max: usize, text: fmt::Ar
             Err(fmt::Error)
         }
     }
-    let end = bytes.len() + bytes_max - limits::CUT.len();
+    let end = bytes.len() + bytes_max.saturating_sub(limits::CUT.len());
     let mut bounded = Bounded { bytes, end };
     if let Some(text) = text.as_str() {
         // No code of the app.
