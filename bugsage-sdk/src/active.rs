@@ -14,13 +14,13 @@ pub use crate::guard::Guard;
 pub use crate::integrations::tracing::{Layer, layer};
 pub use crate::options::{Builder, InitError};
 pub use crate::propagation::{continue_trace, trace_context};
-pub use crate::spans::sampling::Root;
+pub use crate::spans::sampling::TraceRoot;
 pub use crate::spool::LastRun;
 
 use crate::client;
 
 /// Starts capturing with the settings of the environment: `BUGSAGE_DSN`, `BUGSAGE_RELEASE`,
-/// `BUGSAGE_ENVIRONMENT` and `BUGSAGE_SPOOL_DIR`.
+/// `BUGSAGE_ENVIRONMENT`, `BUGSAGE_TRACES_SAMPLE_RATE` and `BUGSAGE_SPOOL_DIR`.
 ///
 /// A missing or malformed DSN leaves one line on standard error, and the app runs on without
 /// BugSage.

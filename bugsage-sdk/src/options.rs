@@ -21,7 +21,7 @@ use crate::limiter::Limit;
 use crate::ship::carrier::Destination;
 use crate::ship::lines::Lines;
 use crate::ship::{BeforeSend, BeforeSendSpan};
-use crate::spans::sampling::{Root, Rule, Sampler};
+use crate::spans::sampling::{Rule, Sampler, TraceRoot};
 use crate::spool::Settings;
 use crate::transport::Transport;
 
@@ -31,7 +31,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Collects the settings of the SDK. Made by [`builder`](crate::builder).
 ///
 /// What is not set is taken from the environment: `BUGSAGE_DSN`, `BUGSAGE_RELEASE`,
-/// `BUGSAGE_ENVIRONMENT`, `BUGSAGE_SPOOL_DIR` and `BUGSAGE_SYMBOLS_BYTES_MAX`.
+/// `BUGSAGE_ENVIRONMENT`, `BUGSAGE_TRACES_SAMPLE_RATE`, `BUGSAGE_SPOOL_DIR` and
+/// `BUGSAGE_SYMBOLS_BYTES_MAX`.
 #[derive(Default)]
 #[must_use = "a builder does nothing before init() or try_init()"]
 pub struct Builder {
@@ -178,7 +179,7 @@ impl Builder {
     /// the app's threads whenever a trace begins, so it should be quick. A panic in it decides nothing.
     pub fn traces_sampler(
         mut self,
-        sampler: impl Fn(&Root) -> Option<f64> + Send + Sync + 'static,
+        sampler: impl Fn(&TraceRoot) -> Option<f64> + Send + Sync + 'static,
     ) -> Self {
         self.traces_sampler = Some(Arc::new(sampler));
         self

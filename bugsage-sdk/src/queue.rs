@@ -263,9 +263,11 @@ impl Queue {
         self.slots_in_state(|state| state == READY).next().is_none()
     }
 
-    /// Whether so many slots are taken that the rest could soon be.
+    /// Whether so many slots are taken, of those that pages of spans leave, that the rest could soon be.
     pub(crate) fn is_tight(&self) -> bool {
-        self.slots_in_state(|state| state != FREE).count() > SLOTS / 2
+        let pages = self.slots_in_state(is_page).count();
+        let reports = self.slots_in_state(|state| state != FREE && !is_page(state));
+        reports.count() > (SLOTS - pages) / 2
     }
 }
 
@@ -590,6 +592,49 @@ mod tests {
         assert!(queue.claim().is_none(), "what was read is not safe yet");
         release(&words, &[3]);
         assert!(queue.claim().is_some());
+    }
+
+    #[test]
+    fn pages_have_half_of_the_slots_and_reports_have_theirs() {
+        let (queue, words) = queue();
+        let pages = (1..).map_while(|now| queue.open_page(now)).count();
+        assert_eq!(pages, SLOTS / 2);
+        assert!(!queue.is_tight(), "reports have all of their room");
+        (0..SLOTS / 4 + 1).for_each(|_| assert!(publish(&queue, &[])));
+        assert!(queue.is_tight());
+        (SLOTS / 4 + 1..SLOTS / 2).for_each(|_| assert!(publish(&queue, &[])));
+        assert!(queue.claim().is_none());
+
+        let taken = queue.take_pages(u64::MAX);
+        assert_eq!(taken.len(), pages);
+        assert!(
+            queue.open_page(1).is_none(),
+            "what was taken is not safe yet"
+        );
+        release_pages(&words, &taken);
+        assert!(queue.open_page(1).is_some());
+    }
+
+    #[test]
+    fn a_page_that_was_taken_is_no_longer_written() {
+        let (queue, words) = queue();
+        let slot = queue.open_page(5).expect("a slot is free");
+        let write = |sequence| queue.write_page(slot, sequence, |_| Some((3, 1)));
+        assert_eq!(write(5), Some(3));
+        assert_eq!(write(6), None, "another page lies there");
+        assert_eq!(queue.take_pages(5), [], "it is too young");
+        assert_eq!(queue.pages(), Some((5, 1)));
+        assert_eq!(spans_in_pages(&words, 0), 1);
+
+        assert_eq!(queue.take_pages(6), [slot]);
+
+        assert_eq!(write(5), None);
+        assert_eq!(queue.pages(), None);
+        assert_eq!(spans_in_pages(&words, 0), 1, "it is in no batch yet");
+        assign(&words, &[slot], 3);
+        assert_eq!(spans_in_pages(&words, 3), 0);
+        let left = left(&words, 2);
+        assert!(left.len() == 1 && left[0].is_page);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tracing::Metadata;
 
 /// The app's own decision.
-pub(crate) type Sampler = Arc<dyn Fn(&Root) -> Option<f64> + Send + Sync>;
+pub(crate) type Sampler = Arc<dyn Fn(&TraceRoot) -> Option<f64> + Send + Sync>;
 
 /// Names with a rate of their own. They are looked through one by one when a trace begins.
 pub(crate) const RULES_MAX: usize = 64;
@@ -14,7 +14,7 @@ pub(crate) const RULES_MAX: usize = 64;
 /// The first span of a trace, as far as it is known before it is opened.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub struct Root {
+pub struct TraceRoot {
     /// The span's name.
     pub name: &'static str,
     /// The module path that it is declared in, unless the app chose another target.
@@ -91,7 +91,7 @@ impl Sampling {
 
     fn special(&self, metadata: &'static Metadata<'static>) -> Option<f64> {
         if let Some(sampler) = &self.sampler {
-            let root = Root {
+            let root = TraceRoot {
                 name: metadata.name(),
                 target: metadata.target(),
             };
@@ -182,11 +182,12 @@ mod tests {
         let sampling = Sampling::new(0.0, rules.clone(), None);
         assert!(sampling.decides(metadata, 5));
 
-        let sampler: Sampler = Arc::new(|root: &Root| root.name.ends_with("pay").then_some(0.0));
+        let sampler: Sampler =
+            Arc::new(|root: &TraceRoot| root.name.ends_with("pay").then_some(0.0));
         let sampling = Sampling::new(1.0, rules.clone(), Some(sampler));
         assert!(!sampling.decides(metadata, 5));
 
-        let sampler: Sampler = Arc::new(|_: &Root| panic!("on purpose"));
+        let sampler: Sampler = Arc::new(|_: &TraceRoot| panic!("on purpose"));
         let sampling = Sampling::new(0.0, rules, Some(sampler));
         assert!(sampling.decides(metadata, 5), "it has not decided");
     }
