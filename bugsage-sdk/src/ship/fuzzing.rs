@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bugsage_core::batch::BatchBuilder;
 use bugsage_core::checksum::crc32c;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::Run;
@@ -13,6 +14,7 @@ use bugsage_core::id::{BatchId, RunId};
 
 use crate::queue;
 use crate::record::REST_BYTES;
+use crate::spans::finished;
 use crate::spool::about::About;
 use crate::spool::dead::FileWords;
 use crate::spool::folder::{self, RunFolder};
@@ -39,7 +41,7 @@ fn run() -> Arc<Run> {
     })
 }
 
-/// Reads a record, and facts about a run.
+/// Reads a record, a page of spans, and facts about a run.
 pub fn read(data: &[u8]) {
     let mut record = data.to_vec();
     record.resize(data.len() + REST_BYTES, 0);
@@ -51,6 +53,16 @@ pub fn read(data: &[u8]) {
         let reports = due.reports(&words);
         due.into_event(reports, &mut symbolicator, &Spot::Here, || true);
     }
+    let mut batch = BatchBuilder::new();
+    for span in finished::read(data, &run(), 7) {
+        batch.push_span(&span);
+    }
+    let sealed = batch.seal(BatchId::from_bytes([1; 16]));
+    let decoded = bugsage_core::batch::decode(&sealed.bytes).expect("was built here");
+    assert!(
+        decoded.rejected.is_empty(),
+        "whatever a page says can be sent"
+    );
     let mut facts = crc32c(data).to_le_bytes().to_vec();
     facts.extend_from_slice(data);
     let _ = About::from_bytes(&facts);

@@ -377,3 +377,99 @@ fn take_field(span: &mut Span, name: &Text, value: Value<'_>) {
         _ => span.fields.push((name.clone(), value.to_string().into())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bugsage_core::batch::{self, BatchBuilder};
+    use bugsage_core::id::{BatchId, RunId};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::spans::{self, Origin, Spare};
+    use crate::spool::layout::Memory;
+
+    /// A layer that no test makes.
+    const LAYER: u64 = u64::MAX - 1;
+
+    fn run() -> Arc<Run> {
+        Arc::new(Run {
+            id: RunId::from_bytes([1; 16]),
+            release: None,
+            environment: None,
+            started_at: Timestamp(0),
+            sdk: "".into(),
+        })
+    }
+
+    fn metadata() -> &'static Metadata<'static> {
+        tracing::subscriber::with_default(tracing_subscriber::registry(), || {
+            let span = tracing::info_span!("checkout", order = 7, note = "");
+            span.metadata().expect("is enabled")
+        })
+    }
+
+    /// Leaves spans with as much text in their fields, and reads them from their pages.
+    fn left_and_read(texts: &[usize]) -> (Vec<Span>, usize) {
+        let memory = Memory::anonymous();
+        let queue = Queue::new(memory.words, memory.records);
+        let (spare, mut page, mut pages) = (Spare::new(), None, std::cell::Cell::new(0));
+        for (number, length) in texts.iter().enumerate() {
+            let mut fields = vec![1, 4];
+            fields.extend_from_slice(&(*length as u16).to_le_bytes());
+            fields.resize(4 + length, b'x');
+            let origin = Origin::Root { is_sampled: true };
+            let number = number as u64 + 1;
+            let span = spans::open(LAYER, number, metadata(), origin, &spare, &mut fields);
+            let span = span.expect("there is room");
+            let times = Times {
+                closed_at: crate::ticks::now(),
+            };
+            assert!(leave(&queue, &mut page, &span, &times, |_| pages
+                .set(pages.get() + 1)));
+            span.close(&spare);
+        }
+        let taken = queue.take_pages(u64::MAX);
+        let spans = taken
+            .iter()
+            .flat_map(|page| read(&queue.page(*page), &run(), 0));
+        (spans.collect(), *pages.get_mut())
+    }
+
+    #[test]
+    fn what_was_left_is_read_and_a_callsite_is_told_once_a_page() {
+        let (spans, pages) = left_and_read(&[3; 40]);
+
+        assert_eq!(spans.len(), 40);
+        assert!(spans.iter().all(|span| &*span.name == "checkout"));
+        assert!(spans.iter().all(|span| &*span.fields[0].1 == "xxx"));
+        assert!(pages <= 3, "{pages} pages for 40 spans");
+    }
+
+    #[test]
+    fn a_span_with_more_fields_than_a_page_has_room_for_is_told_without_some() {
+        let (spans, _) = left_and_read(&[1_000, 3_000, 10]);
+
+        let fields: Vec<_> = spans.iter().map(|span| span.fields.len()).collect();
+        assert_eq!(fields, [1, 0, 1]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_spans_that_can_be_sent_or_none(
+            bytes in prop::collection::vec(any::<u8>(), 0..400),
+            kinds in prop::collection::vec((1..3_u8, any::<[u8; 24]>()), 0..8),
+        ) {
+            let mut page = vec![MARK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            for (kind, rest) in kinds {
+                page.push(kind);
+                page.extend_from_slice(&rest);
+            }
+            page.extend_from_slice(&bytes);
+            let mut builder = BatchBuilder::new();
+            read(&page, &run(), -5).iter().for_each(|span| builder.push_span(span));
+            let sealed = builder.seal(BatchId::from_bytes([1; 16]));
+            let batch = batch::decode(&sealed.bytes).expect("was built here");
+            prop_assert_eq!(batch.rejected, []);
+        }
+    }
+}
