@@ -14,7 +14,7 @@ pub(crate) use crate::measure::flood;
 
 /// Traces in bursts of 2,000, which is 60,000 spans a second.
 const TRACES: Pace = Pace {
-    bursts: 12,
+    bursts: 10,
     cold: 2,
     every: Duration::from_millis(100),
     pieces: 10,

@@ -12,8 +12,8 @@ use crate::process;
 const PIECE: Duration = Duration::from_micros(500);
 
 /// How long calls are made, before and while they are measured.
-const WARMING: Duration = Duration::from_millis(150);
-const MEASURING: Duration = Duration::from_millis(800);
+const WARMING: Duration = Duration::from_millis(100);
+const MEASURING: Duration = Duration::from_millis(400);
 
 /// Pieces of calls, and what they cost.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use crate::measure::{self, Pace};
 
 /// Half as many of each thread as one makes alone elsewhere.
 const PACE: Pace = Pace {
-    bursts: 12,
+    bursts: 8,
     cold: 2,
     every: Duration::from_millis(100),
     pieces: 10,

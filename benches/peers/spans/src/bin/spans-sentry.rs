@@ -19,7 +19,8 @@ impl Layer for Sentry {
     type Guard = sentry::ClientInitGuard;
 
     fn start(&self, rate: f64, _: Option<&str>) -> Self::Guard {
-        let discard = |_: &sentry::ClientOptions| -> Arc<dyn sentry::Transport> { Arc::new(Discard) };
+        let discard =
+            |_: &sentry::ClientOptions| -> Arc<dyn sentry::Transport> { Arc::new(Discard) };
         let options = sentry::ClientOptions::new()
             .dsn("http://key@127.0.0.1:1/1")
             .release("app@1.0.0")

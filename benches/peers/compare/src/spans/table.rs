@@ -1,0 +1,112 @@
+//! The figures of all rounds, their medians, and how the goals were met.
+
+use serde_json::{Map, Value, json};
+
+use super::Column;
+use super::goal::{Goal, Met};
+use super::plays::Play;
+use crate::{cell, median};
+
+/// A figure of a play.
+pub(super) struct Row {
+    title: &'static str,
+    pub(super) figure: String,
+    goals: Vec<Goal>,
+    /// Of each round, by column.
+    values: [Vec<f64>; Column::ALL.len()],
+}
+
+impl Row {
+    pub(super) fn of(&self, column: Column) -> &[f64] {
+        &self.values[column as usize]
+    }
+
+    fn median(&self, column: Column) -> Option<f64> {
+        let values = self.of(column);
+        (!values.is_empty()).then(|| median(values))
+    }
+
+    fn met(&self, table: &Table) -> Vec<Met> {
+        let goals = self.goals.iter();
+        goals.filter_map(|goal| goal.judge(self, table)).collect()
+    }
+}
+
+/// Rows in the order of the plays.
+#[derive(Default)]
+pub(crate) struct Table(Vec<Row>);
+
+impl Table {
+    pub(super) fn add(&mut self, play: &Play, figure: String, column: Column, value: f64) {
+        let is_it = |row: &Row| row.title == play.title && row.figure == figure;
+        if !self.0.iter().any(is_it) {
+            let goals = play.goals.iter().filter(|(of, _)| *of == figure);
+            let row = Row {
+                title: play.title,
+                figure: figure.clone(),
+                goals: goals.map(|(_, goal)| *goal).collect(),
+                values: Default::default(),
+            };
+            // Behind the others of its play.
+            let after = self.0.iter().rposition(|row| row.title == play.title);
+            self.0.insert(after.map_or(self.0.len(), |at| at + 1), row);
+        }
+        if let Some(row) = self.0.iter_mut().find(|row| is_it(row)) {
+            row.values[column as usize].push(value);
+        }
+    }
+
+    pub(super) fn row(&self, title: &str, figure: &str) -> Option<&Row> {
+        let mut rows = self.0.iter();
+        rows.find(|row| row.title == title && row.figure == figure)
+    }
+
+    pub(crate) fn document(&self) -> Value {
+        let mut document = Map::new();
+        for row in &self.0 {
+            let mut figures = Map::new();
+            for column in Column::ALL {
+                figures.insert(column.name().to_owned(), json!(row.median(column)));
+            }
+            let goals = row.met(self).into_iter().map(|met| {
+                let of = met.words.trim_start_matches("x ");
+                json!({"of": of, "value": met.value, "bound": met.bound, "met": met.is_met()})
+            });
+            figures.insert("goals".to_owned(), goals.collect());
+            let name = format!("{}: {}", row.title, row.figure);
+            document.insert(name, Value::Object(figures));
+        }
+        Value::Object(document)
+    }
+
+    pub(crate) fn print(&self) {
+        let [bare, bugsage, sentry, fastrace] = Column::ALL.map(Column::name);
+        println!(
+            "{:<24} {bare:>10} {bugsage:>10} {sentry:>10} {fastrace:>10}",
+            ""
+        );
+        let mut title = "";
+        for row in &self.0 {
+            if row.title != title {
+                title = row.title;
+                println!("{title}");
+            }
+            let [bare, bugsage, sentry, fastrace] =
+                Column::ALL.map(|column| cell(row.median(column)));
+            let goals: Vec<String> = row.met(self).iter().map(words).collect();
+            println!(
+                "  {:<22} {bare:>10} {bugsage:>10} {sentry:>10} {fastrace:>10}  {}",
+                row.figure,
+                goals.join("; "),
+            );
+        }
+    }
+}
+
+fn words(met: &Met) -> String {
+    let word = if met.is_met() { "met" } else { "MISSED" };
+    let (value, bound) = (met.value, met.bound);
+    format!("{word}: {value:.2} of {bound:.2} {}", met.words)
+        .trim_end()
+        .to_owned()
+}
