@@ -85,7 +85,7 @@ async fn request(number: u64) {
 
 async fn step_of(number: u64, step: u64) {
     work();
-    if step % 2 == 0 {
+    if step.is_multiple_of(2) {
         info!(user = number, step, "cache miss for key");
     }
     yield_now().await;

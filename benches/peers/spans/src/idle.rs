@@ -14,15 +14,16 @@ pub(crate) fn idle(layer: &impl Layer, rate: f64) {
     // What reading takes itself is there before.
     process::others();
     process::memory_kib();
-    let memory = process::memory_kib();
+    let (memory, anonymous) = process::memory_kib();
     let guard = layer.start(rate, None);
     std::thread::sleep(SETTLING);
     let (threads, switches) = process::others();
-    let added = process::memory_kib().saturating_sub(memory);
+    let now = process::memory_kib();
     std::thread::sleep(WATCHING);
     let switches = process::others().1 - switches;
     println!("threads {threads}");
-    println!("memory_kib {added}");
+    println!("memory_kib {}", now.0.saturating_sub(memory));
+    println!("anonymous_kib {}", now.1.saturating_sub(anonymous));
     println!("switches {switches}");
     layer.end(guard);
 }

@@ -29,12 +29,11 @@ pub(crate) fn others() -> (u64, u64) {
     (count, switches)
 }
 
-/// Resident memory, counted page by page: the number in `status` may be hundreds of KiB off.
-pub(crate) fn memory_kib() -> u64 {
-    field(
-        &fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default(),
-        "Rss:",
-    )
+/// Resident memory, and what of it is no file's, counted page by page: the number in `status` may be
+/// hundreds of KiB off.
+pub(crate) fn memory_kib() -> (u64, u64) {
+    let text = fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    (field(&text, "Rss:"), field(&text, "Anonymous:"))
 }
 
 fn field(text: &str, name: &str) -> u64 {
