@@ -110,3 +110,24 @@ fn words(met: &Met) -> String {
         .trim_end()
         .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plays::IDLE;
+    use super::*;
+
+    #[test]
+    fn the_document_has_the_medians_and_says_what_is_missed() {
+        let mut table = Table::default();
+        for threads in [1.0, 3.0, 2.0] {
+            table.add(&IDLE, "threads".to_owned(), Column::BugSage, threads);
+        }
+
+        let figure = &table.document()["idle for 10 s after the start: threads"];
+
+        assert_eq!(figure["bugsage"], 2.0);
+        assert_eq!(figure["sentry"], Value::Null);
+        let goal = json!({"of": "", "value": 2.0, "bound": 1.0, "met": false});
+        assert_eq!(figure["goals"], json!([goal]));
+    }
+}
