@@ -16,17 +16,25 @@ pub(crate) use table::Table;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Column {
     Bare,
+    Layered,
     BugSage,
     Sentry,
     Fastrace,
 }
 
 impl Column {
-    const ALL: [Self; 4] = [Self::Bare, Self::BugSage, Self::Sentry, Self::Fastrace];
+    const ALL: [Self; 5] = [
+        Self::Bare,
+        Self::Layered,
+        Self::BugSage,
+        Self::Sentry,
+        Self::Fastrace,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
+            Self::Layered => "layered",
             Self::BugSage => "bugsage",
             Self::Sentry => "sentry",
             Self::Fastrace => "fastrace",

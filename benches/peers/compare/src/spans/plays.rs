@@ -20,7 +20,12 @@ pub(super) struct Play {
 }
 
 /// Programs that use `tracing`.
-const LAYERS: &[Column] = &[Column::Bare, Column::BugSage, Column::Sentry];
+const LAYERS: &[Column] = &[
+    Column::Bare,
+    Column::Layered,
+    Column::BugSage,
+    Column::Sentry,
+];
 
 const NO_ALLOCATION: (&str, Goal) = ("allocations", Goal::AtMost(0.0));
 
@@ -159,7 +164,7 @@ pub(super) const PLAYS: [Play; 21] = [
 
 const ALIVE: Manner = Manner::Answers(Duration::ZERO);
 
-const OURS: &[Column] = &[Column::Bare, Column::BugSage];
+const OURS: &[Column] = &[Column::Bare, Column::Layered, Column::BugSage];
 
 /// Twenty spans and ten lines of log in 200 µs of work, a thousand times a second.
 const fn app(title: &'static str, rate: f64, columns: &'static [Column], network: Manner) -> Play {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Column;
 use super::goal::{Goal, Met};
 use super::plays::Play;
-use crate::{cell, median};
+use crate::median;
 
 /// A figure of a play.
 pub(super) struct Row {
@@ -80,10 +80,10 @@ impl Table {
     }
 
     pub(crate) fn print(&self) {
-        let [bare, bugsage, sentry, fastrace] = Column::ALL.map(Column::name);
         println!(
-            "{:<24} {bare:>10} {bugsage:>10} {sentry:>10} {fastrace:>10}",
-            ""
+            "{:<20} {}",
+            "",
+            in_columns(|column| column.name().to_owned())
         );
         let mut title = "";
         for row in &self.0 {
@@ -91,15 +91,23 @@ impl Table {
                 title = row.title;
                 println!("{title}");
             }
-            let [bare, bugsage, sentry, fastrace] =
-                Column::ALL.map(|column| cell(row.median(column)));
+            let cells = in_columns(|column| cell(row.median(column)));
             let goals: Vec<String> = row.met(self).iter().map(words).collect();
-            println!(
-                "  {:<22} {bare:>10} {bugsage:>10} {sentry:>10} {fastrace:>10}  {}",
-                row.figure,
-                goals.join("; "),
-            );
+            println!("  {:<18} {cells}  {}", row.figure, goals.join("; "));
         }
+    }
+}
+
+fn in_columns(text: impl Fn(Column) -> String) -> String {
+    let cells = Column::ALL.map(|column| format!("{:>9}", text(column)));
+    cells.join(" ")
+}
+
+/// Ratios and shares are small, and their second digit counts.
+fn cell(value: Option<f64>) -> String {
+    match value {
+        Some(value) if value != 0.0 && value < 10.0 => format!("{value:.2}"),
+        value => crate::cell(value),
     }
 }
 
