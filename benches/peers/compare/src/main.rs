@@ -1,11 +1,13 @@
 //! Runs the same scenes with BugSage, with its peers and with nothing, in turns, and prints medians
 //! and ratios: `cargo run --release -p compare [--json] [SCENE...]`.
 //!
-//! The scenes are `panics`, `wire`, `delivery`, `exits`, `kills` and `cost`. The last one builds each
-//! program from nothing, which takes minutes, and is left out where no scene is named.
+//! The scenes are `panics`, `wire`, `delivery`, `exits`, `kills`, `cost` and `spans`. `cost` builds each
+//! program from nothing and `spans` has a table and goals of its own: both take minutes, and are left out
+//! where no scene is named.
 
 mod cost;
 mod server;
+mod spans;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -14,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use server::{Manner, Server};
 
@@ -40,38 +42,45 @@ impl Table {
         values.entry(program).or_default().push(value);
     }
 
-    fn print(&self, as_json: bool) {
-        let mut document = serde_json::Map::new();
-        if !as_json {
-            println!(
-                "{:<44} {:>12} {:>12} {:>12} {:>9}",
-                "", "without", "sentry", "bugsage", "ratio"
-            );
-        }
-        for (figure, values) in &self.0 {
-            let of = |program| values.get(program).map(|values| median(values));
-            let [without, sentry, bugsage] = PROGRAMS.map(of);
+    /// Medians by program, and the ratio of BugSage's to sentry's.
+    fn medians(&self) -> impl Iterator<Item = (&String, [Option<f64>; 3], Option<f64>)> {
+        self.0.iter().map(|(figure, values)| {
+            let medians = PROGRAMS.map(|program| values.get(program).map(|values| median(values)));
+            let [_, sentry, bugsage] = medians;
             let ratio = bugsage.zip(sentry).map(|(ours, theirs)| ours / theirs);
-            if as_json {
-                let figures = json!({
-                    "without": without, "sentry": sentry, "bugsage": bugsage, "ratio": ratio,
-                });
-                document.insert(figure.clone(), figures);
-            } else {
-                let cell = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.1}"));
-                println!(
-                    "{figure:<44} {:>12} {:>12} {:>12} {:>9}",
-                    cell(without),
-                    cell(sentry),
-                    cell(bugsage),
-                    ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}")),
-                );
-            }
+            (figure, medians, ratio)
+        })
+    }
+
+    fn document(&self) -> Map<String, Value> {
+        let mut document = Map::new();
+        for (figure, [without, sentry, bugsage], ratio) in self.medians() {
+            let figures = json!({
+                "without": without, "sentry": sentry, "bugsage": bugsage, "ratio": ratio,
+            });
+            document.insert(figure.clone(), figures);
         }
-        if as_json {
-            println!("{}", Value::Object(document));
+        document
+    }
+
+    fn print(&self) {
+        if self.0.is_empty() {
+            return;
+        }
+        println!(
+            "{:<44} {:>12} {:>12} {:>12} {:>9}",
+            "", "without", "sentry", "bugsage", "ratio"
+        );
+        for (figure, medians, ratio) in self.medians() {
+            let [without, sentry, bugsage] = medians.map(cell);
+            let ratio = ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
+            println!("{figure:<44} {without:>12} {sentry:>12} {bugsage:>12} {ratio:>9}");
         }
     }
+}
+
+fn cell(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.1}"))
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -102,10 +111,10 @@ impl Drop for Playing {
     }
 }
 
-fn start(program: &str, scene: &str, dsn: &str, spool: &Path) -> anyhow::Result<Playing> {
+fn start(program: &str, words: &[&str], spool: &Path) -> anyhow::Result<Playing> {
     let mut command = Command::new(folder()?.join(program));
     command
-        .args([scene, dsn])
+        .args(words)
         .env("BUGSAGE_SPOOL_DIR", spool)
         .env("RUST_BACKTRACE", "0")
         .stdout(Stdio::piped())
@@ -126,7 +135,10 @@ fn play(
     dsn: &str,
     spool: &Path,
 ) -> anyhow::Result<Vec<(String, f64)>> {
-    let mut playing = start(program, scene, dsn, spool)?;
+    finish(start(program, &[scene, dsn], spool)?)
+}
+
+fn finish(mut playing: Playing) -> anyhow::Result<Vec<(String, f64)>> {
     while playing.child.try_wait()?.is_none() {
         if playing.begun.elapsed() > PATIENCE {
             return Ok(Vec::new());
@@ -279,7 +291,7 @@ fn kills(table: &mut Table) -> anyhow::Result<()> {
             Spool::new(),
         );
         for _ in 0..KILLS {
-            let mut playing = start(program, "kill", &server.dsn(), &spool.0)?;
+            let mut playing = start(program, &["kill", &server.dsn()], &spool.0)?;
             let output = playing.child.stdout.take().context("is piped")?;
             let captured = BufReader::new(output).lines().next();
             captured.context("it captures before it is killed")??;
@@ -316,11 +328,27 @@ fn main() -> anyhow::Result<()> {
             .collect();
     }
     let mut table = Table::default();
+    let mut spans = None;
     for word in &words {
+        if word == "spans" {
+            spans = Some(spans::compare()?);
+            continue;
+        }
         let scene = SCENES.iter().find(|(name, _)| name == word);
         let (_, play) = scene.with_context(|| format!("there is no scene {word:?}"))?;
         play(&mut table)?;
     }
-    table.print(as_json);
+    if as_json {
+        let mut document = table.document();
+        if let Some(spans) = spans {
+            document.insert("spans".to_owned(), spans.document());
+        }
+        println!("{}", Value::Object(document));
+    } else {
+        table.print();
+        if let Some(spans) = spans {
+            spans.print();
+        }
+    }
     Ok(())
 }
