@@ -458,8 +458,15 @@ fn a_future_that_moves_between_threads_is_one_span_of_one_trace() {
     assert_eq!(events[0].breadcrumbs.len(), 4);
 }
 
+/// A subscriber of another thread, as long as it lives. Alone in the process, a subscriber has `tracing`
+/// decide once for all what it does not want.
+fn wants_everything() -> tracing::Dispatch {
+    tracing::Dispatch::new(tracing_subscriber::registry())
+}
+
 #[test]
 fn spans_that_are_filtered_out_leave_their_children_to_the_next_around() {
+    let _wanted = wants_everything();
     let recorder = Recorder::new();
     let _attached = recorder.attach();
     let layer = bugsage_sdk::layer().with_filter(LevelFilter::INFO);
@@ -592,6 +599,7 @@ fn a_field_whose_debug_opens_spans_and_logs_does_not_deadlock() {
             f.write_str("chatty")
         }
     }
+    let _wanted = wants_everything();
     let (spans, events) = recorded(|| {
         let span = info_span!("outer", value = ?Chatty, later = tracing::field::Empty);
         span.record("later", tracing::field::debug(Chatty));
