@@ -258,3 +258,44 @@ fn headers_that_are_no_context_or_too_many_are_passed_by() {
     assert!(headers(&[]).is_none());
     assert!(trace_headers().is_empty(), "no span is open here");
 }
+
+#[test]
+fn a_route_may_have_a_rate_of_its_own() {
+    let recorder = Recorder::new();
+    let _attached = recorder.attach();
+    let app = Router::new()
+        .route("/healthz", get(|| async { "alive" }))
+        .route("/orders/{id}", get(order))
+        .layer(HttpLayer::new());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let subscriber = tracing_subscriber::registry().with(bugsage_sdk::layer());
+    tracing::subscriber::with_default(subscriber, || {
+        bugsage_sdk::set_traces_sample_rate_of("GET /healthz", 0.0);
+        for path in ["/healthz", "/orders/7"] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            runtime.block_on(app.clone().oneshot(request)).unwrap();
+        }
+    });
+
+    let names: Vec<_> = recorder
+        .spans()
+        .into_iter()
+        .map(|span| span.name.to_string())
+        .collect();
+    assert_eq!(names, ["GET /orders/{id}"]);
+}
+
+#[test]
+fn a_router_within_another_tells_the_whole_path() {
+    let orders = Router::new()
+        .route("/{id}", get(order))
+        .layer(HttpLayer::new());
+    let app = Router::new().nest("/orders", orders);
+
+    let (_, spans, _) = serve(&app, vec![get_order(7, &[])]);
+
+    assert_eq!(&*spans[0].name, "GET /orders/{id}");
+    assert_eq!(field(&spans[0], "url.path"), Some("/orders/7"));
+}

@@ -49,6 +49,8 @@ pub(crate) struct Local {
     remote: Cell<Option<TraceContext>>,
     /// Whether this thread is BugSage's own, whose doings are not reported.
     is_ours: Cell<bool>,
+    /// Whether the app's sampler runs.
+    is_deciding: Cell<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -69,6 +71,7 @@ impl Local {
             spare: Spare::new(),
             remote: Cell::new(None),
             is_ours: Cell::new(false),
+            is_deciding: Cell::new(false),
         }
     }
 
@@ -121,6 +124,16 @@ impl Local {
     pub(crate) fn current(&self) -> Option<Handle> {
         let entered = self.entered.try_borrow().ok()?;
         entered.last().map(|entered| entered.span)
+    }
+
+    /// Lets the app decide, unless it is what it is doing already.
+    pub(crate) fn deciding<T>(&self, decide: impl FnOnce() -> T) -> Option<T> {
+        if self.is_deciding.replace(true) {
+            return None;
+        }
+        let decided = decide();
+        self.is_deciding.set(false);
+        Some(decided)
     }
 
     /// Where the trace that begins now goes on from, once.

@@ -165,8 +165,9 @@ impl Builder {
         self
     }
 
-    /// A rate of its own for traces that begin with a span whose name begins so: `("healthz", 0.0)`. Of
-    /// several that fit the longest counts; at most 64 are kept.
+    /// A rate of its own for traces that begin with a span whose name begins so: `("GET /healthz", 0.0)`.
+    /// [`TraceRoot::name`] says which name counts. Of several that fit the longest counts; at most 64 are
+    /// kept.
     pub fn traces_sample_rate_of(mut self, name: impl Into<String>, rate: f64) -> Self {
         self.traces_rules.push(Rule {
             prefix: name.into(),
@@ -176,10 +177,11 @@ impl Builder {
     }
 
     /// Decides for each trace that begins: a rate for it, or `None` for what is set otherwise. It runs on
-    /// the app's threads whenever a trace begins, so it should be quick. A panic in it decides nothing.
+    /// the app's threads whenever a trace begins, so it should be quick. A panic in it decides nothing, and a
+    /// trace that it begins itself is decided without it.
     pub fn traces_sampler(
         mut self,
-        sampler: impl Fn(&TraceRoot) -> Option<f64> + Send + Sync + 'static,
+        sampler: impl Fn(&TraceRoot<'_>) -> Option<f64> + Send + Sync + 'static,
     ) -> Self {
         self.traces_sampler = Some(Arc::new(sampler));
         self

@@ -610,3 +610,26 @@ fn a_field_whose_debug_opens_spans_and_logs_does_not_deadlock() {
     assert!(spans.iter().any(|span| &*span.name == "within"));
     assert_eq!(&*events[0].message, "failed value=chatty");
 }
+
+#[test]
+fn two_layers_in_one_subscriber_tell_everything_once() {
+    let recorder = Recorder::new();
+    let _attached = recorder.attach();
+    let subscriber = tracing_subscriber::registry()
+        .with(bugsage_sdk::layer())
+        .with(bugsage_sdk::layer());
+    tracing::subscriber::with_default(subscriber, || {
+        info_span!("request").in_scope(|| {
+            info!("on its way");
+            error!("failed");
+        });
+    });
+
+    assert_eq!(recorder.spans().len(), 1);
+    let events = recorder.events();
+    let breadcrumbs: Vec<_> = events
+        .iter()
+        .map(|it| (it.count, it.breadcrumbs.len()))
+        .collect();
+    assert_eq!(breadcrumbs, [(1, 1)]);
+}

@@ -32,7 +32,7 @@ type Route = Arc<dyn Fn(&request::Parts) -> Option<String> + Send + Sync>;
 
 /// Wraps a server's service: each request is a span that goes on with the caller's trace.
 ///
-/// The span has `http.request.method`, `url.path`, `http.route` where it is known,
+/// The span is named by method and route, and has `http.request.method`, `url.path`, `http.route` where it is known,
 /// `http.response.status_code`, `server.address` and `user_agent.original`; never the query, a body or
 /// other headers. A status from 500 on makes the span failed. A panic is reported with the request's span
 /// and goes on as it would without this layer: what is answered then is up to the app.
@@ -122,33 +122,41 @@ impl<S> HttpService<S> {
             Some(route) => route(parts).map(Cow::Owned),
             None => known_route(parts),
         };
+        // Known when the span opens: rates may be set by it.
+        let name = route
+            .as_ref()
+            .map(|route| format!("{} {route}", parts.method));
         let text = |name: &HeaderName| {
             parts
                 .headers
                 .get(name)
                 .and_then(|value| value.to_str().ok())
         };
-        let span = crate::continue_trace(extract(&parts.headers), || {
+        crate::continue_trace(extract(&parts.headers), || {
             tracing::info_span!(
                 target: "bugsage::http",
                 "request",
-                otel.name = Empty,
+                otel.name = name,
                 otel.kind = "server",
                 otel.status_code = Empty,
                 http.request.method = parts.method.as_str(),
-                url.path = parts.uri.path(),
-                http.route = Empty,
+                url.path = path(parts),
+                http.route = route.as_deref(),
                 http.response.status_code = Empty,
                 server.address = text(&HOST),
                 user_agent.original = text(&USER_AGENT),
             )
-        });
-        if let Some(route) = route.filter(|_| !span.is_disabled()) {
-            span.record("otel.name", format!("{} {route}", parts.method));
-            span.record("http.route", &*route);
-        }
-        span
+        })
     }
+}
+
+/// The path as the client sent it: a router within another one is told what is left of it.
+fn path(parts: &request::Parts) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(whole) = parts.extensions.get::<axum::extract::OriginalUri>() {
+        return whole.path();
+    }
+    parts.uri.path()
 }
 
 /// The routes that can be known without being told.

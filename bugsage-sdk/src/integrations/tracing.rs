@@ -2,6 +2,7 @@
 //! whoever captures, and root spans are counted when they close.
 
 use std::fmt;
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bugsage_core::event::{EventKind, Level};
@@ -20,6 +21,7 @@ use crate::client;
 use crate::context::{Local, with_local};
 use crate::levels;
 use crate::spans::fields::{Recorder, write_bounded};
+use crate::spans::sampling::Candidate;
 use crate::spans::{self, OpenSpan, Origin};
 use crate::ticks;
 
@@ -30,12 +32,15 @@ use crate::ticks;
 /// of spans; finer levels are left alone. Other levels may be set:
 /// [`set_event_level`](crate::set_event_level), [`set_breadcrumb_level`](crate::set_breadcrumb_level). Spans without a parent are counted by hour, those apart in
 /// which an error or a panic was captured: what the health of a release is read from. The spans of a
-/// sampled trace are sent when they close. It may be added before or after [`init`](crate::init).
+/// sampled trace are sent when they close. It may be added before or after [`init`](crate::init). Of two in
+/// one subscriber the second says so on standard error and does nothing.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Layer {
     /// Registries give the same numbers to their spans; layers tell them apart.
     number: u64,
+    /// Whether the subscriber has one already, which tells everything that this one would.
+    is_second: bool,
 }
 
 impl Default for Layer {
@@ -49,6 +54,7 @@ pub fn layer() -> Layer {
     static LAYERS: AtomicU64 = AtomicU64::new(0);
     Layer {
         number: LAYERS.fetch_add(1, Ordering::Relaxed) + 1,
+        is_second: false,
     }
 }
 
@@ -58,6 +64,7 @@ impl Layer {
         &self,
         local: &Local,
         attributes: &Attributes<'_>,
+        fields: &[u8],
         id: &Id,
         ctx: &Context<'_, S>,
     ) -> Origin
@@ -85,7 +92,11 @@ impl Layer {
         }
         let is_sampled = client::listening().is_some_and(|client| {
             let random = local.spare.random();
-            client.sampling.decides(attributes.metadata(), random)
+            let root = Candidate {
+                metadata: attributes.metadata(),
+                fields,
+            };
+            client.sampling.decides(root, random)
         });
         Origin::Root { is_sampled }
     }
@@ -95,7 +106,23 @@ impl<S> tracing_subscriber::Layer<S> for Layer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
+    fn on_layer(&mut self, subscriber: &mut S) {
+        let subscriber: &dyn Subscriber = subscriber;
+        self.is_second = subscriber.is::<Self>();
+        if self.is_second {
+            // Not `eprintln!`, which panics where standard error is closed.
+            let _ = writeln!(
+                io::stderr(),
+                "bugsage: this subscriber has two layers of BugSage, and the second does nothing: \
+                 add bugsage_sdk::layer() once"
+            );
+        }
+    }
+
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        if self.is_second {
+            return;
+        }
         with_local(|local| {
             if local.is_ours() || client::is_off() {
                 return;
@@ -103,7 +130,7 @@ where
             // Formatted before anything is locked: `Debug` is the app's code.
             local.with_scratch(|fields| {
                 attributes.record(&mut Recorder { bytes: fields });
-                let origin = self.origin(local, attributes, id, &ctx);
+                let origin = self.origin(local, attributes, fields, id, &ctx);
                 let (metadata, number) = (attributes.metadata(), id.into_u64());
                 let opened =
                     spans::open(self.number, number, metadata, origin, &local.spare, fields);
@@ -175,6 +202,9 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {
+        if self.is_second {
+            return;
+        }
         let metadata = event.metadata();
         let level = level_of(*metadata.level());
         if metadata.target() == LOG_TARGET && metadata.fields().field(LOG_FIELD).is_some() {

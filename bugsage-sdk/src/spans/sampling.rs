@@ -1,12 +1,17 @@
 //! Which traces are sampled: decided when a trace begins, before anything else is paid for it.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::Metadata;
 
+use super::fields::{Fields, Value};
+use crate::capture::error::contained;
+use crate::context::with_local;
+
 /// The app's own decision.
-pub(crate) type Sampler = Arc<dyn Fn(&TraceRoot) -> Option<f64> + Send + Sync>;
+pub(crate) type Sampler = Arc<dyn Fn(&TraceRoot<'_>) -> Option<f64> + Send + Sync>;
 
 /// Names with a rate of their own. They are looked through one by one when a trace begins.
 pub(crate) const RULES_MAX: usize = 64;
@@ -14,11 +19,43 @@ pub(crate) const RULES_MAX: usize = 64;
 /// The first span of a trace, as far as it is known before it is opened.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub struct TraceRoot {
-    /// The span's name.
-    pub name: &'static str,
+pub struct TraceRoot<'a> {
+    /// The span's name, which its field `otel.name` may set. Of a request it is method and route, as far as
+    /// the route is known, else method and path: `GET /orders/{id}`.
+    pub name: &'a str,
     /// The module path that it is declared in, unless the app chose another target.
     pub target: &'static str,
+}
+
+/// A span that may begin a trace: what it was declared with, and its fields as they were recorded.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) metadata: &'static Metadata<'static>,
+    pub(crate) fields: &'a [u8],
+}
+
+impl<'a> Candidate<'a> {
+    /// What rules and the app's sampler know the trace by.
+    fn name(&self) -> Cow<'a, str> {
+        let text = |wanted: &str| {
+            let field = self.metadata.fields().field(wanted)?;
+            let values = Fields::new(self.fields);
+            let value = values
+                .into_iter()
+                .find(|(n, _)| usize::from(*n) == field.index());
+            match value {
+                Some((_, Value::Text(text))) if !text.is_empty() => Some(text),
+                _ => None,
+            }
+        };
+        if let Some(name) = text("otel.name") {
+            return name.into();
+        }
+        match text("http.request.method").zip(text("url.path")) {
+            Some((method, path)) => format!("{method} {path}").into(),
+            None => self.metadata.name().into(),
+        }
+    }
 }
 
 /// A rate for spans whose name begins so.
@@ -82,32 +119,37 @@ impl Sampling {
     ///
     /// The app's own decision comes first, then the longest rule that fits, then the rate. A sampler that
     /// panics has not decided.
-    pub(crate) fn decides(&self, metadata: &'static Metadata<'static>, random: u64) -> bool {
+    pub(crate) fn decides(&self, root: Candidate<'_>, random: u64) -> bool {
         let threshold = self
-            .special(metadata)
+            .special(root)
             .map_or_else(|| self.threshold.load(Ordering::Relaxed), threshold);
         threshold == u64::MAX || random < threshold
     }
 
-    fn special(&self, metadata: &'static Metadata<'static>) -> Option<f64> {
+    fn special(&self, root: Candidate<'_>) -> Option<f64> {
+        let has_rules = self.has_rules.load(Ordering::Acquire);
+        if self.sampler.is_none() && !has_rules {
+            return None;
+        }
+        let name = root.name();
         if let Some(sampler) = &self.sampler {
             let root = TraceRoot {
-                name: metadata.name(),
-                target: metadata.target(),
+                name: &name,
+                target: root.metadata.target(),
             };
-            let decided = crate::capture::error::contained(|| sampler(&root)).flatten();
+            // A span that the sampler itself opens is not decided by it: that would never end.
+            let decided = with_local(|local| local.deciding(|| contained(|| sampler(&root))));
+            let decided = decided.flatten().flatten().flatten();
             if decided.is_some() {
                 return decided;
             }
         }
-        if !self.has_rules.load(Ordering::Acquire) {
+        if !has_rules {
             return None;
         }
         // Held for the time it takes to read: who changes rates does so now and then.
         let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
-        let fitting = rules
-            .iter()
-            .filter(|rule| metadata.name().starts_with(&rule.prefix));
+        let fitting = rules.iter().filter(|rule| name.starts_with(&rule.prefix));
         let longest = fitting.max_by_key(|rule| rule.prefix.len());
         longest.map(|rule| rule.rate)
     }
@@ -129,21 +171,13 @@ fn threshold(rate: f64) -> u64 {
 mod tests {
     use super::*;
 
-    fn metadata() -> &'static Metadata<'static> {
-        tracing_subscriber::registry().with_default_span("checkout.pay")
-    }
-
-    trait WithDefaultSpan {
-        fn with_default_span(self, name: &str) -> &'static Metadata<'static>;
-    }
-
-    impl WithDefaultSpan for tracing_subscriber::Registry {
-        fn with_default_span(self, name: &str) -> &'static Metadata<'static> {
-            let span =
-                tracing::subscriber::with_default(self, || tracing::info_span!("checkout.pay"));
-            let metadata = span.metadata().expect("is enabled");
-            assert_eq!(metadata.name(), name);
-            metadata
+    fn root() -> Candidate<'static> {
+        let registry = tracing_subscriber::registry();
+        let span =
+            tracing::subscriber::with_default(registry, || tracing::info_span!("checkout.pay"));
+        Candidate {
+            metadata: span.metadata().expect("is enabled"),
+            fields: &[],
         }
     }
 
@@ -156,11 +190,11 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_share_of_all_traces() {
-        let metadata = metadata();
+        let root = root();
         let share = |rate| {
             let sampling = Sampling::new(rate, Vec::new(), None);
             let traces = (0..1_000_u64).map(|n| n * (u64::MAX / 1_000));
-            traces.filter(|n| sampling.decides(metadata, *n)).count()
+            traces.filter(|n| sampling.decides(root, *n)).count()
         };
 
         assert_eq!(share(0.0), 0);
@@ -170,25 +204,75 @@ mod tests {
         assert_eq!(share(f64::NAN), 0);
         assert!((249..=251).contains(&share(0.25)));
         let sampling = Sampling::new(1.0, Vec::new(), None);
-        assert!(sampling.decides(metadata, u64::MAX));
+        assert!(sampling.decides(root, u64::MAX));
         sampling.set_rate(0.0);
-        assert!(!sampling.decides(metadata, 0));
+        assert!(!sampling.decides(root, 0));
     }
 
     #[test]
     fn the_longest_rule_that_fits_counts_and_the_app_has_the_first_word() {
-        let metadata = metadata();
+        let root = root();
         let rules = vec![rule("check", 0.0), rule("checkout", 1.0), rule("z", 0.0)];
         let sampling = Sampling::new(0.0, rules.clone(), None);
-        assert!(sampling.decides(metadata, 5));
+        assert!(sampling.decides(root, 5));
 
         let sampler: Sampler =
-            Arc::new(|root: &TraceRoot| root.name.ends_with("pay").then_some(0.0));
+            Arc::new(|root: &TraceRoot<'_>| root.name.ends_with("pay").then_some(0.0));
         let sampling = Sampling::new(1.0, rules.clone(), Some(sampler));
-        assert!(!sampling.decides(metadata, 5));
+        assert!(!sampling.decides(root, 5));
 
-        let sampler: Sampler = Arc::new(|_: &TraceRoot| panic!("on purpose"));
+        let sampler: Sampler = Arc::new(|_: &TraceRoot<'_>| panic!("on purpose"));
         let sampling = Sampling::new(0.0, rules, Some(sampler));
-        assert!(sampling.decides(metadata, 5), "it has not decided");
+        assert!(sampling.decides(root, 5), "it has not decided");
+    }
+
+    #[test]
+    fn a_root_is_known_by_the_name_that_it_is_shown_by() {
+        let name = |open: fn() -> tracing::Span, values: &[(u8, &str)]| {
+            let registry = tracing_subscriber::registry();
+            let metadata = tracing::subscriber::with_default(registry, open).metadata();
+            let mut fields = Vec::new();
+            for (number, text) in values {
+                fields.extend_from_slice(&[*number, 4, text.len() as u8, 0]);
+                fields.extend_from_slice(text.as_bytes());
+            }
+            let root = Candidate {
+                metadata: metadata.expect("is enabled"),
+                fields: &fields,
+            };
+            root.name().into_owned()
+        };
+        let request = || {
+            tracing::info_span!(
+                "request",
+                otel.name = "",
+                http.request.method = "",
+                url.path = ""
+            )
+        };
+
+        assert_eq!(name(request, &[]), "request");
+        assert_eq!(
+            name(request, &[(1, "GET"), (2, "/healthz")]),
+            "GET /healthz"
+        );
+        let all = [(0, "GET /orders/{id}"), (1, "GET"), (2, "/orders/7")];
+        assert_eq!(name(request, &all), "GET /orders/{id}");
+        assert_eq!(name(|| tracing::info_span!("job"), &[]), "job");
+    }
+
+    #[test]
+    fn a_trace_that_the_sampler_begins_is_decided_without_it() {
+        let sampling = Arc::new_cyclic(|weak: &std::sync::Weak<Sampling>| {
+            let weak = weak.clone();
+            let sampler: Sampler = Arc::new(move |_: &TraceRoot<'_>| {
+                let inner = weak.upgrade().is_some_and(|own| own.decides(root(), 5));
+                Some(if inner { 0.0 } else { 1.0 })
+            });
+            Sampling::new(1.0, Vec::new(), Some(sampler))
+        });
+
+        assert!(!sampling.decides(root(), 5), "the rate decided within it");
+        assert!(!sampling.decides(root(), 5), "and so it does again");
     }
 }
