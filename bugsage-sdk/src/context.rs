@@ -16,7 +16,6 @@ use crate::capture::error::format_bounded;
 use crate::client::{self, Client};
 use crate::spans::finished::{self, Times};
 use crate::spans::{Extra, Handle, OpenSpan, Spare};
-use crate::ticks;
 
 pub(crate) use crate::breadcrumbs::Ring;
 
@@ -147,14 +146,11 @@ impl Local {
     }
 
     /// Leaves a finished span of a sampled trace to the shipping thread. False where there is no room.
-    pub(crate) fn leave(&self, client: &'static Client, span: &OpenSpan) -> bool {
+    pub(crate) fn leave(&self, client: &'static Client, span: &OpenSpan, times: &Times) -> bool {
         let Ok(mut page) = self.spare.page.try_borrow_mut() else {
             return false;
         };
-        let times = Times {
-            closed_at: ticks::now(),
-        };
-        finished::leave(&client.queue, &mut page, span, &times, |slot| {
+        finished::leave(&client.queue, &mut page, span, times, |slot| {
             client.wake(slot)
         })
     }

@@ -45,6 +45,7 @@ mod options;
 mod controls;
 #[cfg(feature = "capture")]
 mod propagation;
+mod native;
 #[cfg(feature = "capture")]
 mod guard;
 #[cfg(all(feature = "capture", fuzzing))]
@@ -89,7 +90,17 @@ pub use bugsage_core::trace_context as trace;
 pub use bugsage_macros::release;
 #[cfg(feature = "tower")]
 pub use integrations::http;
+pub use native::SpanGuard;
 pub use report::{Report, SpanReport};
+
+/// What [`span!`] expands to; no part of what stays as it is.
+#[doc(hidden)]
+pub mod __private {
+    pub use tracing::Metadata;
+    pub use tracing::field::{debug, display};
+
+    pub use crate::native::{NativeCallsite, metadata, open};
+}
 
 #[cfg(feature = "capture")]
 pub use active::*;

@@ -22,7 +22,7 @@ use crate::context::{Local, with_local};
 use crate::levels;
 use crate::spans::fields::{Recorder, write_bounded};
 use crate::spans::sampling::Candidate;
-use crate::spans::{self, OpenSpan, Origin};
+use crate::spans::{self, OpenSpan, Origin, native};
 use crate::ticks;
 
 /// Connects `tracing` with BugSage. Made by [`layer`].
@@ -84,21 +84,11 @@ impl Layer {
                 })
             })
         };
-        if let Some(parent) = parent {
-            return Origin::Parent(parent);
-        }
-        if let Some(remote) = local.take_remote() {
-            return Origin::Remote(remote);
-        }
-        let is_sampled = client::listening().is_some_and(|client| {
-            let random = local.spare.random();
-            let root = Candidate {
-                metadata: attributes.metadata(),
-                fields,
-            };
-            client.sampling.decides(root, random)
-        });
-        Origin::Root { is_sampled }
+        let root = || Candidate {
+            metadata: attributes.metadata(),
+            fields,
+        };
+        parent.map_or_else(|| Origin::of_root(local, root()), Origin::Parent)
     }
 }
 
@@ -134,11 +124,8 @@ where
                 let (metadata, number) = (attributes.metadata(), id.into_u64());
                 let opened =
                     spans::open(self.number, number, metadata, origin, &local.spare, fields);
-                if opened.is_none()
-                    && origin.is_sampled()
-                    && let Some(client) = client::listening()
-                {
-                    client.ledger.span_lost();
+                if opened.is_none() {
+                    origin.note_lost();
                 }
             });
         });
@@ -187,18 +174,11 @@ where
         let Some(span) = OpenSpan::find(self.number, id.into_u64()) else {
             return;
         };
-        if let Some(client) = client::listening() {
-            if span.is_root() {
-                client.hours.root_closed(span.has_failed());
-            }
-            if span.is_sampled() {
-                let left = with_local(|local| local.leave(client, &span));
-                if left != Some(true) {
-                    client.ledger.span_lost();
-                }
-            }
+        let closed_at = if span.is_sampled() { ticks::now() } else { 0 };
+        let closed = with_local(|local| native::close(local, &span, closed_at));
+        if closed.is_none() {
+            native::gone(&span);
         }
-        with_local(|local| span.close(&local.spare));
     }
 
     fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {

@@ -49,7 +49,7 @@ pub(crate) struct PageHandle {
     callsites_count: usize,
 }
 
-/// How long a span took.
+/// When a span was closed.
 pub(crate) struct Times {
     pub(crate) closed_at: u64,
 }

@@ -12,6 +12,7 @@
 mod cell;
 pub(crate) mod fields;
 pub(crate) mod finished;
+pub(crate) mod native;
 pub(crate) mod sampling;
 mod table;
 
@@ -30,10 +31,19 @@ pub(crate) use cell::{Extra, trace_of};
 pub(crate) use finished::PageHandle;
 pub(crate) use table::Handle;
 
+use crate::client;
+use crate::context::Local;
 use cell::{Birth, Cell, words_of};
+use sampling::Candidate;
 
 /// Boxes that a thread keeps for the next spans that need one.
 const EXTRAS_KEPT: usize = 8;
+
+/// Places that a thread keeps, as many as spans of [`span!`](crate::span!) usually nest.
+const PLACES_KEPT: usize = 32;
+
+/// What stands for the layer of spans that came through none.
+const NATIVE: u64 = u64::MAX;
 
 /// What ids are made from beside a thread's own numbers. A child made by `fork` has the numbers of its
 /// parent, and gets another salt.
@@ -110,6 +120,11 @@ impl OpenSpan {
             spare.keep(extra);
         }
     }
+
+    /// Forgets the span, on a thread that has nothing of its own any more.
+    pub(crate) fn forget(self) {
+        drop(self.cell.clear());
+    }
 }
 
 /// What a span is part of.
@@ -124,6 +139,25 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// Of a span that nothing is around on this thread: another process's trace goes on, or one begins.
+    pub(crate) fn of_root(local: &Local, root: Candidate<'_>) -> Self {
+        if let Some(remote) = local.take_remote() {
+            return Origin::Remote(remote);
+        }
+        let is_sampled = client::listening()
+            .is_some_and(|client| client.sampling.decides(root, local.spare.random()));
+        Origin::Root { is_sampled }
+    }
+
+    /// Counts a span that there was no room for, if it would have been sent.
+    pub(crate) fn note_lost(&self) {
+        if self.is_sampled()
+            && let Some(client) = client::listening()
+        {
+            client.ledger.span_lost();
+        }
+    }
+
     pub(crate) fn is_sampled(&self) -> bool {
         match self {
             Origin::Parent(parent) => parent.is_sampled(),
@@ -142,6 +176,26 @@ pub(crate) fn open(
     spare: &Spare,
     fields: &mut Vec<u8>,
 ) -> Option<OpenSpan> {
+    let birth = birth(metadata, origin, spare);
+    let (handle, cell) = table::open(layer, number, &birth, fields)?;
+    Some(OpenSpan { cell, handle })
+}
+
+/// Opens a span that no registry knows, and tells the number that it has instead.
+fn open_native(
+    metadata: &'static Metadata<'static>,
+    origin: Origin,
+    spare: &Spare,
+    fields: &mut Vec<u8>,
+) -> Option<(OpenSpan, u64)> {
+    let birth = birth(metadata, origin, spare);
+    let key = spare.random();
+    let (before, number) = spare.place();
+    let (handle, cell) = table::open_anywhere(NATIVE, key, before, number, &birth, fields)?;
+    Some((OpenSpan { cell, handle }, key))
+}
+
+fn birth(metadata: &'static Metadata<'static>, origin: Origin, spare: &Spare) -> Birth {
     let (parent, trace, parent_id, is_sampled) = match origin {
         Origin::Parent(parent) => (
             Some(parent.handle),
@@ -160,7 +214,7 @@ pub(crate) fn open(
     } else {
         crate::ticks::coarse()
     };
-    let birth = Birth {
+    Birth {
         metadata,
         parent,
         trace,
@@ -168,9 +222,7 @@ pub(crate) fn open(
         parent_id,
         is_sampled,
         opened_at,
-    };
-    let (handle, cell) = table::open(layer, number, &birth, fields)?;
-    Some(OpenSpan { cell, handle })
+    }
 }
 
 /// What a thread keeps so that spans take no memory of their own.
@@ -179,6 +231,16 @@ pub(crate) struct Spare {
     /// A Weyl sequence; zero before its first number.
     state: StdCell<u64>,
     pub(crate) page: RefCell<Option<PageHandle>>,
+    places: RefCell<Places>,
+}
+
+/// Where a thread's spans lay that no registry has numbered: the next ones lie there again.
+struct Places {
+    free: [u32; PLACES_KEPT],
+    count: usize,
+    /// The part of the table where the thread looks for new ones; zero before its first.
+    shard: u64,
+    taken: u64,
 }
 
 impl Spare {
@@ -187,6 +249,40 @@ impl Spare {
             extras: RefCell::new([const { None }; EXTRAS_KEPT]),
             state: StdCell::new(0),
             page: RefCell::new(None),
+            places: RefCell::new(Places {
+                free: [0; PLACES_KEPT],
+                count: 0,
+                shard: 0,
+                taken: 0,
+            }),
+        }
+    }
+
+    /// Where the thread's next span is to lie, and from which number on to look if that is taken.
+    fn place(&self) -> (Option<u32>, u64) {
+        let Ok(mut places) = self.places.try_borrow_mut() else {
+            return (None, self.random());
+        };
+        if places.count > 0 {
+            places.count -= 1;
+            let place = places.free[places.count];
+            return (Some(place), self.random());
+        }
+        if places.shard == 0 {
+            places.shard = self.random();
+        }
+        places.taken = places.taken.wrapping_add(1);
+        (None, table::number_in(places.shard, places.taken))
+    }
+
+    /// Keeps a place for the next span.
+    fn keep_place(&self, place: u32) {
+        if let Ok(mut places) = self.places.try_borrow_mut() {
+            let at = places.count;
+            if let Some(free) = places.free.get_mut(at) {
+                *free = place;
+                places.count += 1;
+            }
         }
     }
 

@@ -52,6 +52,11 @@ impl Handle {
         (cell.key.load(Ordering::Acquire) == self.key && self.key != 0).then_some(cell)
     }
 
+    /// Where it lies.
+    pub(super) fn place(self) -> u32 {
+        self.place
+    }
+
     pub(super) fn is_some(&self) -> bool {
         self.key != 0
     }
@@ -75,26 +80,65 @@ pub(super) fn open(
     birth: &Birth,
     fields: &mut Vec<u8>,
 ) -> Option<(Handle, &'static Cell)> {
-    let places = places(key);
-    let (step, place, cell) = places.zip(0..STEPS_MAX).find_map(|(place, step)| {
-        let cell = TABLE.cell(place);
-        let is_ours = cell.key.load(Ordering::Relaxed) == 0
-            && cell
-                .key
-                .compare_exchange(0, key, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok();
-        is_ours.then_some((step, place, cell))
-    })?;
+    let (step, place, cell) = places(key)
+        .zip(0..STEPS_MAX)
+        .find_map(|(place, step)| Some((step, place, claim(place, key)?)))?;
     if step > TABLE.steps.load(Ordering::Relaxed) {
         TABLE.steps.fetch_max(step, Ordering::Relaxed);
     }
+    Some(filled(layer, key, place, cell, birth, fields))
+}
+
+/// Makes a span known that nobody will look for by its number: in the place that its thread used before, else
+/// near where `number` would lie.
+pub(super) fn open_anywhere(
+    layer: u64,
+    key: u64,
+    before: Option<u32>,
+    number: u64,
+    birth: &Birth,
+    fields: &mut Vec<u8>,
+) -> Option<(Handle, &'static Cell)> {
+    let near = places(number).take(STEPS_MAX as usize);
+    let (place, cell) = before
+        .map(u64::from)
+        .into_iter()
+        .chain(near)
+        .find_map(|place| Some((place, claim(place, key)?)))?;
+    Some(filled(layer, key, place, cell, birth, fields))
+}
+
+/// The cell at a place, if it is free: nobody else's from now on.
+fn claim(place: u64, key: u64) -> Option<&'static Cell> {
+    let cell = TABLE.cell(place);
+    let is_ours = cell.key.load(Ordering::Relaxed) == 0
+        && cell
+            .key
+            .compare_exchange(0, key, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok();
+    is_ours.then_some(cell)
+}
+
+fn filled(
+    layer: u64,
+    key: u64,
+    place: u64,
+    cell: &'static Cell,
+    birth: &Birth,
+    fields: &mut Vec<u8>,
+) -> (Handle, &'static Cell) {
     let handle = Handle {
         place: place as u32,
         key,
     };
     cell.fill(handle, birth, fields);
     cell.layer.store(layer, Ordering::Release);
-    Some((handle, cell))
+    (handle, cell)
+}
+
+/// The number of a thread's `count`th span that no registry has numbered, in a shard that it shares with few.
+pub(super) fn number_in(shard: u64, count: u64) -> u64 {
+    ((shard & SHARD_MASK) << SHARD_SHIFT | count & (CHUNK as u64 * CHUNKS as u64 - 1)) + 1
 }
 
 /// The span with a number, of those that came through a layer.
