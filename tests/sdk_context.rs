@@ -121,3 +121,29 @@ fn secrets_stay_in_the_process() {
     assert!(!plain.windows(7).any(|window| window == b"planted"));
     assert!(plain.windows(5).any(|window| window == b"login"));
 }
+
+#[test]
+fn an_event_tells_how_the_program_was_built_and_for_how_long_it_ran() {
+    let sink = Sink::open();
+
+    subject("capture_error").dsn(sink.dsn()).run().well();
+
+    let event = &sink.events()[0];
+    let fact = |name: &str| {
+        let found = event.contexts.iter().find(|(known, _)| &**known == name);
+        found.map(|(_, value)| &**value)
+    };
+    assert!(fact("build.rustc").is_some_and(|rustc| rustc.starts_with("1.")));
+    let facts = [
+        "profile",
+        "debug_assertions",
+        "overflow_checks",
+        "panic",
+        "debug_info",
+    ];
+    let facts = facts.map(|name| fact(&format!("build.{name}")).unwrap_or("?"));
+    // The tests' programs are debug builds.
+    assert_eq!(facts, ["debug", "on", "on", "unwind", "inside"]);
+    let uptime = event.run.uptime_us(event.first_at).expect("is known");
+    assert!(uptime < 600_000_000, "{uptime} µs");
+}

@@ -139,3 +139,69 @@ fn a_field_whose_text_panics_does_not_take_the_app_down() {
     assert_eq!(line.breadcrumbs.len(), 1, "{line:?}");
     assert_eq!(&*line.spans[0].name, "request");
 }
+
+#[test]
+fn a_stack_that_an_error_took_where_it_was_made_stands_for_that_of_the_report() {
+    let sink = Sink::open();
+
+    let ended = subject("error_stacks").env("RUST_BACKTRACE", "1");
+    ended.dsn(sink.dsn()).run().well();
+
+    let events = sink.events();
+    let made_in = |event: &Event, function: &str, place: &str| {
+        let stack = event.stack.as_ref().expect("is told");
+        let mut frames = stack.frames.iter().filter(|frame| frame.in_app);
+        let first = frames.next().expect("one is the app's");
+        source::in_errors(place).is_called(first, function);
+    };
+    let [reported, handed, logged, eyre, late] = &events[..] else {
+        panic!("five events are expected: {events:#?}");
+    };
+    for event in [reported, handed, logged] {
+        made_in(event, "errors::fails_as_anyhow", "anyhow");
+    }
+    let address = |event: &Event| event.stack.iter().any(|it| it.frames[0].address != 0);
+    assert!(
+        address(handed) && !address(reported),
+        "from addresses, and from text"
+    );
+    assert!(
+        logged.message.starts_with("cannot book error=the order"),
+        "{logged:?}"
+    );
+    assert!(!logged.message.contains("backtrace"), "{logged:?}");
+    made_in(eyre, "errors::fails_as_eyre", "eyre");
+    made_in(late, "errors::fails_later::{{closure}}", "async");
+}
+
+#[test]
+fn without_a_stack_of_its_own_an_error_has_that_of_the_report() {
+    let sink = Sink::open();
+
+    let ended = subject("error_stacks").env("RUST_BACKTRACE", "0");
+    ended.dsn(sink.dsn()).run().well();
+
+    let functions: Vec<_> = sink
+        .events()
+        .iter()
+        .filter_map(|event| event.stack.clone())
+        .map(|stack| stack.frames[0].function.as_deref().unwrap_or("").to_owned())
+        .collect();
+    assert_eq!(functions.len(), 4, "a line of the log has none");
+    for function in functions {
+        assert!(function.ends_with("errors::with_stacks"), "{function}");
+    }
+}
+
+#[test]
+fn a_stack_in_colours_is_read_too() {
+    let sink = Sink::open();
+
+    let ended = subject("coloured_error_stack").env("RUST_BACKTRACE", "1");
+    ended.dsn(sink.dsn()).run().well();
+
+    let event = sink.only_event();
+    let stack = event.stack.as_ref().expect("is told");
+    let first = stack.frames.iter().find(|frame| frame.in_app);
+    source::in_errors("eyre").is_called(first.expect("one is the app's"), "errors::fails_as_eyre");
+}

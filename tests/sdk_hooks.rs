@@ -158,6 +158,32 @@ fn hooks_from_before_and_after_the_guard_both_run() {
 }
 
 #[test]
+fn hooks_that_call_nobody_run_beside_ours_in_any_order() {
+    for (order, printed) in [
+        ("silent us nothing", "the silent hook"),
+        ("nothing us silent", "the silent hook"),
+        ("colourful us nothing", "The application panicked (crashed)"),
+        ("nothing us colourful", "The application panicked (crashed)"),
+        ("silent us colourful", "The application panicked (crashed)"),
+        ("colourful us silent", "the silent hook"),
+    ] {
+        let sink = Sink::open();
+
+        let ended = subject("hook_of_others").arg(order).dsn(sink.dsn());
+        let ended = ended.run().well();
+
+        assert!(ended.stderr.contains(printed), "{order}: {ended:?}");
+        let events = sink.events();
+        let reports: u64 = events.iter().map(|event| event.count).sum();
+        assert_eq!(
+            (messages(&events), reports),
+            (vec!["the cause"], 1),
+            "{order}"
+        );
+    }
+}
+
+#[test]
 fn the_message_is_printed_before_anybody_waits_for_the_network() {
     let sink = Sink::black_hole();
     let timeout = Duration::from_secs(3);

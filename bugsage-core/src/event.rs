@@ -220,6 +220,13 @@ pub struct Run {
 }
 
 impl Run {
+    /// For how long the process had run at a time, in microseconds. `None` where its start is not known, or
+    /// where a clock that was set back has it later.
+    pub fn uptime_us(&self, at: Timestamp) -> Option<u64> {
+        let started_at = Some(self.started_at).filter(|it| it.0 != 0)?;
+        at.0.checked_sub(started_at.0)
+    }
+
     /// The commit in the release's name: the part after `+`, where it is 7 to 40 hex digits.
     pub fn commit(&self) -> Option<&str> {
         let (_, commit) = self.release.as_deref()?.rsplit_once('+')?;
@@ -329,15 +336,26 @@ pub struct Losses {
 mod tests {
     use super::*;
 
-    fn commit_of(release: &str) -> Option<String> {
-        let run = Run {
+    fn run(release: &str, started_at: u64) -> Run {
+        Run {
             id: RunId::from_bytes([0; 16]),
             release: Some(release.into()),
             environment: None,
-            started_at: Timestamp(0),
+            started_at: Timestamp(started_at),
             sdk: "".into(),
-        };
-        run.commit().map(str::to_owned)
+        }
+    }
+
+    fn commit_of(release: &str) -> Option<String> {
+        run(release, 0).commit().map(str::to_owned)
+    }
+
+    #[test]
+    fn a_run_whose_start_is_not_known_or_later_has_no_uptime() {
+        let uptime = |started_at| run("shop@1.0", started_at).uptime_us(Timestamp(7_000_000));
+
+        assert_eq!(uptime(5_000_000), Some(2_000_000));
+        assert_eq!((uptime(0), uptime(7_000_001)), (None, None));
     }
 
     #[test]

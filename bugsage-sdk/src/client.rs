@@ -339,6 +339,15 @@ pub(crate) fn deliver_before_abort() {
     }
 }
 
+/// The present time as it goes with spans, for a part of the price: what the spans' clock has gone on since the
+/// shipping thread last compared the two.
+pub(crate) fn now_of_spans() -> Timestamp {
+    match listening() {
+        Some(client) => ticks::date(&client.ledger.books.words, ticks::now()),
+        None => now(),
+    }
+}
+
 /// The present time; zero where the clock stands before 1970.
 #[expect(
     clippy::disallowed_methods,

@@ -14,6 +14,7 @@ use bugsage_core::trace_context::TraceContext;
 use crate::breadcrumbs::Crumb;
 use crate::capture::error::format_bounded;
 use crate::client::{self, Client};
+use crate::integrations::field_names::FieldNames;
 use crate::spans::finished::{self, Times};
 use crate::spans::{Extra, Handle, OpenSpan, Spare};
 
@@ -46,6 +47,9 @@ pub(crate) struct Local {
     pub(crate) spare: Spare,
     /// Where the next trace that begins here goes on from.
     remote: Cell<Option<TraceContext>>,
+    pub(crate) field_names: FieldNames,
+    /// The thread's number; zero until somebody asks.
+    thread_number: Cell<u64>,
     /// Whether this thread is BugSage's own, whose doings are not reported.
     is_ours: Cell<bool>,
     /// Whether the app's sampler runs.
@@ -69,6 +73,8 @@ impl Local {
             scratch: Cell::new(Vec::new()),
             spare: Spare::new(),
             remote: Cell::new(None),
+            field_names: FieldNames::new(),
+            thread_number: Cell::new(0),
             is_ours: Cell::new(false),
             is_deciding: Cell::new(false),
         }
@@ -180,6 +186,37 @@ static PROCESS: RwLock<Scope> = RwLock::new(Scope::new());
 /// Runs something with what this thread has for itself; not while the thread is being taken down.
 pub(crate) fn with_local<T>(run: impl FnOnce(&Local) -> T) -> Option<T> {
     LOCAL.try_with(run).ok()
+}
+
+/// The number of the calling thread, as its `Debug` text tells it: there is no other way on stable.
+pub(crate) fn thread_number(thread: &std::thread::Thread) -> u64 {
+    let known = with_local(|local| match local.thread_number.get() {
+        0 => {
+            let number = read_thread_number(thread);
+            local.thread_number.set(number);
+            number
+        }
+        number => number,
+    });
+    known.unwrap_or_else(|| read_thread_number(thread))
+}
+
+fn read_thread_number(thread: &std::thread::Thread) -> u64 {
+    struct Number(u64);
+    impl std::fmt::Write for Number {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            for digit in text.bytes().filter(u8::is_ascii_digit) {
+                self.0 = self
+                    .0
+                    .wrapping_mul(10)
+                    .wrapping_add(u64::from(digit - b'0'));
+            }
+            Ok(())
+        }
+    }
+    let mut number = Number(0);
+    let _ = std::fmt::Write::write_fmt(&mut number, format_args!("{:?}", thread.id()));
+    number.0
 }
 
 /// Marks the calling thread as BugSage's own.

@@ -153,6 +153,14 @@ pub fn capture_error<E: Error + ?Sized + 'static>(_: &E) -> EventId {
 }
 
 /// Reports nothing, and returns all zeros.
+pub fn capture_error_with_backtrace<E: Error + ?Sized + 'static>(
+    _: &E,
+    _: &std::backtrace::Backtrace,
+) -> EventId {
+    EventId::from_bytes([0; 16])
+}
+
+/// Reports nothing, and returns all zeros.
 pub fn capture_message(_: tracing::Level, _: &str) -> EventId {
     EventId::from_bytes([0; 16])
 }

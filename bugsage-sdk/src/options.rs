@@ -306,9 +306,11 @@ impl Builder {
             traces_sampler: self.traces_sampler,
             symbols_bytes_max: symbols_bytes_max(self.symbols_bytes_max),
         };
+        // First, since what is found out about the build may panic.
+        capture::panic::install();
         let client = launch(Arc::new(setup), None)?;
         client::set_off(false);
-        capture::panic::install();
+        capture::panic::stay_in_front();
         Ok(Guard::new(client))
     }
 }

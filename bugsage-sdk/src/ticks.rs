@@ -4,6 +4,8 @@
 //! counter is what that clock is read from, as the kernel says, it is read instead, for half of that, once
 //! the shipping thread has found out how fast it counts.
 
+use bugsage_core::clock::Timestamp;
+
 use crate::client;
 use crate::spool::layout::{EPOCH_OFFSET_AT, Words};
 
@@ -16,6 +18,11 @@ pub(crate) fn note_epoch(words: &Words) -> u64 {
     let since_epoch = client::now().0.wrapping_sub(now / 1_000);
     words.store(EPOCH_OFFSET_AT, since_epoch);
     now
+}
+
+/// When a time of this clock was, by what a run's words say.
+pub(crate) fn date(words: &Words, ns: u64) -> Timestamp {
+    Timestamp(words.load(EPOCH_OFFSET_AT).wrapping_add(ns / 1_000))
 }
 
 /// Nanoseconds of the system's clock, which on Linux is the same for all processes until the machine starts

@@ -107,8 +107,11 @@ fn facts(event: &Event) {
         .name
         .as_deref()
         .map_or_else(number, str::to_owned);
+    let uptime = event.run.uptime_us(event.first_at);
+    let uptime = uptime.map(|us| duration(us.saturating_mul(1_000)));
     let facts = [
         ("thread", Some(thread.as_str())),
+        ("uptime", uptime.as_deref()),
         ("release", event.run.release.as_deref()),
         ("environment", event.run.environment.as_deref()),
         ("user", event.user.as_deref()),

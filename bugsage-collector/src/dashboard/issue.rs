@@ -259,6 +259,9 @@ fn facts(event: &Event) -> Markup {
         "thread",
         event.thread.name.as_deref().unwrap_or("unnamed").to_owned(),
     ));
+    if let Some(uptime) = event.run.uptime_us(event.first_at) {
+        facts.push(("uptime", duration(uptime.saturating_mul(1_000))));
+    }
     facts.push(("level", event.level.as_str().to_owned()));
     if let Some(release) = &event.run.release {
         facts.push(("release", release.to_string()));

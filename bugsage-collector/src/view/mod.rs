@@ -341,6 +341,8 @@ pub struct EventView {
     fingerprints: Vec<String>,
     grouping: fingerprint::Explanation,
     symbolicated: bool,
+    /// For how long the process had run, where its start is known.
+    uptime_us: Option<u64>,
     trace_id: Option<String>,
     /// The innermost span that was open.
     span_id: Option<String>,
@@ -388,6 +390,7 @@ impl EventView {
                 .collect(),
             grouping: grouping.explanation,
             symbolicated: event.stack.as_ref().is_some_and(|stack| stack.symbolicated),
+            uptime_us: event.run.uptime_us(event.first_at),
             trace_id: event.trace.map(|trace| trace.id.to_string()),
             span_id: event.trace.map(|trace| trace.span.to_string()),
             trace_sampled: event.trace.map(|trace| trace.is_sampled),

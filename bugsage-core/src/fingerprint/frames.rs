@@ -226,7 +226,9 @@ fn is_machinery(function: &str) -> bool {
     }
     let is_failure = function.starts_with("core::slice::index::slice_")
         || (function.starts_with("core::cell::panic_") && function.contains("borrow"));
-    is_failure || INSIDE.iter().any(|inside| function.starts_with(inside))
+    // A trait of ours, as `.report()` on any `Result`.
+    let is_ours = function.starts_with('<') && function.contains(" as bugsage_sdk::");
+    is_failure || is_ours || INSIDE.iter().any(|inside| function.starts_with(inside))
 }
 
 fn judge_file(file: &str) -> Part {
@@ -350,6 +352,11 @@ mod tests {
             ("main", "src/main.rs", Part::App),
             ("main", "", Part::Runtime),
             ("start_thread", "./nptl/pthread_create.c", Part::Runtime),
+            (
+                "<core::result::Result<T,E> as bugsage_sdk::capture::error::ReportError<K>>::report",
+                "",
+                Part::Machinery,
+            ),
             ("core::panicking::panic_fmt", library, Part::Machinery),
             (
                 "core::panicking::panic_bounds_check",

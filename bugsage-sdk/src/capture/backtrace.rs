@@ -28,6 +28,19 @@ impl Addresses {
         addresses
     }
 
+    /// Addresses that somebody else took, as many as there is room for.
+    pub(crate) fn of(taken: impl Iterator<Item = usize>) -> Self {
+        let mut addresses = Self {
+            taken: [0; ADDRESSES_MAX],
+            count: 0,
+        };
+        for (place, address) in addresses.taken.iter_mut().zip(taken) {
+            *place = address;
+            addresses.count += 1;
+        }
+        addresses
+    }
+
     pub(crate) fn as_slice(&self) -> &[usize] {
         &self.taken[..self.count]
     }

@@ -1,5 +1,6 @@
 //! Errors and messages that the app hands over itself.
 
+use std::backtrace::Backtrace;
 use std::error::Error;
 use std::fmt::{self, Write};
 use std::panic::Location;
@@ -9,7 +10,7 @@ use bugsage_core::id::EventId;
 use bugsage_core::limits;
 
 use super::backtrace::Addresses;
-use super::{Sighting, capture};
+use super::{Sighting, capture, text_stack};
 
 /// Reports an error with all its sources and the stack of the caller.
 ///
@@ -25,8 +26,39 @@ use super::{Sighting, capture};
 /// ```
 #[track_caller]
 pub fn capture_error<E: Error + ?Sized + 'static>(error: &E) -> EventId {
+    capture_with(error, &Addresses::take(), "")
+}
+
+/// Reports an error as [`capture_error`] does, with the stack that was taken where the error was made.
+///
+/// std tells the addresses of a backtrace only after it has found all of its functions: the first call takes
+/// tens of milliseconds, later ones some. Where no backtrace was taken, as without `RUST_BACKTRACE`, the
+/// caller's stack stands for it.
+///
+/// ```
+/// fn load() -> anyhow::Result<()> {
+///     anyhow::bail!("the file is empty")
+/// }
+/// if let Err(error) = load() {
+///     bugsage_sdk::capture_error_with_backtrace(&*error, error.backtrace());
+/// }
+/// ```
+#[track_caller]
+pub fn capture_error_with_backtrace<E: Error + ?Sized + 'static>(
+    error: &E,
+    backtrace: &Backtrace,
+) -> EventId {
+    let taken = text_stack::addresses(backtrace);
+    capture_with(error, &taken.unwrap_or_else(Addresses::take), "")
+}
+
+#[track_caller]
+fn capture_with<E: Error + ?Sized + 'static>(
+    error: &E,
+    addresses: &Addresses,
+    stack: &str,
+) -> EventId {
     let location = Location::caller();
-    let addresses = Addresses::take();
     let errors = chain(std::any::type_name::<E>(), error);
     let message = errors.first().map_or("", |(_, message)| message);
     let id = capture(&Sighting {
@@ -36,6 +68,7 @@ pub fn capture_error<E: Error + ?Sized + 'static>(error: &E) -> EventId {
         errors: &errors,
         location: Some((location.file(), location.line(), location.column())),
         addresses: addresses.as_slice(),
+        stack,
     });
     id.unwrap_or(NO_EVENT)
 }
@@ -54,7 +87,9 @@ pub fn capture_error<E: Error + ?Sized + 'static>(error: &E) -> EventId {
 /// assert!(amount("many").is_err());
 /// ```
 pub trait ReportError<Kind> {
-    /// Reports the error, where there is one, as [`capture_error`] does, and hands the `Result` on.
+    /// Reports the error, where there is one, as [`capture_error`] does, and hands the `Result` on. The stack
+    /// that an error of `anyhow` or `eyre` took where it was made, as `RUST_BACKTRACE=1` has it do, stands for
+    /// the caller's.
     #[track_caller]
     fn report(self) -> Self;
 }
@@ -81,11 +116,12 @@ impl<T, E: Error + 'static> ReportError<Plain> for Result<T, E> {
     }
 }
 
-impl<T, E: AsRef<dyn Error>> ReportError<Lent> for Result<T, E> {
+impl<T, E: AsRef<dyn Error> + fmt::Debug> ReportError<Lent> for Result<T, E> {
     #[track_caller]
     fn report(self) -> Self {
         if let Err(error) = &self {
-            capture_error(error.as_ref());
+            let stack = text_stack::of_debug(error);
+            capture_with(error.as_ref(), &Addresses::take(), &stack);
         }
         self
     }
@@ -115,6 +151,7 @@ pub fn capture_message(level: tracing::Level, message: &str) -> EventId {
         errors: &[],
         location: Some((location.file(), location.line(), location.column())),
         addresses: &[],
+        stack: "",
     });
     id.unwrap_or(NO_EVENT)
 }

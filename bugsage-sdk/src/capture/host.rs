@@ -5,6 +5,8 @@ use std::io::Read;
 
 use bugsage_core::event::{Pairs, Text};
 
+use super::executable;
+
 /// More than the part of any of these files that is of interest.
 const FILE_BYTES_MAX: u64 = 8 << 10;
 
@@ -54,17 +56,23 @@ pub(crate) fn contexts() -> Pairs {
         &executable.unwrap_or_default().to_string_lossy(),
     );
     add("process.pid", &std::process::id().to_string());
-    add("build.debug_assertions", on_or_off(cfg!(debug_assertions)));
-    add(
-        "build.panic",
-        if cfg!(panic = "abort") {
-            "abort"
-        } else {
-            "unwind"
-        },
-    );
+    add_build(&mut add);
     add_runtime(&mut add);
     contexts
+}
+
+fn add_build(add: &mut impl FnMut(&str, &str)) {
+    let is_debug = cfg!(debug_assertions);
+    // As Cargo names its profiles; one of an app's own counts as what it inherits.
+    add("build.profile", if is_debug { "debug" } else { "release" });
+    add("build.debug_assertions", on_or_off(is_debug));
+    let checks = executable::overflow_checks();
+    add("build.overflow_checks", checks.map_or("", on_or_off));
+    let is_abort = cfg!(panic = "abort");
+    add("build.panic", if is_abort { "abort" } else { "unwind" });
+    let (rustc, debug_info) = executable::file();
+    add("build.rustc", &rustc.unwrap_or_default());
+    add("build.debug_info", debug_info.unwrap_or(""));
 }
 
 /// The tokio runtime that the SDK was started in, where there is one.
@@ -132,6 +140,9 @@ mod tests {
             "host.cpus",
             "process.pid",
             "build.panic",
+            "build.profile",
+            "build.rustc",
+            "build.debug_info",
         ] {
             assert!(value(&contexts, name).is_some(), "{name} in {contexts:?}");
         }

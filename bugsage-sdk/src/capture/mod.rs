@@ -7,8 +7,10 @@
 pub(crate) mod panic;
 pub(crate) mod payload;
 pub(crate) mod error;
+pub(crate) mod text_stack;
 pub(crate) mod backtrace;
 pub(crate) mod modules;
+pub(crate) mod executable;
 pub(crate) mod host;
 
 use std::fmt::Write as _;
@@ -40,6 +42,8 @@ pub(crate) struct Sighting<'a> {
     pub(crate) location: Option<(&'a str, u32, u32)>,
     /// Return addresses, innermost first; empty where no stack was taken.
     pub(crate) addresses: &'a [usize],
+    /// The stack that the error tells itself, as text; it counts before the addresses.
+    pub(crate) stack: &'a str,
 }
 
 /// Takes down a report. `None` where nobody listens or no slot is free.
@@ -156,6 +160,7 @@ fn hash_place(hasher: &mut impl Hasher, sighting: &Sighting<'_>) {
         .addresses
         .iter()
         .for_each(|address| hasher.write_usize(*address));
+    hasher.write(sighting.stack.as_bytes());
 }
 
 /// What the capture itself adds to a record.
@@ -184,7 +189,7 @@ fn write(
     split(facts.id).into_iter().for_each(|half| out.u64(half));
     out.u64(facts.at.0);
     let thread = std::thread::current();
-    out.u64(thread_number(&thread));
+    out.u64(context::thread_number(&thread));
     out.text(thread.name().unwrap_or(""), limits::NAME_BYTES_MAX);
     out.text(sighting.message, limits::MESSAGE_BYTES_MAX);
     let (file, line, column) = sighting.location.unwrap_or(("", 0, 0));
@@ -196,6 +201,7 @@ fn write(
         .addresses
         .iter()
         .for_each(|address| out.u64(*address as u64));
+    out.text(sighting.stack, text_stack::STACK_BYTES_MAX);
     list(
         &mut out,
         sighting.errors.iter().take(limits::ERRORS_MAX),
@@ -386,25 +392,6 @@ fn list<T>(
         count += 1;
     }
     out.set_count(count_at, count);
-}
-
-/// The thread's number as its `Debug` text tells it; there is no other way on stable.
-pub(crate) fn thread_number(thread: &std::thread::Thread) -> u64 {
-    struct Number(u64);
-    impl std::fmt::Write for Number {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            for digit in text.bytes().filter(u8::is_ascii_digit) {
-                self.0 = self
-                    .0
-                    .wrapping_mul(10)
-                    .wrapping_add(u64::from(digit - b'0'));
-            }
-            Ok(())
-        }
-    }
-    let mut number = Number(0);
-    let _ = write!(number, "{:?}", thread.id());
-    number.0
 }
 
 fn split(id: EventId) -> [u64; 2] {

@@ -1,7 +1,11 @@
-//! The panic hook: takes the report down, lets the app's own hook print, and returns.
+//! The panic hook: takes the report down, lets the app's own hooks print, and returns.
 
-use std::panic::PanicHookInfo;
+use std::cell::Cell;
+use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use bugsage_core::event::{EventKind, Level};
 
@@ -10,7 +14,24 @@ use super::payload::{self, Words};
 use super::{Sighting, capture};
 use crate::client;
 
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
 static INSTALLED: Once = Once::new();
+
+/// Where our hook lies, as far as it can be told from others.
+static OURS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Whether our hook runs on this thread: what it calls may be ours again, further in.
+    static RUNS: Cell<bool> = const { Cell::new(false) };
+
+    /// Whether this thread tries something that may panic and concerns nobody.
+    static TRIES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// When it is seen whether another hook was set in place of ours, after the start: right after `main` has
+/// set everything up, and once more for what starts slowly.
+const LOOKS: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 
 /// What std says right before it aborts, since a panic may not go on from where it is.
 const LAST_WORDS: [&str; 2] = [
@@ -20,22 +41,77 @@ const LAST_WORDS: [&str; 2] = [
 
 /// Puts our hook in front of the one that is installed, once per process.
 pub(crate) fn install() {
-    if std::thread::panicking() {
+    if thread::panicking() {
         // `set_hook` panics then. The next init gets another chance.
         return;
     }
-    INSTALLED.call_once(|| {
-        let chained = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            // First the record: the chained hook may exit, abort, sleep or panic.
-            take_down(info);
-            chained(info);
-            if cfg!(panic = "abort") {
-                // The process ends when we return, and nobody else can send what it knew.
-                client::deliver_before_abort();
+    INSTALLED.call_once(|| put_in_front(panic::take_hook()));
+}
+
+/// Keeps our hook in front of those that are set in the first second: some, as that of `color-eyre`, do not
+/// call the one that they found.
+///
+/// On a thread of its own, which ends then: a hook that runs meanwhile holds up who sets another one, for as
+/// long as it likes.
+pub(crate) fn stay_in_front() {
+    static STAYS: Once = Once::new();
+    STAYS.call_once(|| {
+        let look = || {
+            let mut waited = Duration::ZERO;
+            for at in LOOKS {
+                thread::sleep(at - waited);
+                waited = at;
+                let installed = panic::take_hook();
+                if address(&installed) == OURS.load(Ordering::Relaxed) {
+                    panic::set_hook(installed);
+                } else {
+                    put_in_front(installed);
+                }
             }
-        }));
+        };
+        let thread = thread::Builder::new().name("bugsage-hook".to_owned());
+        // Without it our hook stays where it is, which is in front of what was set before.
+        let _ = thread.spawn(look);
     });
+}
+
+/// Runs something whose panic is neither reported nor printed. `None` where our hook is not there to see to it.
+pub(crate) fn in_silence<T>(run: impl FnOnce() -> T) -> Option<T> {
+    if !INSTALLED.is_completed() || thread::panicking() {
+        return None;
+    }
+    TRIES.set(true);
+    let done = run();
+    TRIES.set(false);
+    Some(done)
+}
+
+fn put_in_front(chained: Hook) {
+    let hook: Hook = Box::new(move |info| run(info, &chained));
+    OURS.store(address(&hook), Ordering::Relaxed);
+    panic::set_hook(hook);
+}
+
+fn address(hook: &Hook) -> usize {
+    std::ptr::from_ref(&**hook).addr()
+}
+
+fn run(info: &PanicHookInfo<'_>, chained: &Hook) {
+    if TRIES.get() {
+        return;
+    }
+    if RUNS.replace(true) {
+        // The hook that was put in front of us calls us, or what it logs panics: it is taken down already.
+        return chained(info);
+    }
+    // First the record: the chained hook may exit, abort, sleep or panic.
+    take_down(info);
+    chained(info);
+    if cfg!(panic = "abort") {
+        // The process ends when we return, and nobody else can send what it knew.
+        client::deliver_before_abort();
+    }
+    RUNS.set(false);
 }
 
 fn take_down(info: &PanicHookInfo<'_>) {
@@ -55,5 +131,6 @@ fn take_down(info: &PanicHookInfo<'_>) {
         errors: &[],
         location,
         addresses: addresses.as_slice(),
+        stack: "",
     });
 }

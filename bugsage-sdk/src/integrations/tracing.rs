@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bugsage_core::event::{EventKind, Level};
 use bugsage_core::limits;
-use bugsage_core::scrub;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -15,10 +14,11 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::breadcrumbs;
-use crate::capture::error::{chain, format_bounded, level_of};
-use crate::capture::{Sighting, capture};
+use crate::capture::error::{chain, level_of};
+use crate::capture::{Sighting, capture, text_stack};
 use crate::client;
 use crate::context::{Local, with_local};
+use crate::integrations::field_names::{FieldNames, Role};
 use crate::levels;
 use crate::spans::fields::{Recorder, write_bounded};
 use crate::spans::sampling::Candidate;
@@ -210,7 +210,6 @@ struct Source<'a> {
 /// from in fields.
 const LOG_TARGET: &str = "log";
 const LOG_FIELD: &str = "log.target";
-const LOG_FIELDS: &str = "log.";
 
 /// Where a record of the crate `log` comes from.
 #[derive(Default)]
@@ -259,7 +258,7 @@ impl Layer {
                 return;
             }
             if is_report {
-                report(event, level, source);
+                report(local, event, level, source);
             } else {
                 add_breadcrumb(local, event, level, source);
             }
@@ -267,119 +266,128 @@ impl Layer {
     }
 }
 
-fn report(event: &Event<'_>, level: Level, source: &Source<'_>) {
-    let mut line = Line::default();
-    event.record(&mut line);
-    let message = line.text(limits::MESSAGE_BYTES_MAX);
-    capture(&Sighting {
-        kind: EventKind::Log,
-        level,
-        message: &message,
-        errors: &line.errors,
-        location: source.location.map(|(file, line)| (file, line, 0)),
-        addresses: &[],
+/// A field's value in an event, and in a breadcrumb: one long value leaves room for the others.
+const EVENT_VALUE_BYTES_MAX: usize = 2 << 10;
+const CRUMB_VALUE_BYTES_MAX: usize = limits::BREADCRUMB_BYTES_MAX;
+
+fn report(local: &Local, event: &Event<'_>, level: Level, source: &Source<'_>) {
+    local.with_scratch(|bytes| {
+        let mut line = Line {
+            names: &local.field_names,
+            bytes,
+            message_at: 0,
+            bytes_max: limits::MESSAGE_BYTES_MAX,
+            value_bytes_max: EVENT_VALUE_BYTES_MAX,
+            found: Some(Found::default()),
+        };
+        event.record(&mut line);
+        let found = line.found.unwrap_or_default();
+        let Ok(message) = std::str::from_utf8(bytes) else {
+            // Written as text, character by character.
+            return;
+        };
+        capture(&Sighting {
+            kind: EventKind::Log,
+            level,
+            message,
+            errors: &found.errors,
+            location: source.location.map(|(file, line)| (file, line, 0)),
+            addresses: &[],
+            stack: &found.stack,
+        });
     });
 }
 
 fn add_breadcrumb(local: &Local, event: &Event<'_>, level: Level, source: &Source<'_>) {
-    local.with_scratch(|crumb| {
-        breadcrumbs::begin(crumb, client::now().0, level, source.target);
-        let message_at = crumb.len();
-        let mut trail = Trail {
-            bytes: crumb,
+    local.with_scratch(|bytes| {
+        breadcrumbs::begin(bytes, client::now_of_spans().0, level, source.target);
+        let message_at = bytes.len();
+        let mut line = Line {
+            names: &local.field_names,
+            bytes,
             message_at,
+            bytes_max: limits::BREADCRUMB_BYTES_MAX,
+            value_bytes_max: CRUMB_VALUE_BYTES_MAX,
+            found: None,
         };
-        event.record(&mut trail);
-        local.add_breadcrumb(crumb);
+        event.record(&mut line);
+        local.add_breadcrumb(bytes);
     });
 }
 
-/// The line of a breadcrumb, written where it will be kept from: the message first, then the fields.
-struct Trail<'a> {
-    bytes: &'a mut Vec<u8>,
-    message_at: usize,
+/// What a line's fields tell beside text.
+#[derive(Default)]
+struct Found {
+    errors: Vec<(String, String)>,
+    stack: String,
 }
 
-impl Trail<'_> {
+/// A line of the log, written where it will be read from: the message first, then the fields.
+struct Line<'a> {
+    names: &'a FieldNames,
+    bytes: &'a mut Vec<u8>,
+    /// Where it begins.
+    message_at: usize,
+    bytes_max: usize,
+    value_bytes_max: usize,
+    /// Filled in where somebody wants to know.
+    found: Option<Found>,
+}
+
+impl Line<'_> {
     fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let used = self.bytes.len() - self.message_at;
         // Room for a mark that it was cut.
-        let Some(room) = limits::BREADCRUMB_BYTES_MAX.checked_sub(used + 16) else {
+        let Some(room) = self.bytes_max.checked_sub(used + 16) else {
             return;
         };
-        if field.name() == "message" {
-            let fields = self.bytes.split_off(self.message_at);
-            write_bounded(self.bytes, room, value);
-            self.bytes.extend_from_slice(&fields);
-            return;
-        }
         let name = field.name();
-        if name.len() + 2 > room || name.starts_with(LOG_FIELDS) {
-            return;
-        }
-        if used > 0 {
-            self.bytes.push(b' ');
-        }
-        self.bytes.extend_from_slice(name.as_bytes());
-        self.bytes.push(b'=');
-        if scrub::is_secret_name(name) {
-            // In a line of text nobody could tell any more where the value ends.
-            self.bytes.extend_from_slice(b"[secret]");
-        } else {
-            write_bounded(self.bytes, room - name.len(), value);
+        let role = self.names.role(name);
+        match role {
+            Role::Source => {}
+            Role::Message => {
+                let fields = self.bytes.split_off(self.message_at);
+                write_bounded(self.bytes, room, value);
+                if !fields.is_empty() {
+                    self.bytes.push(b' ');
+                    self.bytes.extend_from_slice(&fields);
+                }
+            }
+            Role::Secret | Role::Plain => {
+                let Some(room) = room.checked_sub(name.len() + 2) else {
+                    return;
+                };
+                if used > 0 {
+                    self.bytes.push(b' ');
+                }
+                self.bytes.extend_from_slice(name.as_bytes());
+                self.bytes.push(b'=');
+                if role == Role::Secret {
+                    // In a line of text nobody could tell any more where the value ends.
+                    self.bytes.extend_from_slice(b"[secret]");
+                } else {
+                    write_bounded(self.bytes, room.min(self.value_bytes_max), value);
+                }
+            }
         }
     }
 }
 
-impl Visit for Trail<'_> {
+impl Visit for Line<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, format_args!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, format_args!("{value}"));
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.add(field, format_args!("{value}"));
-    }
-}
-
-/// A line of the log: its message, its other fields, and the errors among them.
-#[derive(Default)]
-struct Line {
-    message: String,
-    fields: String,
-    errors: Vec<(String, String)>,
-}
-
-impl Line {
-    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if field.name().starts_with(LOG_FIELDS) {
-            return;
-        }
         if field.name() == "message" {
-            self.message = format_bounded(limits::MESSAGE_BYTES_MAX, value);
-        } else if scrub::is_secret_name(field.name()) {
-            // In a line of text nobody could tell any more where the value ends.
-            self.fields.push_str(&format!(" {}=[secret]", field.name()));
-        } else if self.fields.len() < limits::MESSAGE_BYTES_MAX {
-            self.fields.push_str(&format_bounded(
-                2 << 10,
-                format_args!(" {}={value}", field.name()),
-            ));
+            return self.add(field, format_args!("{value:?}"));
         }
-    }
-
-    fn text(&self, bytes_max: usize) -> String {
-        let text = format!("{}{}", self.message, self.fields);
-        limits::cut(text.trim_start(), bytes_max).into_owned()
-    }
-}
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let begin = self.bytes.len();
         self.add(field, format_args!("{value:?}"));
+        // An error of `anyhow` or `eyre` tells its stack behind its text.
+        let text = std::str::from_utf8(&self.bytes[begin..]).unwrap_or("");
+        if let Some(found) = &mut self.found
+            && let Some(stack) = text_stack::title(text)
+        {
+            self.bytes.truncate(begin + text[..stack].trim_end().len());
+            found.stack = text_stack::of_debug(value);
+        }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -388,8 +396,10 @@ impl Visit for Line {
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
         self.add(field, format_args!("{value}"));
-        if self.errors.is_empty() {
-            self.errors = chain("dyn Error", value);
+        if let Some(found) = &mut self.found
+            && found.errors.is_empty()
+        {
+            found.errors = chain("dyn Error", value);
         }
     }
 }

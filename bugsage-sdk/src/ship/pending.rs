@@ -14,6 +14,7 @@ use bugsage_core::id::EventId;
 use bugsage_core::limits;
 use bugsage_core::trace_context::SpanId;
 
+use crate::capture::text_stack;
 use crate::fold::{self, Ticket};
 use crate::record::{self, Reader};
 use crate::spans;
@@ -191,7 +192,7 @@ impl Due {
             event.deltas_us.push(time.saturating_sub(before));
             before = *time;
         }
-        if !self.addresses.is_empty() {
+        if event.stack.is_none() && !self.addresses.is_empty() {
             let spots: Vec<Spot> = self.addresses.iter().map(|at| spot(*at)).collect();
             let stack = symbolicator.resolve(&spots, give_up);
             event.stack = Some(Arc::new(stack));
@@ -227,6 +228,7 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
         column: u32::try_from(column).unwrap_or(u32::MAX),
     });
     let addresses = many(&mut from, |from| from.u64())?;
+    let stack = text_stack::read(from.text()?);
     let errors = many(&mut from, |from| {
         let (type_name, message) = (from.text()?, from.text()?);
         Some(ErrorLink {
@@ -288,7 +290,7 @@ fn read(record: &[u8], run: &Arc<Run>) -> Option<Record> {
             name: (!thread_name.is_empty()).then(|| thread_name.into()),
             id: thread_id,
         },
-        stack: None,
+        stack,
         spans,
         breadcrumbs,
         tags,

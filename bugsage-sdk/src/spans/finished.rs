@@ -105,7 +105,7 @@ fn begin(queue: &Queue, now: u64) -> Option<PageHandle> {
     queue.write_page(slot, now, |bytes| {
         let mut out = Out::new(bytes, 0);
         out.put(&[MARK]);
-        out.put(&crate::capture::thread_number(&thread).to_le_bytes());
+        out.put(&crate::context::thread_number(&thread).to_le_bytes());
         out.text(thread.name().unwrap_or(""), limits::NAME_BYTES_MAX);
         page.used = out.end()?;
         Some((page.used, 0))

@@ -19,7 +19,7 @@ use super::dead::FileWords;
 use crate::sync::AtomicU64;
 
 /// `BUGSPOL` and the version of the layout.
-const MAGIC: u64 = u64::from_le_bytes(*b"BUGSPOL\x03");
+const MAGIC: u64 = u64::from_le_bytes(*b"BUGSPOL\x04");
 
 const MAGIC_AT: usize = 0;
 const RUN_AT: usize = 1;

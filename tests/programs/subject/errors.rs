@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::num::ParseIntError;
 
+use bugsage_sdk::ReportError as _;
+
 use crate::{add_layer, finish, start};
 
 #[derive(Debug)]
@@ -126,5 +128,45 @@ pub(crate) fn debug_panics() {
         tracing::error!(value = ?Panicking, "a line");
     });
     println!("went on: yes");
+    finish(guard);
+}
+
+#[inline(never)]
+fn fails_as_anyhow() -> anyhow::Result<()> {
+    let order = book("ten")?; // here: anyhow
+    anyhow::ensure!(order > 0, "nothing was ordered");
+    Ok(())
+}
+
+#[inline(never)]
+fn fails_as_eyre() -> color_eyre::Result<()> {
+    Err(color_eyre::eyre::eyre!("no stock")) // here: eyre
+}
+
+#[inline(never)]
+async fn fails_later() -> anyhow::Result<()> {
+    tokio::task::yield_now().await;
+    anyhow::bail!("too late") // here: async
+}
+
+/// Errors that took a stack where they were made, reported somewhere else in all ways.
+pub(crate) fn with_stacks() {
+    let guard = start();
+    add_layer();
+    let _ = fails_as_anyhow().report();
+    let error = fails_as_anyhow().expect_err("ten is no number");
+    bugsage_sdk::capture_error_with_backtrace(&*error, error.backtrace());
+    tracing::error!(error = ?fails_as_anyhow().expect_err("as before"), "cannot book");
+    let _ = fails_as_eyre().report();
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.expect("starts");
+    let _ = runtime.block_on(fails_later()).report();
+    finish(guard);
+}
+
+pub(crate) fn with_coloured_stack() {
+    color_eyre::install().expect("is the first");
+    let guard = start();
+    let _ = fails_as_eyre().report();
     finish(guard);
 }

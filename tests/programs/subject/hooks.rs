@@ -63,3 +63,31 @@ pub(crate) fn order() {
     let _ = catch_unwind(|| panic!("the cause"));
     finish(guard);
 }
+
+/// A hook that calls nobody, as that of `human-panic`.
+fn silent() {
+    panic::set_hook(Box::new(|_| eprintln!("the silent hook")));
+}
+
+fn colourful() {
+    color_eyre::install().expect("is the first");
+}
+
+/// Hooks of others that are set before our start and after it, none of which calls the one that it finds.
+pub(crate) fn of_others(order: &str) {
+    let (before, after) = order.split_once(" us ").expect("says where we start");
+    let set = |name: &str| match name {
+        "silent" => silent(),
+        "colourful" => colourful(),
+        _ => {}
+    };
+    set(before);
+    let guard = start();
+    set(after);
+    // Ours is looked after in the first second.
+    while guard.flush(Duration::from_secs(30)).produced == 0 {
+        let _ = catch_unwind(|| panic!("the cause"));
+        thread::sleep(Duration::from_millis(5));
+    }
+    finish(guard);
+}

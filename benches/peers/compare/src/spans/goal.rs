@@ -13,6 +13,8 @@ pub(super) enum Goal {
     AboveBare(f64),
     /// Such a part of sentry's at most.
     PartOfSentry(f64),
+    /// So many times fastrace's at most, for `span!`.
+    NativeTimesFastrace(f64),
     /// A bound.
     AtMost(f64),
     /// No more than the upper quarter of the bare registry's rounds.
@@ -64,6 +66,12 @@ impl Goal {
             Self::PartOfSentry(bound) => {
                 let sentry = row.of(Column::Sentry);
                 met("x sentry", of_rounds(sentry, ratio), bound)
+            }
+            Self::NativeTimesFastrace(bound) => {
+                let (native, fastrace) = (row.of(Column::Native), row.of(Column::Fastrace));
+                let ratios: Vec<f64> = native.iter().zip(fastrace).map(|(a, b)| a / b).collect();
+                let value = (!ratios.is_empty()).then(|| median(&ratios));
+                met("x fastrace, native", value, bound)
             }
             Self::AtMost(bound) => met("", (!ours.is_empty()).then(|| median(ours)), bound),
             Self::BareSpread => {

@@ -19,15 +19,17 @@ enum Column {
     Layered,
     BugSage,
     Sentry,
+    Native,
     Fastrace,
 }
 
 impl Column {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Bare,
         Self::Layered,
         Self::BugSage,
         Self::Sentry,
+        Self::Native,
         Self::Fastrace,
     ];
 
@@ -37,6 +39,7 @@ impl Column {
             Self::Layered => "layered",
             Self::BugSage => "bugsage",
             Self::Sentry => "sentry",
+            Self::Native => "native",
             Self::Fastrace => "fastrace",
         }
     }

@@ -27,6 +27,15 @@ const LAYERS: &[Column] = &[
     Column::Sentry,
 ];
 
+/// And `span!`, which does without.
+const WITH_NATIVE: &[Column] = &[
+    Column::Bare,
+    Column::Layered,
+    Column::BugSage,
+    Column::Sentry,
+    Column::Native,
+];
+
 const NO_ALLOCATION: (&str, Goal) = ("allocations", Goal::AtMost(0.0));
 
 const fn play(
@@ -49,6 +58,7 @@ const fn play(
 const SPAN: &[(&str, Goal)] = &[
     ("ns", Goal::TimesBare(2.0)),
     ("ns", Goal::PartOfSentry(0.2)),
+    ("ns", Goal::NativeTimesFastrace(1.2)),
 ];
 
 /// Fifty nanoseconds for each of three spans.
@@ -87,7 +97,7 @@ pub(super) const PLAYS: [Play; 21] = [
         "3 nested spans, unsampled",
         "nested",
         0.0,
-        LAYERS,
+        WITH_NATIVE,
         UNSAMPLED,
     ),
     play("poll in a span, sampled", "poll", 1.0, LAYERS, POLL),
