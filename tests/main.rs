@@ -47,6 +47,7 @@ mod grouping; // one bug is one issue, whatever the build
 mod collector_regression; // resolved stays resolved until a newer release has it
 mod collector_forwarding; // what is worth a case gets one
 mod traces; // a trace is whole, and each of its spans accounted for
+mod settings; // who follows it does what its project asks
 mod collector_sdk; // what the app saw is what the issue says
 
 // Who runs it.

@@ -32,4 +32,4 @@ pub mod batch;
 #[cfg(feature = "model")]
 pub mod fingerprint;
 #[cfg(feature = "model")]
-pub mod rates;
+pub mod remote;

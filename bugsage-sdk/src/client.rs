@@ -9,6 +9,7 @@ use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Ended, EventKind};
 use bugsage_core::id::EventId;
 use bugsage_core::pauses::Pauses;
+use bugsage_core::remote::{Rate, RemoteSettings};
 use tokio::sync::Notify;
 
 use crate::birthmark::Birthmark;
@@ -16,6 +17,7 @@ use crate::context::Scope;
 use crate::fold::FoldTable;
 use crate::launch::{Setup, launch};
 use crate::ledger::{Ledger, Reason};
+use crate::levels::{self, BREADCRUMBS, EVENTS, Follower};
 use crate::limiter::Limiter;
 use crate::queue::Queue;
 use crate::spans::sampling::Sampling;
@@ -49,8 +51,10 @@ pub(crate) struct Client {
     pub(crate) last_run: Option<LastRun>,
     pub(crate) limiter: Option<Limiter>,
     pub(crate) sampling: Sampling,
-    /// Whether the collector may change the rate of traces.
-    pub(crate) follows_rates: bool,
+    /// Whether the collector may change rates and levels.
+    follows_collector: bool,
+    /// In whose name the levels of the process are changed, which outlive this client.
+    pub(crate) follower: Follower,
     /// Until when reports of each kind are not wanted, in microseconds since the epoch.
     unwanted_until: [AtomicU64; EventKind::ALL.len()],
     ids: AtomicU64,
@@ -111,7 +115,7 @@ impl Client {
             last_run,
             limiter: setup.limit.map(Limiter::new),
             sampling: setup.sampling(),
-            follows_rates: setup.follows_rates,
+            follows_collector: setup.follows_collector,
             setup: Some(setup),
             ..Self::recording(memory, hash_keys)
         }
@@ -133,7 +137,8 @@ impl Client {
             shutdown_timeout: Duration::ZERO,
             last_run: None,
             limiter: None,
-            follows_rates: false,
+            follows_collector: false,
+            follower: Follower::new(),
             // A recorder wants to see them all.
             sampling: Sampling::new(1.0, Vec::new(), None),
             unwanted_until: Default::default(),
@@ -170,6 +175,16 @@ impl Client {
             let until = now.0.saturating_add(pause.as_micros() as u64);
             self.unwanted_until[kind as usize].store(until, Ordering::Relaxed);
         }
+    }
+
+    /// Takes in what the collector asks for. What it asks for no more is the app's own matter again.
+    pub(crate) fn follow(&self, asked: RemoteSettings) {
+        if !self.follows_collector {
+            return;
+        }
+        self.sampling.ask_rate(asked.traces_rate.map(Rate::get));
+        EVENTS.ask(self.follower, asked.event_level);
+        BREADCRUMBS.ask(self.follower, asked.breadcrumb_level);
     }
 
     /// Tells the shipping thread that there is work, unless it knows or will look soon enough. `slot` is
@@ -319,6 +334,7 @@ pub(crate) fn deactivate(client: &'static Client) {
     let (known, nobody) = (pointer(Some(client)), pointer(None));
     // Where another client is active already there is nothing to end.
     let _ = ACTIVE.compare_exchange(known, nobody, Ordering::AcqRel, Ordering::Acquire);
+    levels::unfollow(client.follower);
 }
 
 /// Notes for the next start that a panic ends the process.

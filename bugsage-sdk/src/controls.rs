@@ -9,6 +9,10 @@ use bugsage_core::event::Level;
 
 /// Changes which share of traces is sampled, from 0.0 to 1.0, for traces that begin from now on. Names
 /// with a rate of their own keep it. Costs one store.
+///
+/// While the collector asks for a rate and the app follows
+/// ([`follow_collector`](crate::Builder::follow_collector)), that one counts; this one holds once it asks no
+/// more. So it is with levels.
 pub fn set_traces_sample_rate(rate: f64) {
     if let Some(client) = client::listening() {
         client.sampling.set_rate(rate);

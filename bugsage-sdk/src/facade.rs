@@ -76,7 +76,7 @@ impl Builder {
     }
 
     /// Has no effect.
-    pub fn follow_collector_rates(self) -> Self {
+    pub fn follow_collector(self) -> Self {
         self
     }
 

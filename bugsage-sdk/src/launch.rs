@@ -15,6 +15,7 @@ use bugsage_core::id::RunId;
 
 use crate::capture;
 use crate::client::{self, Client};
+use crate::levels;
 use crate::limiter::Limit;
 use crate::options::InitError;
 use crate::ship::carrier::Destination;
@@ -38,7 +39,7 @@ pub(crate) struct Setup {
     pub(crate) spool: Settings,
     pub(crate) limit: Option<Limit>,
     pub(crate) traces_sample_rate: f64,
-    pub(crate) follows_rates: bool,
+    pub(crate) follows_collector: bool,
     pub(crate) traces_rules: Vec<Rule>,
     pub(crate) traces_sampler: Option<Sampler>,
     pub(crate) symbols_bytes_max: u64,
@@ -105,6 +106,7 @@ pub(crate) fn launch(
         }
         return Err(InitError::AlreadyActive);
     }
+    levels::follow(client.follower);
     if let Err(error) = ship::start(client, shipment) {
         client::deactivate(client);
         return Err(InitError::Thread(error));

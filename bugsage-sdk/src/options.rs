@@ -46,7 +46,7 @@ pub struct Builder {
     transport: Option<Box<dyn Transport>>,
     limit: Option<Limit>,
     traces_sample_rate: Option<f64>,
-    follows_rates: bool,
+    follows_collector: bool,
     traces_rules: Vec<Rule>,
     traces_sampler: Option<Sampler>,
     symbols_bytes_max: Option<u64>,
@@ -158,10 +158,20 @@ impl Builder {
         self
     }
 
-    /// Lets the collector change the share of traces that is sampled, by the header `bugsage-rates` of its
-    /// answers: `traces=0.1`. Names with a rate of their own keep it. Off where nothing is set.
-    pub fn follow_collector_rates(mut self) -> Self {
-        self.follows_rates = true;
+    /// Lets the collector change the share of traces that is sampled, and from which level on lines of the
+    /// log become events and breadcrumbs, as `bugsage project set` says. Off where nothing is set.
+    ///
+    /// What is asked for wins over what the app has set for the whole process, at its start or later, and
+    /// the app's own value returns once it is asked for no more. Rules of the app keep their word:
+    /// [`traces_sampler`](Self::traces_sampler), [`traces_sample_rate_of`](Self::traces_sample_rate_of),
+    /// [`set_event_level_of`](crate::set_event_level_of) and
+    /// [`set_breadcrumb_level_of`](crate::set_breadcrumb_level_of).
+    ///
+    /// The app hears of it with each batch that the collector takes: with any report or sampled trace,
+    /// a second after the start, and at least once an hour. A `transport` of the app's own and the DSNs
+    /// `stdout:` and `file:` ask for nothing.
+    pub fn follow_collector(mut self) -> Self {
+        self.follows_collector = true;
         self
     }
 
@@ -301,7 +311,7 @@ impl Builder {
             spool,
             limit: self.limit,
             traces_sample_rate: traces_sample_rate(self.traces_sample_rate),
-            follows_rates: self.follows_rates,
+            follows_collector: self.follows_collector,
             traces_rules: self.traces_rules,
             traces_sampler: self.traces_sampler,
             symbols_bytes_max: symbols_bytes_max(self.symbols_bytes_max),

@@ -180,7 +180,13 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    output::error(&format!("bugsage: {error:#}"));
+    let hint = match error.downcast_ref::<StoreError>() {
+        Some(StoreError::NotFound { what, .. }) if *what == "project" => {
+            ": see `bugsage project list`"
+        }
+        _ => "",
+    };
+    output::error(&format!("bugsage: {error:#}{hint}"));
     let code = match error.downcast_ref::<StoreError>() {
         Some(StoreError::NotFound { .. }) => exit::NOT_FOUND,
         Some(StoreError::Forbidden | StoreError::Conflict { .. } | StoreError::Busy { .. }) => {

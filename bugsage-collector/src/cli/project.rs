@@ -1,5 +1,6 @@
 //! `bugsage project`: makes, lists, shows and sets up projects.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -7,6 +8,7 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 
 use bugsage_core::clock::Clock;
+use bugsage_core::remote::{LevelFilter, Rate, RemoteSettings};
 
 use crate::app;
 use crate::clock::SystemClock;
@@ -54,7 +56,7 @@ pub(super) enum Project {
         #[arg(long)]
         json: bool,
     },
-    /// Tell where a project's source is, and how many events it may send
+    /// Tell where a project's source is, how many events it may send, and what it asks of its apps
     Set {
         /// Its name or number
         project: String,
@@ -85,6 +87,17 @@ pub(super) struct Change {
     /// is cut short too
     #[arg(long, value_name = "EVENTS")]
     monthly_quota: Option<Limit>,
+    /// The share of traces that its apps are to sample, from 0.0 to 1.0, or `unset` to leave it to them. Only
+    /// apps that were built with `follow_collector()` heed this, as they do levels
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    traces_rate: Option<Asked<Rate>>,
+    /// From which level on lines of its apps' logs are to become events: off, error, warn, info, debug,
+    /// trace, or `unset` to leave it to them
+    #[arg(long, value_name = "LEVEL")]
+    event_level: Option<Asked<LevelFilter>>,
+    /// The same of breadcrumbs
+    #[arg(long, value_name = "LEVEL")]
+    breadcrumb_level: Option<Asked<LevelFilter>>,
 }
 
 /// A number of events, or `none`.
@@ -103,7 +116,37 @@ impl FromStr for Limit {
     }
 }
 
+/// What apps are asked for, or `unset`.
+#[derive(Clone, Copy)]
+struct Asked<T>(Option<T>);
+
+impl<T: FromStr<Err: Display>> FromStr for Asked<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "unset" {
+            return Ok(Self(None));
+        }
+        let asked = text.parse().map(|value| Self(Some(value)));
+        asked.map_err(|error: T::Err| format!("{error}; `unset` leaves it to the apps"))
+    }
+}
+
+impl<T> Asked<T> {
+    fn or(asked: Option<Self>, old: Option<T>) -> Option<T> {
+        asked.map_or(old, |asked| asked.0)
+    }
+}
+
 impl Change {
+    fn settings(&self, settings: RemoteSettings) -> RemoteSettings {
+        RemoteSettings {
+            traces_rate: Asked::or(self.traces_rate, settings.traces_rate),
+            event_level: Asked::or(self.event_level, settings.event_level),
+            breadcrumb_level: Asked::or(self.breadcrumb_level, settings.breadcrumb_level),
+        }
+    }
+
     fn limits(&self, limits: Limits) -> Limits {
         let new = |limit: Option<Limit>, old| limit.map_or(old, |limit| limit.0);
         Limits {
@@ -167,6 +210,12 @@ impl Project {
                 };
                 if limits != found.limits {
                     store.set_limits(&scope, &project, limits).await?;
+                }
+                let settings = change.settings(found.settings);
+                if settings != found.settings {
+                    store
+                        .set_remote_settings(&scope, &project, settings)
+                        .await?;
                 }
                 if let Some(repository) = repository {
                     store.set_repository(&scope, &project, repository).await?;
@@ -260,6 +309,9 @@ pub(super) fn show(project: ProjectView, json: bool) -> anyhow::Result<ExitCode>
     for (name, limit) in project.limits() {
         output::line(&format!("  {name:<12}{} events", thousands(limit)));
     }
+    if !project.settings().is_empty() {
+        output::line(&format!("  settings    {}", project.settings()));
+    }
     for (reason, count) in project.losses() {
         output::line(&format!(
             "  lost        {}, before they were sent: {reason}",
@@ -285,9 +337,18 @@ fn list(projects: &[ProjectView], json: bool) -> anyhow::Result<ExitCode> {
                 output::cut(project.name(), 40),
                 output::plain(project.repository().unwrap_or("none")),
                 project.dsn().unwrap_or("none").to_owned(),
+                asked(project.settings()),
             ]
         })
         .collect();
-    output::table(&["id", "name", "repository", "dsn"], &[0], &rows);
+    let columns = ["id", "name", "repository", "dsn", "settings"];
+    output::table(&columns, &[0], &rows);
     Ok(ExitCode::SUCCESS)
+}
+
+fn asked(settings: RemoteSettings) -> String {
+    if settings.is_empty() {
+        return "none".to_owned();
+    }
+    settings.to_string()
 }

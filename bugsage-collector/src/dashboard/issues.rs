@@ -41,6 +41,7 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(search): Query<S
                     p class="quiet" { "The latest " (LIMIT) " are shown. Search to see others." }
                 }
             }
+            (settings(&projects))
             (losses(&projects))
         },
     ))
@@ -103,6 +104,18 @@ fn nothing(search: &Search, projects: &[Project]) -> Markup {
             p { "Nothing is broken, as far as anybody has told." }
         } @else {
             p { "No issue fits. " a href="/issues" { "Show all unresolved ones" } }
+        }
+    }
+}
+
+/// What the apps are asked for: whoever misses a line of the log should see here why.
+fn settings(projects: &[Project]) -> Markup {
+    html! {
+        @for project in projects.iter().filter(|project| !project.settings.is_empty()) {
+            p class="quiet" {
+                "Apps of " (project.name) " that follow the collector are asked for "
+                code { (project.settings) } "."
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Who may go on, before a body is read: fair shares under load, rates of keys and projects. And what a
-//! quota leaves of a batch.
+//! quota leaves of a batch. What projects ask of their apps is remembered here too: it is read with limits.
 //!
 //! While there is little to do, everybody goes on. Once requests pile up, those of each project are held
 //! to its share, so that a loud one is turned away and a quiet one is not. Once the store is far
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bugsage_core::clock::Timestamp;
+use bugsage_core::remote::RemoteSettings;
 
 use crate::api::error::ApiError;
 use crate::clock::month_of;
@@ -91,6 +92,14 @@ struct Bucket {
 pub(super) struct Admitted {
     admission: Arc<Admission>,
     project: u64,
+    settings: RemoteSettings,
+}
+
+impl Admitted {
+    /// What its project asks of the app that has sent it.
+    pub(super) fn settings(&self) -> RemoteSettings {
+        self.settings
+    }
 }
 
 /// Why the events of a batch are only counted, and for how long its sender should make no more.
@@ -115,10 +124,12 @@ impl Admission {
             let quota = store.quota(scope, at).await?;
             self.learn(project, quota, now);
         }
-        self.state().admit(project, key, store.oldest_wait(), now)?;
+        let wait = store.oldest_wait();
+        let settings = self.state().admit(project, key, wait, now)?;
         Ok(Admitted {
             admission: self.clone(),
             project,
+            settings,
         })
     }
 
@@ -176,7 +187,7 @@ impl State {
         key: u64,
         oldest_wait: Duration,
         now: Instant,
-    ) -> Result<(), ApiError> {
+    ) -> Result<RemoteSettings, ApiError> {
         if oldest_wait > WAIT_MAX {
             return Err(ApiError::busy("the store is behind", RETRY_AFTER));
         }
@@ -187,7 +198,7 @@ impl State {
             usize::MAX
         };
         let Some(project) = self.projects.get_mut(&number) else {
-            return Ok(());
+            return Ok(RemoteSettings::default());
         };
         project.seen = now;
         if project.under_way >= share {
@@ -215,7 +226,7 @@ impl State {
         }
         project.under_way += 1;
         self.under_way += 1;
-        Ok(())
+        Ok(project.quota.settings)
     }
 
     /// Requests that a project may have under way while there is too much.
@@ -319,9 +330,10 @@ mod tests {
     ) -> Option<Admitted> {
         let key = project * 10;
         let entered = admission.state().admit(project, key, wait, now);
-        entered.ok().map(|()| Admitted {
+        entered.ok().map(|settings| Admitted {
             admission: admission.clone(),
             project,
+            settings,
         })
     }
 
@@ -415,6 +427,26 @@ mod tests {
     }
 
     #[test]
+    fn each_request_is_told_what_its_own_project_asks_for_now() {
+        let admission = admission(&[(1, Limits::default()), (2, Limits::default())]);
+        let asked = |value: &str| RemoteSettings::parse(value);
+        let learn = |value| {
+            let quota = Quota {
+                settings: asked(value),
+                ..Quota::default()
+            };
+            admission.learn(1, quota, Instant::now());
+        };
+        let told = |project| enter(&admission, project).map(|it| it.settings());
+
+        learn("traces_rate=0.5, event_level=off");
+        assert_eq!(told(1), Some(asked("traces_rate=0.5, event_level=off")));
+        assert_eq!(told(2), Some(RemoteSettings::default()));
+        learn("");
+        assert_eq!(told(1), Some(RemoteSettings::default()));
+    }
+
+    #[test]
     fn a_quota_ends_with_the_month_and_a_spike_with_the_hour() {
         let quota = |month, hour, expected| Quota {
             limits: Limits {
@@ -424,6 +456,7 @@ mod tests {
             month,
             hour,
             expected,
+            ..Quota::default()
         };
         let reason = |quota, since_read| exhausted(&quota, since_read, NOW).map(|it| it.reason);
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use bugsage_core::batch::{self, BatchError, Rejected};
+use bugsage_core::remote::{self, RemoteSettings};
 use bugsage_core::{limits, pauses};
 
 use crate::api::error::ApiError;
@@ -44,6 +45,9 @@ pub(super) struct Answer {
     /// For how long nothing more is wanted.
     #[serde(skip)]
     pause: Option<Duration>,
+    /// What the project asks of its apps.
+    #[serde(skip)]
+    settings: RemoteSettings,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,6 +78,7 @@ impl Answer {
             rejected,
             quarantined: false,
             pause: None,
+            settings: RemoteSettings::default(),
         }
     }
 
@@ -88,10 +93,14 @@ impl Answer {
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let pause = self.pause.map(pauses::to_value);
+        let asks = !self.settings.is_empty();
+        let settings = asks.then(|| self.settings.to_string());
         let mut response = Json(self).into_response();
-        let value = pause.and_then(|pause| HeaderValue::from_str(&pause).ok());
-        if let Some(value) = value {
-            response.headers_mut().insert(pauses::HEADER, value);
+        for (name, value) in [(pauses::HEADER, pause), (remote::HEADER, settings)] {
+            let value = value.and_then(|value| HeaderValue::from_str(&value).ok());
+            if let Some(value) = value {
+                response.headers_mut().insert(name, value);
+            }
         }
         response
     }
@@ -159,8 +168,9 @@ async fn accept(
     // worked on.
     let taken = tokio::spawn(async move {
         let answer = take(ingest, scope, body, in_body).await;
+        let settings = admitted.settings();
         drop(admitted);
-        answer
+        answer.map(|answer| Answer { settings, ..answer })
     });
     taken.await.map_err(|_| ApiError::internal())?
 }

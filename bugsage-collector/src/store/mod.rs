@@ -20,6 +20,7 @@ use async_trait::async_trait;
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::id::{BatchId, CaseId, EventId};
+use bugsage_core::remote::RemoteSettings;
 use bugsage_core::trace_context::TraceId;
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
@@ -136,7 +137,15 @@ pub trait Store: Send + Sync + 'static {
         limits: Limits,
     ) -> Result<Project, StoreError>;
 
-    /// What the project of an ingest key may send, and what it has sent.
+    /// Sets what a project asks of its apps. It is told them within a second.
+    async fn set_remote_settings(
+        &self,
+        scope: &Scope,
+        project: &str,
+        settings: RemoteSettings,
+    ) -> Result<Project, StoreError>;
+
+    /// What the project of an ingest key may send, what it has sent, and what it asks of its apps.
     async fn quota(&self, scope: &Scope, now: Timestamp) -> Result<Quota, StoreError>;
 
     /// Ingest keys, of a project or of all, those that were revoked among them.

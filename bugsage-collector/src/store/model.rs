@@ -7,6 +7,7 @@ use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, Losses, RunState};
 use bugsage_core::fingerprint::Fingerprint;
 use bugsage_core::id::{BatchId, CaseId, EventId};
+use bugsage_core::remote::RemoteSettings;
 use bugsage_core::stacktrace::StackTrace;
 use bugsage_pipeline::case::State;
 
@@ -43,6 +44,8 @@ pub struct Project {
     pub losses: Vec<(String, u64)>,
     /// How many events it may send.
     pub limits: Limits,
+    /// What it asks of its apps.
+    pub settings: RemoteSettings,
 }
 
 /// How many events a project may send; `None` is any number.
@@ -61,6 +64,8 @@ pub struct Limits {
 pub struct Quota {
     /// The limits.
     pub limits: Limits,
+    /// What the project asks of its apps. It is read with the limits since both are wanted for each batch.
+    pub settings: RemoteSettings,
     /// Events that were counted this month, where there is a quota.
     pub month: u64,
     /// Events that were counted this hour, where there is a quota.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use bugsage_core::remote::{LevelFilter, Rate, RemoteSettings};
+
 use crate::store::model::Project;
 
 /// A project, with what an app needs to report to it.
@@ -21,8 +23,17 @@ pub struct ProjectView {
     key_rate: Option<u64>,
     /// Events that it may send in a month.
     monthly_quota: Option<u64>,
+    /// The share of traces that it asks its apps for.
+    traces_rate: Option<f64>,
+    /// From which level on it asks for lines of the log as events.
+    event_level: Option<&'static str>,
+    /// The same of breadcrumbs.
+    breadcrumb_level: Option<&'static str>,
     /// What its apps say they lost, by reason.
     losses: BTreeMap<String, u64>,
+    /// The share and both levels, as apps are told them.
+    #[serde(skip)]
+    settings: RemoteSettings,
 }
 
 impl ProjectView {
@@ -45,6 +56,10 @@ impl ProjectView {
             rate: project.limits.rate,
             key_rate: project.limits.key_rate,
             monthly_quota: project.limits.monthly_quota,
+            traces_rate: project.settings.traces_rate.map(Rate::get),
+            event_level: project.settings.event_level.map(LevelFilter::as_str),
+            breadcrumb_level: project.settings.breadcrumb_level.map(LevelFilter::as_str),
+            settings: project.settings,
             losses: project.losses.into_iter().collect(),
         }
     }
@@ -59,6 +74,11 @@ impl ProjectView {
         limits
             .into_iter()
             .filter_map(|(name, limit)| Some((name, limit?)))
+    }
+
+    /// What it asks of its apps.
+    pub fn settings(&self) -> RemoteSettings {
+        self.settings
     }
 
     /// The project's number.

@@ -159,7 +159,10 @@ pub(super) fn judge_named(frame: &Frame, function: Option<&str>) -> Part {
         if CATCH.contains(&function) || is_inlined_catch(function, frame.file.as_deref()) {
             return Part::Catch;
         }
-        if is_machinery(function) {
+        // A trait of ours too, as `.report()` on any `Result`: its type is std's.
+        let is_our_trait =
+            |whole: &str| whole.starts_with('<') && whole.contains(" as bugsage_sdk::");
+        if is_machinery(function) || frame.function.as_deref().is_some_and(is_our_trait) {
             return Part::Machinery;
         }
         if function.ends_with("__rust_begin_short_backtrace") {
@@ -226,9 +229,7 @@ fn is_machinery(function: &str) -> bool {
     }
     let is_failure = function.starts_with("core::slice::index::slice_")
         || (function.starts_with("core::cell::panic_") && function.contains("borrow"));
-    // A trait of ours, as `.report()` on any `Result`.
-    let is_ours = function.starts_with('<') && function.contains(" as bugsage_sdk::");
-    is_failure || is_ours || INSIDE.iter().any(|inside| function.starts_with(inside))
+    is_failure || INSIDE.iter().any(|inside| function.starts_with(inside))
 }
 
 fn judge_file(file: &str) -> Part {

@@ -12,7 +12,7 @@ use bugsage_core::batch::Sealed;
 #[cfg(feature = "http")]
 use bugsage_core::dsn::Dsn;
 use bugsage_core::pauses::Pauses;
-use bugsage_core::rates::Rates;
+use bugsage_core::remote::RemoteSettings;
 
 use crate::transport::{Answer, Batch, Sending, Transport};
 
@@ -87,8 +87,8 @@ pub(super) struct Heard {
     pub(super) trouble: Option<Trouble>,
     /// Kinds of events that are not wanted for some time.
     pub(super) pauses: Pauses,
-    /// What the app is asked to sample.
-    pub(super) rates: Rates,
+    /// What the project asks of its apps; `None` where the answer says nothing about that.
+    pub(super) asked: Option<RemoteSettings>,
 }
 
 impl From<Answer> for Heard {
@@ -98,7 +98,7 @@ impl From<Answer> for Heard {
             rejected_items: Vec::new(),
             trouble: None,
             pauses: Pauses::default(),
-            rates: Rates::default(),
+            asked: None,
         }
     }
 }

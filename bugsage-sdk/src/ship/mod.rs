@@ -47,6 +47,7 @@ use bugsage_core::clock::Timestamp;
 use bugsage_core::event::Event;
 use bugsage_core::id::BatchId;
 use bugsage_core::limits;
+use bugsage_core::remote::RemoteSettings;
 use bugsage_core::span::Span;
 use bugsage_core::stacktrace::Module;
 
@@ -152,6 +153,8 @@ struct Shipper {
     stuck_since: Instant,
     /// Whether nobody was at the address when it was last tried.
     is_down: bool,
+    /// What the collector asked for last.
+    asked: RemoteSettings,
     /// Whether a trouble was told already.
     has_warned: bool,
     calibration: ticks::Calibration,
@@ -194,6 +197,7 @@ impl Shipper {
             flushing: 0,
             stuck_since: Instant::now(),
             is_down: false,
+            asked: RemoteSettings::default(),
             has_warned: false,
             calibration: ticks::Calibration::default(),
         }
@@ -442,10 +446,11 @@ impl Shipper {
     /// Does what the answer says: the batch is done with, or waits with its bytes unchanged.
     fn settle(&mut self, sealed: &Sealed, heard: &Heard) {
         self.client.heard(&heard.pauses, client::now());
-        if let Some(rate) = heard.rates.traces
-            && self.client.follows_rates
+        if let Some(asked) = heard.asked
+            && asked != self.asked
         {
-            self.client.sampling.set_rate(rate);
+            self.asked = asked;
+            self.client.follow(asked);
         }
         self.is_down = heard.trouble.is_some_and(|trouble| trouble.is_down);
         let outcome = match heard.answer {

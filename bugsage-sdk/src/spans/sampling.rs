@@ -16,6 +16,9 @@ pub(crate) type Sampler = Arc<dyn Fn(&TraceRoot<'_>) -> Option<f64> + Send + Syn
 /// Names with a rate of their own. They are looked through one by one when a trace begins.
 pub(crate) const RULES_MAX: usize = 64;
 
+/// The collector asks for no rate. Far from any threshold but all ones, and that is another number.
+const NOT_ASKED: u64 = u64::MAX - 1;
+
 /// The first span of a trace, as far as it is known before it is opened.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -67,8 +70,10 @@ pub(crate) struct Rule {
 
 /// The rates as they are now. They may change at any time.
 pub(crate) struct Sampling {
-    /// Of 2⁶⁴ traces; all ones is every trace.
-    threshold: AtomicU64,
+    /// Of 2⁶⁴ traces, as the app has set it; all ones is every trace.
+    own: AtomicU64,
+    /// The same as the collector asks for it, or [`NOT_ASKED`].
+    asked: AtomicU64,
     has_rules: AtomicBool,
     rules: RwLock<Vec<Rule>>,
     sampler: Option<Sampler>,
@@ -77,7 +82,8 @@ pub(crate) struct Sampling {
 impl Sampling {
     pub(crate) fn new(rate: f64, rules: Vec<Rule>, sampler: Option<Sampler>) -> Self {
         let sampling = Self {
-            threshold: AtomicU64::new(threshold(rate)),
+            own: AtomicU64::new(threshold(rate)),
+            asked: AtomicU64::new(NOT_ASKED),
             has_rules: AtomicBool::new(false),
             rules: RwLock::default(),
             sampler,
@@ -92,8 +98,24 @@ impl Sampling {
         self.set_rate(1.0);
     }
 
+    /// Sets the app's own rate, which holds while the collector asks for none.
     pub(crate) fn set_rate(&self, rate: f64) {
-        self.threshold.store(threshold(rate), Ordering::Relaxed);
+        self.own.store(threshold(rate), Ordering::Relaxed);
+    }
+
+    /// Sets the rate that the collector asks for; with `None` the app's own returns.
+    pub(crate) fn ask_rate(&self, rate: Option<f64>) {
+        let asked = rate.map_or(NOT_ASKED, threshold);
+        self.asked.store(asked, Ordering::Relaxed);
+    }
+
+    /// The rate in force for what has no rate of its own. Two loads, so that neither side ever has to read
+    /// what the other has set.
+    fn threshold(&self) -> u64 {
+        match self.asked.load(Ordering::Relaxed) {
+            NOT_ASKED => self.own.load(Ordering::Relaxed),
+            asked => asked,
+        }
     }
 
     pub(crate) fn set_rate_of(&self, prefix: &str, rate: f64) {
@@ -117,12 +139,12 @@ impl Sampling {
 
     /// Whether a trace is sampled that begins with a span. `random` is any number of 64 bits.
     ///
-    /// The app's own decision comes first, then the longest rule that fits, then the rate. A sampler that
-    /// panics has not decided.
+    /// The app's own decision comes first, then the longest rule that fits, then the rate that the collector
+    /// asks for, then the app's. A sampler that panics has not decided.
     pub(crate) fn decides(&self, root: Candidate<'_>, random: u64) -> bool {
         let threshold = self
             .special(root)
-            .map_or_else(|| self.threshold.load(Ordering::Relaxed), threshold);
+            .map_or_else(|| self.threshold(), threshold);
         threshold == u64::MAX || random < threshold
     }
 
@@ -207,6 +229,26 @@ mod tests {
         assert!(sampling.decides(root, u64::MAX));
         sampling.set_rate(0.0);
         assert!(!sampling.decides(root, 0));
+    }
+
+    #[test]
+    fn what_is_asked_wins_and_the_apps_own_rate_returns() {
+        let root = root();
+        let sampling = Sampling::new(0.0, vec![rule("health", 1.0)], None);
+        let decides = || sampling.decides(root, 5);
+
+        sampling.ask_rate(Some(1.0));
+        assert!(decides());
+        sampling.set_rate(0.0);
+        assert!(decides(), "what the app sets meanwhile waits");
+        sampling.ask_rate(Some(0.0));
+        sampling.set_rate(1.0);
+        assert!(!decides());
+        sampling.ask_rate(None);
+        assert!(decides(), "and holds now");
+        sampling.set_rate_of("check", 0.0);
+        sampling.ask_rate(Some(1.0));
+        assert!(!decides(), "a rule keeps its word");
     }
 
     #[test]

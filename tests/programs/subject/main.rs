@@ -76,6 +76,8 @@ fn main() {
         "unwanted" => control::unwanted(),
         "own_transport" => control::own_transport(),
         "own_root" => control::own_root(&argument()),
+        "follow" => control::follow(&argument()),
+        "deaf" => control::deaf(&argument()),
         "twice" => control::twice(),
         "fork" => children::fork(&argument()),
         "die" => spool::die(&argument()),

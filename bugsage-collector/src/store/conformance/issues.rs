@@ -1,8 +1,9 @@
 //! Issues, projects and keys: what is found, changed and refused.
 
 use bugsage_core::id::{CaseId, EventId};
+use bugsage_core::remote::RemoteSettings;
 
-use crate::store::model::{IssueFilter, NewProject, Status};
+use crate::store::model::{IssueFilter, Limits, NewProject, Quota, Status};
 use crate::store::{Store, StoreError};
 
 use super::{
@@ -113,6 +114,50 @@ pub(super) async fn a_project_is_found_by_name_and_by_number(store: &dyn Store) 
             .expect("is there");
         assert_eq!((set.id, set.repository), (id, repository), "{name}");
     }
+}
+
+pub(super) async fn a_project_asks_its_apps_for_what_was_set_last(store: &dyn Store) {
+    let (shop, bank) = (
+        Sender::new(store, "shop").await,
+        Sender::new(store, "bank").await,
+    );
+    let set = async |value: &str| {
+        let asked = RemoteSettings::parse(value);
+        let set = store
+            .set_remote_settings(&operator(), "shop", asked)
+            .await
+            .expect("is there");
+        assert_eq!((set.id, set.settings), (1, asked));
+        let projects = store.projects(&operator()).await.expect("are read");
+        assert_eq!(projects[0].settings, asked);
+        assert_eq!(projects[1].settings, RemoteSettings::default());
+        let quota = store.quota(&shop.scope, NOW).await.expect("is read");
+        assert_eq!(quota.settings, asked, "{value}");
+        quota
+    };
+
+    set("traces_rate=0.25, event_level=warn, breadcrumb_level=off").await;
+    let limits = Limits {
+        monthly_quota: Some(1_000),
+        ..Limits::default()
+    };
+    let limited = store.set_limits(&operator(), "shop", limits).await;
+    limited.expect("is there");
+    // Beside limits too, and beside what was used of them.
+    for value in ["traces_rate=0", "event_level=trace", ""] {
+        assert_eq!(set(value).await.limits, limits, "stay as they are");
+    }
+
+    let other = store.quota(&bank.scope, NOW).await.expect("is read");
+    assert_eq!(other, Quota::default());
+    let nowhere = store
+        .set_remote_settings(&operator(), "nowhere", RemoteSettings::default())
+        .await;
+    assert!(matches!(nowhere, Err(StoreError::NotFound { .. })));
+    let by_key = store
+        .set_remote_settings(&shop.scope, "shop", RemoteSettings::parse("traces_rate=1"))
+        .await;
+    assert!(by_key.is_err(), "an ingest key changes nothing");
 }
 
 pub(super) async fn a_key_opens_its_project_for_writing_and_nothing_else(store: &dyn Store) {

@@ -48,6 +48,7 @@ macro_rules! suite {
             issues::a_resolved_issue_comes_back_with_a_newer_release_only,
             issues::a_name_of_a_project_is_given_once,
             issues::a_project_is_found_by_name_and_by_number,
+            issues::a_project_asks_its_apps_for_what_was_set_last,
             issues::a_key_opens_its_project_for_writing_and_nothing_else,
             issues::what_is_not_there_is_told,
             runs::what_is_told_of_runs_counts_once_in_any_order,

@@ -162,6 +162,7 @@ fn unpackable(error: io::Error) -> StoreError {
 mod tests {
     use bugsage_core::clock::Timestamp;
     use bugsage_core::id::EventId;
+    use bugsage_core::remote::RemoteSettings;
 
     use crate::store::Store;
     use crate::store::model::{IssueFilter, LedgerFilter};
@@ -204,6 +205,20 @@ mod tests {
                 .expect("is SQL");
             to_3(old).expect("is carried over");
             old.execute_batch("pragma user_version = 3")
+                .expect("is SQL");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_store_of_schema_4_has_all_that_it_had() {
+        is_carried(|old| {
+            old.execute_batch(include_str!("../../../migrations/sqlite/0003_kept.sql"))
+                .expect("is SQL");
+            to_3(old).expect("is carried over");
+            old.execute_batch(include_str!("../../../migrations/sqlite/0004_traces.sql"))
+                .expect("is SQL");
+            old.execute_batch("pragma user_version = 4")
                 .expect("is SQL");
         })
         .await;
@@ -262,6 +277,12 @@ mod tests {
         };
         let traces = store.traces(&operator, filter).await.expect("is read");
         assert!(traces.is_empty(), "it knew of none");
+        let projects = store.projects(&operator).await.expect("are read");
+        assert!(projects.iter().all(|it| it.settings.is_empty()));
+        let name = projects[0].name.clone();
+        let asked = RemoteSettings::parse("traces_rate=0.5");
+        let set = store.set_remote_settings(&operator, &name, asked).await;
+        assert_eq!(set.expect("is there").settings, asked);
         drop(store);
         let now = Connection::open(SqliteStore::file(&folder)).expect("is there");
         let problems = super::super::verify::problems(&now).expect("is read");

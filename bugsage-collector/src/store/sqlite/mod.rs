@@ -39,6 +39,7 @@ use tokio::sync::Semaphore;
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::id::{BatchId, CaseId, EventId};
+use bugsage_core::remote::RemoteSettings;
 use bugsage_core::trace_context::TraceId;
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
@@ -187,6 +188,17 @@ impl Store for SqliteStore {
     ) -> Result<Project, StoreError> {
         let (organizations, project) = (scope.organizations(), project.to_owned());
         self.write(move |tx| projects::set_limits(tx, organizations, &project, limits))
+            .await
+    }
+
+    async fn set_remote_settings(
+        &self,
+        scope: &Scope,
+        project: &str,
+        settings: RemoteSettings,
+    ) -> Result<Project, StoreError> {
+        let (organizations, project) = (scope.organizations(), project.to_owned());
+        self.write(move |tx| projects::set_remote_settings(tx, organizations, &project, settings))
             .await
     }
 

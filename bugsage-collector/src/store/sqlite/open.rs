@@ -43,6 +43,10 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../../migrations/sqlite/0004_traces.sql"),
         nothing,
     ),
+    (
+        include_str!("../../../migrations/sqlite/0005_settings.sql"),
+        nothing,
+    ),
 ];
 
 fn nothing(_: &Connection) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use bugsage_core::clock::Timestamp;
+use bugsage_core::remote::{LevelFilter, Rate, RemoteSettings};
 
 use crate::clock::month_of;
 use crate::store::StoreError;
@@ -102,8 +103,11 @@ pub(super) fn one(
 const SELECT: &str = "select p.id, p.name, p.repository,
         (select key from ingest_keys k where k.project = p.id and k.revoked_at is null
          order by created_at desc limit 1),
-        (select count(*) from issues i where i.project = p.id), l.rate, l.key_rate, l.monthly_quota
-    from projects p left join project_limits l on l.project = p.id";
+        (select count(*) from issues i where i.project = p.id),
+        l.rate, l.key_rate, l.monthly_quota, s.traces_rate, s.event_level, s.breadcrumb_level
+    from projects p
+        left join project_limits l on l.project = p.id
+        left join project_settings s on s.project = p.id";
 
 fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
     Ok(Project {
@@ -114,6 +118,7 @@ fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
         issues: unsigned(row.get(4)?),
         losses: Vec::new(),
         limits: limits(row, 5)?,
+        settings: settings(row, 8)?,
     })
 }
 
@@ -160,18 +165,64 @@ pub(super) fn set_limits(
     Ok(Project { limits, ..project })
 }
 
-/// The limits of a project, and where there is a quota, what was used of it.
+/// Settings in three columns from this one on. The table holds none that cannot be read.
+fn settings(row: &Row<'_>, from: usize) -> rusqlite::Result<RemoteSettings> {
+    let level = |column: usize| -> rusqlite::Result<Option<LevelFilter>> {
+        let level: Option<String> = row.get(from + column)?;
+        Ok(level.and_then(|level| level.parse().ok()))
+    };
+    let rate: Option<f64> = row.get(from)?;
+    Ok(RemoteSettings {
+        traces_rate: rate.and_then(Rate::new),
+        event_level: level(1)?,
+        breadcrumb_level: level(2)?,
+    })
+}
+
+pub(super) fn set_remote_settings(
+    tx: &Connection,
+    organizations: Organizations,
+    project: &str,
+    settings: RemoteSettings,
+) -> Result<Project, StoreError> {
+    let project = one(tx, organizations, project)?;
+    tx.execute(
+        "insert or replace into project_settings
+             (project, traces_rate, event_level, breadcrumb_level)
+         values (?, ?, ?, ?)",
+        params![
+            sql(project.id),
+            settings.traces_rate.map(Rate::get),
+            settings.event_level.map(LevelFilter::as_str),
+            settings.breadcrumb_level.map(LevelFilter::as_str),
+        ],
+    )?;
+    Ok(Project {
+        settings,
+        ..project
+    })
+}
+
+/// The limits and settings of a project, and where there is a quota, what was used of it.
 pub(super) fn quota(c: &Connection, project: u64, now: Timestamp) -> Result<Quota, StoreError> {
-    let limits = c
+    let (limits, settings) = c
         .prepare_cached(
-            "select rate, key_rate, monthly_quota from project_limits where project = ?",
+            "select l.rate, l.key_rate, l.monthly_quota,
+                 s.traces_rate, s.event_level, s.breadcrumb_level
+             from projects p
+                 left join project_limits l on l.project = p.id
+                 left join project_settings s on s.project = p.id
+             where p.id = ?",
         )?
-        .query_row([sql(project)], |row| limits(row, 0))
+        .query_row([sql(project)], |row| {
+            Ok((limits(row, 0)?, settings(row, 3)?))
+        })
         .optional()?
         .unwrap_or_default();
     if limits.monthly_quota.is_none() {
         return Ok(Quota {
             limits,
+            settings,
             ..Quota::default()
         });
     }
@@ -193,6 +244,7 @@ pub(super) fn quota(c: &Connection, project: u64, now: Timestamp) -> Result<Quot
     }
     Ok(Quota {
         limits,
+        settings,
         month: counted(month_of(now).start.0 / HOUR_US, hour + 1)?,
         hour: counted(hour, hour + 1)?,
         expected: day.max(same_hours / 7),

@@ -21,7 +21,7 @@ use std::time::Duration;
 use bugsage_core::batch::Sealed;
 use bugsage_core::dsn::{self, Dsn};
 use bugsage_core::pauses::{self, Pauses};
-use bugsage_core::rates::{self, Rates};
+use bugsage_core::remote::{self, RemoteSettings};
 use hyper::Response;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{
@@ -176,12 +176,19 @@ fn understand(response: &Response<Incoming>) -> Heard {
     };
     let after = text(RETRY_AFTER.as_str()).and_then(|seconds| seconds.trim().parse().ok());
     let after = after.map(Duration::from_secs);
+    let answer = match status {
+        200..=299 => Answer::Taken,
+        400 | 413 => Answer::Refused,
+        _ => Answer::Later { after },
+    };
+    // Other answers may come from whoever stands in between; they say nothing about settings. One that took
+    // the batch and has no such header asks for nothing.
+    let asked = (answer == Answer::Taken).then(|| {
+        let value = text(remote::HEADER);
+        value.map(RemoteSettings::parse).unwrap_or_default()
+    });
     Heard {
-        answer: match status {
-            200..=299 => Answer::Taken,
-            400 | 413 => Answer::Refused,
-            _ => Answer::Later { after },
-        },
+        answer,
         rejected_items: Vec::new(),
         trouble: match status {
             401 | 403 => Some(UNKNOWN_KEY),
@@ -190,7 +197,7 @@ fn understand(response: &Response<Incoming>) -> Heard {
             _ => None,
         },
         pauses: text(pauses::HEADER).map(Pauses::parse).unwrap_or_default(),
-        rates: text(rates::HEADER).map(Rates::parse).unwrap_or_default(),
+        asked,
     }
 }
 

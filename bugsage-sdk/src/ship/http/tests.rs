@@ -25,7 +25,7 @@ fn a_request_tells_what_is_in_it_and_who_sends_it() {
 
     let heard = server.heard(1);
 
-    assert_eq!(heard, [Answer::Taken.into()]);
+    assert_eq!(heard[0].answer, Answer::Taken);
 
     let host = format!("host: {}", server.host);
     let requests = server.requests();
@@ -72,6 +72,33 @@ fn an_answer_says_what_becomes_of_the_batch() {
 
         assert_eq!((heard.answer, heard.trouble), (answer, trouble), "{status}");
         assert_eq!(server.requests().len(), 1, "{status}");
+    }
+}
+
+#[test]
+fn only_an_answer_that_took_the_batch_says_what_is_asked_for() {
+    let asked = |value: &str| Some(RemoteSettings::parse(value));
+    let header = "bugsage-settings: traces_rate=0.5, event_level=off";
+    for (head, expected) in [
+        (
+            format!("200 OK\r\n{header}"),
+            asked("traces_rate=0.5, event_level=off"),
+        ),
+        ("200 OK".to_owned(), asked("")),
+        ("200 OK\r\nbugsage-settings: \u{e9}".to_owned(), asked("")),
+        (
+            "200 OK\r\nbugsage-settings: traces_rate=2".to_owned(),
+            asked(""),
+        ),
+        (format!("302 Found\r\n{header}"), None),
+        (format!("400 Bad\r\n{header}"), None),
+        (format!("429 Later\r\n{header}"), None),
+        (format!("503 Later\r\n{header}"), None),
+    ] {
+        let text = format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n");
+        let server = Server::answering(&[&[text]]);
+
+        assert_eq!(server.heard(1)[0].asked, expected, "{head}");
     }
 }
 
