@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::event::{Event, Pairs, Text};
+use crate::limits;
 use crate::span::Span;
 
 const SECRET: &str = "[secret]";
@@ -75,6 +76,7 @@ impl Cleaner {
     pub fn event(&mut self, event: &mut Event) {
         self.head(event);
         for span in &mut event.spans {
+            self.replace(&mut span.name);
             self.pairs(&mut span.fields);
         }
         for breadcrumb in &mut event.breadcrumbs {
@@ -87,6 +89,8 @@ impl Cleaner {
 
     /// As [`span`] does.
     pub fn span(&mut self, span: &mut Span) {
+        // Not only the program names it: `otel.name` may hold the path of a request.
+        self.replace(&mut span.name);
         self.pairs(&mut span.fields);
     }
 
@@ -369,7 +373,8 @@ enum Secrecy {
 
 /// Whether a name is a secret's: by its last word, or by a word that is never anything else.
 fn secret_name(name: &str) -> Option<Secrecy> {
-    let mut plain = [0; 64];
+    // What is longer is no name: those of fields, tags and contexts are cut here.
+    let mut plain = [0; limits::KEY_BYTES_MAX];
     if name.len() > plain.len() {
         return None;
     }
@@ -581,12 +586,17 @@ mod tests {
             ("auth_token".into(), "plain".into()),
             ("note".into(), "mail ann@example.com".into()),
             ("quantity".into(), "3".into()),
+            (
+                format!("{}password", "service.".repeat(20)).into(),
+                "x".into(),
+            ),
         ];
 
         Cleaner::default().pairs(&mut list);
 
         let values: Vec<&str> = list.iter().map(|(_, value)| &**value).collect();
-        assert_eq!(values, ["[secret]", "[secret]", "mail [email]", "3"]);
+        let expected = ["[secret]", "[secret]", "mail [email]", "3", "[secret]"];
+        assert_eq!(values, expected);
     }
 
     proptest! {

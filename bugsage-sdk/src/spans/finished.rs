@@ -7,6 +7,7 @@
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Location, Pairs, Run, Text, Thread};
 use bugsage_core::limits;
+use bugsage_core::scrub;
 use bugsage_core::span::{Link, Span, SpanKind, SpanStatus};
 use bugsage_core::trace_context::SpanId;
 use std::sync::Arc;
@@ -32,6 +33,10 @@ const FIELDS_TOLD_BYTES: usize = 1_200;
 
 /// Texts of a callsite that are told: its name, target and file.
 const NAME_BYTES_MAX: usize = 160;
+
+/// A field's name, and what one ends with that was cut and is a secret's.
+const FIELD_NAME_BYTES_MAX: usize = 64;
+const SECRET_END: &str = ".secret";
 
 const IS_ENTRY: u8 = 1;
 const IS_ERROR: u8 = 2;
@@ -163,8 +168,18 @@ fn put_callsite(out: &mut Out<'_>, metadata: &'static Metadata<'static>) {
     out.put(&metadata.line().unwrap_or(0).to_le_bytes());
     out.put(&[metadata.fields().len() as u8]);
     for field in metadata.fields() {
-        out.text(field.name(), limits::KEY_BYTES_MAX.min(64));
+        put_field_name(out, field.name());
     }
+}
+
+fn put_field_name(out: &mut Out<'_>, name: &str) {
+    if name.len() > FIELD_NAME_BYTES_MAX && scrub::is_secret_name(name) {
+        // What is cut off may be what says so.
+        let end = name.floor_char_boundary(FIELD_NAME_BYTES_MAX - SECRET_END.len());
+        let cut = format!("{}{SECRET_END}", &name[..end]);
+        return out.text(&cut, FIELD_NAME_BYTES_MAX);
+    }
+    out.text(name, FIELD_NAME_BYTES_MAX);
 }
 
 fn put_span(out: &mut Out<'_>, callsite: u8, span: &OpenSpan, times: &Times) {
