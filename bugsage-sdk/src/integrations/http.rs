@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use http::{Request, Response, request};
+use http::{Method, Request, Response, request};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -25,6 +25,7 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing::instrument::{Instrument, Instrumented};
 
+use crate::capture::error::contained;
 use crate::trace::{TRACEPARENT, TraceContext};
 
 /// Which route a request matched.
@@ -32,7 +33,8 @@ type Route = Arc<dyn Fn(&request::Parts) -> Option<String> + Send + Sync>;
 
 /// Wraps a server's service: each request is a span that goes on with the caller's trace.
 ///
-/// The span is named by method and route, and has `http.request.method`, `url.path`, `http.route` where it is known,
+/// The span is named by method and route, with `HTTP` for a method that no standard knows, and has
+/// `http.request.method`, `url.path`, `http.route` where it is known,
 /// `http.response.status_code`, `server.address` and `user_agent.original`; never the query, a body or
 /// other headers. A status from 500 on makes the span failed. A panic is reported with the request's span
 /// and goes on as it would without this layer: what is answered then is up to the app.
@@ -57,7 +59,8 @@ impl HttpLayer {
     }
 
     /// Tells which route a request matched, with its parameters unfilled: `/orders/{id}`. It names the
-    /// span, so that all requests of a route have one name.
+    /// span, so that all requests of a route have one name. A panic in it is reported, and the request goes
+    /// on without a route.
     pub fn route(
         mut self,
         route: impl Fn(&request::Parts) -> Option<String> + Send + Sync + 'static,
@@ -119,13 +122,14 @@ where
 impl<S> HttpService<S> {
     fn span(&self, parts: &request::Parts) -> Span {
         let route = match &self.route {
-            Some(route) => route(parts).map(Cow::Owned),
+            Some(route) => contained(|| route(parts)).flatten().map(Cow::Owned),
             None => known_route(parts),
         };
+        let method = known_method(&parts.method);
         // Known when the span opens: rates may be set by it.
         let name = route
             .as_ref()
-            .map(|route| format!("{} {route}", parts.method));
+            .map(|route| format!("{} {route}", method.unwrap_or("HTTP")));
         let text = |name: &HeaderName| {
             parts
                 .headers
@@ -139,7 +143,9 @@ impl<S> HttpService<S> {
                 otel.name = name,
                 otel.kind = "server",
                 otel.status_code = Empty,
-                http.request.method = parts.method.as_str(),
+                http.request.method = method.unwrap_or("_OTHER"),
+                http.request.method_original =
+                    method.is_none().then_some(parts.method.as_str()),
                 url.path = path(parts),
                 http.route = route.as_deref(),
                 http.response.status_code = Empty,
@@ -148,6 +154,23 @@ impl<S> HttpService<S> {
             )
         })
     }
+}
+
+/// A method of the standards (RFC 9110, RFC 5789). Others are the client's words, of which it may have as
+/// many as it likes: they name no span.
+fn known_method(method: &Method) -> Option<&str> {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::CONNECT,
+        Method::TRACE,
+    ];
+    known.contains(method).then_some(method.as_str())
 }
 
 /// The path as the client sent it: a router within another one is told what is left of it.
