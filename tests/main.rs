@@ -12,6 +12,7 @@ mod sdk_errors; // what the app hands over or logs
 mod sdk_context; // what surrounds a report
 mod sdk_spans; // and when, in which trace
 mod sdk_http; // in servers, and from one to the next
+mod sdk_requests; // whatever clients, services and handlers do
 mod sdk_start; // with good, wrong and no settings
 mod sdk_wire; // what goes over the wire, and how little
 mod sdk_delivery; // nothing is lost or sent twice without being counted
