@@ -245,6 +245,64 @@ fn fields_that_are_too_much_together_leave_room_for_the_next_spans() {
 }
 
 #[test]
+fn a_span_that_fills_a_page_by_itself_is_told_without_some_of_its_fields() {
+    let (spans, _) = recorded(|| {
+        let text = &*"v".repeat(36);
+        let span = info_span!(
+            "wide",
+            first = 1,
+            the_name_of_the_order_field_00 = text,
+            the_name_of_the_order_field_01 = text,
+            the_name_of_the_order_field_02 = text,
+            the_name_of_the_order_field_03 = text,
+            the_name_of_the_order_field_04 = text,
+            the_name_of_the_order_field_05 = text,
+            the_name_of_the_order_field_06 = text,
+            the_name_of_the_order_field_07 = text,
+            the_name_of_the_order_field_08 = text,
+            the_name_of_the_order_field_09 = text,
+            the_name_of_the_order_field_10 = text,
+            the_name_of_the_order_field_11 = text,
+            the_name_of_the_order_field_12 = text,
+            the_name_of_the_order_field_13 = text,
+            the_name_of_the_order_field_14 = text,
+            the_name_of_the_order_field_15 = text,
+            the_name_of_the_order_field_16 = text,
+            the_name_of_the_order_field_17 = text,
+            the_name_of_the_order_field_18 = text,
+            the_name_of_the_order_field_19 = text,
+            the_name_of_the_order_field_20 = text,
+            the_name_of_the_order_field_21 = text,
+            the_name_of_the_order_field_22 = text,
+            the_name_of_the_order_field_23 = text,
+            the_name_of_the_order_field_24 = text,
+            the_name_of_the_order_field_25 = text,
+            the_name_of_the_order_field_26 = text,
+            the_name_of_the_order_field_27 = text,
+            the_name_of_the_order_field_28 = text,
+            the_name_of_the_order_field_29 = text,
+            the_name_of_the_order_field_30 = text,
+        );
+        for number in 0..20_u64 {
+            span.follows_from(info_span!("cause", number).id());
+        }
+        drop(span);
+        drop(info_span!("next", small = 1));
+    });
+
+    let named = |name| spans.iter().find(|span| &*span.name == name).expect(name);
+    let wide = named("wide");
+    assert_eq!((&*wide.fields[0].1, wide.links.len()), ("1", 16));
+    assert!(
+        (2..32).contains(&wide.fields.len()),
+        "{} are told",
+        wide.fields.len()
+    );
+    assert_eq!(fields(named("next")), ["small=1"]);
+    assert_eq!(spans.len(), 22);
+}
+
+#[test]
 fn a_field_is_told_once_however_often_and_from_wherever_it_is_recorded() {
     let span_of = |values: u32| {
         let span = info_span!("often", value = Empty, kept = "kept", other = Empty);
@@ -348,6 +406,23 @@ fn what_a_span_is_may_be_said_wrongly_and_is_then_a_field_or_nothing() {
         SpanStatus::Error,
         "a failure stays one"
     );
+}
+
+#[test]
+fn a_span_may_be_named_after_it_was_opened_and_the_last_name_counts() {
+    let (spans, events) = recorded(|| {
+        let span = info_span!("request", otel.name = Empty, otel.kind = Empty);
+        span.record("otel.name", "GET /first");
+        span.record("otel.kind", "client");
+        span.record("otel.name", "GET /last");
+        span.in_scope(|| error!("failed"));
+        span.record("otel.name", "");
+    });
+    assert_eq!(
+        (&*spans[0].name, spans[0].kind),
+        ("request", SpanKind::Client)
+    );
+    assert_eq!(&*events[0].spans[0].name, "GET /last");
 }
 
 /// No part of it may be found anywhere.

@@ -137,7 +137,9 @@ fn add(queue: &Queue, page: &mut PageHandle, span: &OpenSpan, times: &Times) -> 
         if known.is_none() {
             put_callsite(&mut out, metadata);
         }
-        put_span(&mut out, number as u8, span, times);
+        // What fits no page by itself is told without some of its fields.
+        let is_alone = page.callsites_count == 0;
+        put_span(&mut out, number as u8, span, times, is_alone);
         match out.end() {
             Some(end) => Some((end, 1)),
             None => {
@@ -182,7 +184,7 @@ fn put_field_name(out: &mut Out<'_>, name: &str) {
     out.text(name, FIELD_NAME_BYTES_MAX);
 }
 
-fn put_span(out: &mut Out<'_>, callsite: u8, span: &OpenSpan, times: &Times) {
+fn put_span(out: &mut Out<'_>, callsite: u8, span: &OpenSpan, times: &Times, is_alone: bool) {
     let links = span.links();
     let is_error = span.status() == SpanStatus::Error;
     let flags = (u8::from(span.is_root()) * IS_ENTRY) | (u8::from(is_error) * IS_ERROR);
@@ -200,7 +202,9 @@ fn put_span(out: &mut Out<'_>, callsite: u8, span: &OpenSpan, times: &Times) {
         out.put(&link.trace.to_bytes());
         out.put(&link.span.to_bytes());
     }
-    span.with_raw_fields(|fields| out.fields(fields));
+    let room = out.bytes.len().saturating_sub(out.at + 2);
+    let bytes_max = if is_alone { room } else { FIELDS_TOLD_BYTES };
+    span.with_raw_fields(|fields| out.fields(fields, bytes_max.min(FIELDS_TOLD_BYTES)));
 }
 
 /// Writes into what is left of a page.
@@ -236,11 +240,11 @@ impl<'a> Out<'a> {
     }
 
     /// Whole fields, as many as are told.
-    fn fields(&mut self, fields: &[u8]) {
-        let fitting = if fields.len() <= FIELDS_TOLD_BYTES {
+    fn fields(&mut self, fields: &[u8], bytes_max: usize) {
+        let fitting = if fields.len() <= bytes_max {
             fields
         } else {
-            Fields::prefix(fields, FIELDS_TOLD_BYTES)
+            Fields::prefix(fields, bytes_max)
         };
         self.put(&(fitting.len() as u16).to_le_bytes());
         self.put(fitting);
