@@ -11,17 +11,19 @@ use std::sync::OnceLock;
 /// There is no `cfg` of it on stable. In a build without debug assertions an addition is tried that overflows:
 /// some 20 µs once, 200 µs where it is the first panic of the process.
 pub(crate) fn overflow_checks() -> Option<bool> {
-    static CHECKED: OnceLock<Option<bool>> = OnceLock::new();
-    *CHECKED.get_or_init(|| {
-        if cfg!(panic = "abort") {
-            // Without debug assertions most builds have no checks either, but nobody knows.
-            return None;
-        }
-        super::panic::in_silence(|| {
-            let most = black_box(u8::MAX);
-            catch_unwind(|| black_box(most + black_box(1))).is_err()
-        })
-    })
+    static CHECKED: OnceLock<bool> = OnceLock::new();
+    if cfg!(panic = "abort") {
+        // Without debug assertions most builds have no checks either, but nobody knows.
+        return None;
+    }
+    if let Some(known) = CHECKED.get() {
+        return Some(*known);
+    }
+    let checked = super::panic::in_silence(|| {
+        let most = black_box(u8::MAX);
+        catch_unwind(|| black_box(most + black_box(1))).is_err()
+    })?;
+    Some(*CHECKED.get_or_init(|| checked))
 }
 
 /// The compiler that made the program, and whether the file has debug information.
@@ -77,6 +79,7 @@ mod tests {
 
     #[test]
     fn overflow_is_checked_where_debug_assertions_are_on() {
+        crate::capture::panic::install();
         // As Cargo's profiles have it where they say nothing else.
         assert_eq!(overflow_checks(), Some(cfg!(debug_assertions)));
     }
