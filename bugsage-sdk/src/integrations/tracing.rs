@@ -380,14 +380,28 @@ impl Visit for Line<'_> {
         }
         let begin = self.bytes.len();
         self.add(field, format_args!("{value:?}"));
-        // An error of `anyhow` or `eyre` tells its stack behind its text.
-        let text = std::str::from_utf8(&self.bytes[begin..]).unwrap_or("");
+        // An error of `anyhow` or `eyre` tells its stack behind its text, on lines of its own: most values have
+        // one line, and nothing is looked for in them.
         if let Some(found) = &mut self.found
+            && self.bytes[begin..].contains(&b'\n')
+            && let Ok(text) = std::str::from_utf8(&self.bytes[begin..])
             && let Some(stack) = text_stack::title(text)
         {
             self.bytes.truncate(begin + text[..stack].trim_end().len());
             found.stack = text_stack::of_debug(value);
         }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, format_args!("{value}"));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, format_args!("{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, format_args!("{value}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
