@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::api;
 use crate::prerequisites;
 use crate::program::Program;
 use crate::prove::{self, Extent, Proof};
@@ -22,6 +23,7 @@ enum Work {
     Prerequisites,
     Sandbox,
     Tidy,
+    Api,
     Run(Program),
     /// A slice of what `cargo xtask prove` proves.
     Prove(Proof),
@@ -109,6 +111,7 @@ fn steps(root: &Path) -> Vec<Step> {
             Program::cargo("doc --workspace --no-deps --all-features --locked")
                 .variable("RUSTDOCFLAGS", "-D warnings"),
         ),
+        step("api of the sdk", Work::Api),
         run(
             "sdk with the other crypto provider",
             Program::cargo(
@@ -164,6 +167,7 @@ impl Work {
             Work::Sandbox => sandbox::ensure(root),
             Work::Tests(program) => passes(&tests(program, has_sandbox), root).map(|()| true),
             Work::Tidy => tidy::run(root).map(|()| true),
+            Work::Api => api::run(root, false).map(|()| true),
             Work::Run(program) => passes(program, root).map(|()| true),
             Work::Prove(proof) => prove::run(root, *proof, Extent::Slice).map(|()| true),
             Work::RunWhere(probe, program, _) if probe.works(root) => {
@@ -183,6 +187,7 @@ impl Work {
             // They are looked at by every run and cost nothing.
             Work::Prerequisites | Work::Sandbox => "cargo xtask ci".to_owned(),
             Work::Tidy => "cargo xtask tidy".to_owned(),
+            Work::Api => "cargo xtask api".to_owned(),
             Work::Prove(proof) => format!("cargo xtask prove {} --slice", proof.name()),
             Work::Run(program) | Work::RunWhere(_, program, _) => program.to_string(),
         }
