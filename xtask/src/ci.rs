@@ -126,14 +126,20 @@ fn steps(root: &Path) -> Vec<Step> {
         ),
         run(
             "sdk of libraries",
-            Program::cargo("test --package bugsage-sdk --no-default-features --locked"),
+            Program::cargo(
+                "test --package bugsage-sdk --package example-library --no-default-features --locked",
+            ),
         ),
-        // The tests look at an app that aborts where it panics, and find it built.
+        // The tests look at apps that abort where they panic, and find them built.
         run(
             "aborting app",
             Program::cargo(
                 "rustc --profile abort --package bugsage-tests --bin subject --no-default-features --locked -- -Crelocation-model=static",
             ),
+        ),
+        run(
+            "aborting example",
+            Program::cargo("build --profile abort --package example-abort --locked"),
         ),
         step(
             "tests",
