@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::api;
+use crate::msrv;
 use crate::prerequisites;
 use crate::program::Program;
 use crate::prove::{self, Extent, Proof};
@@ -21,6 +22,7 @@ struct Step {
 
 enum Work {
     Prerequisites,
+    OldestRust,
     Sandbox,
     Tidy,
     Api,
@@ -93,6 +95,7 @@ fn steps(root: &Path) -> Vec<Step> {
     let strict = |program: Program| program.arg("--").arg("-D").arg("warnings");
     vec![
         step("prerequisites", Work::Prerequisites),
+        step("oldest Rust", Work::OldestRust),
         step(SANDBOX, Work::Sandbox),
         run("format", Program::cargo("fmt --all --check")),
         run(
@@ -172,6 +175,7 @@ impl Work {
             Work::Prerequisites => prerequisites::ensure(root).map(|()| true),
             Work::Sandbox => sandbox::ensure(root),
             Work::Tests(program) => passes(&tests(program, has_sandbox), root).map(|()| true),
+            Work::OldestRust => msrv::run(root).map(|()| true),
             Work::Tidy => tidy::run(root).map(|()| true),
             Work::Api => api::run(root, false).map(|()| true),
             Work::Run(program) => passes(program, root).map(|()| true),
@@ -191,7 +195,7 @@ impl Work {
         match self {
             Work::Tests(program) => tests(program, has_sandbox).to_string(),
             // They are looked at by every run and cost nothing.
-            Work::Prerequisites | Work::Sandbox => "cargo xtask ci".to_owned(),
+            Work::Prerequisites | Work::OldestRust | Work::Sandbox => "cargo xtask ci".to_owned(),
             Work::Tidy => "cargo xtask tidy".to_owned(),
             Work::Api => "cargo xtask api".to_owned(),
             Work::Prove(proof) => format!("cargo xtask prove {} --slice", proof.name()),

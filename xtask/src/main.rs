@@ -3,6 +3,7 @@
 mod args;
 mod ci;
 mod prerequisites;
+mod msrv;
 mod sandbox;
 mod tidy;
 mod api;
