@@ -22,6 +22,8 @@ mod sdk_fork; // from a process that was copied
 mod sdk_spool; // what was captured outlives the process
 mod runs; // what became of a process, whether it failed or not
 mod sdk_shutdown; // the guard's time is bounded, whatever the network does
+mod sdk_examples; // the examples do what they say
+mod sdk_docs; // and so does the documentation
 #[cfg(feature = "aws-lc")]
 mod sdk_tls; // the app's own TLS stays its own
 #[cfg(feature = "aws-lc")]

@@ -144,6 +144,30 @@ fn a_trace_through_two_services_is_listed_shown_and_drawn() {
 }
 
 #[test]
+fn traces_of_one_batch_are_listed_from_the_latest_on() {
+    let collector = Collector::start();
+    let shop = collector.create_project("shop");
+    let now = SpanBuilder::root(trace_id(), "").build().started_at.0;
+    let began = |ms: u64| {
+        let span = SpanBuilder::root(trace_id(), &format!("after {ms} ms"));
+        span.with(|span| span.started_at.0 = now - 1_000_000 + ms * 1_000)
+    };
+    let spans = [40, 10, 90, 60, 20, 80, 30, 70, 50].map(began);
+
+    taken(&collector, &shop, &seal_spans(&spans));
+
+    let listed = collector
+        .folder()
+        .json(&["traces", "list", "--project", "shop"]);
+    let names = listed.as_array().expect("is a list").iter();
+    let names: Vec<_> = names
+        .map(|trace| trace["root"].as_str().unwrap_or("?"))
+        .collect();
+    let expected = [90, 80, 70, 60, 50, 40, 30, 20, 10].map(|ms| format!("after {ms} ms"));
+    assert_eq!(names, expected);
+}
+
+#[test]
 fn what_was_acknowledged_of_a_trace_survives_a_kill() {
     let mut collector = Collector::start();
     let project = collector.create_project("shop");

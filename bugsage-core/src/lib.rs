@@ -24,6 +24,8 @@ pub mod dsn;
 #[cfg(feature = "model")]
 pub mod pauses;
 #[cfg(feature = "model")]
+mod recent;
+#[cfg(feature = "model")]
 pub mod scrub;
 #[cfg(feature = "model")]
 pub mod checksum;

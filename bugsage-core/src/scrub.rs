@@ -15,6 +15,7 @@ use std::collections::HashMap;
 
 use crate::event::{Event, Pairs, Text};
 use crate::limits;
+use crate::recent::Recent;
 use crate::span::Span;
 
 const SECRET: &str = "[secret]";
@@ -59,9 +60,33 @@ pub fn event(event: &mut Event) {
     Cleaner::default().event(event);
 }
 
-/// Cleans everything in a finished span that an app or its user may have written.
-pub fn span(span: &mut Span) {
-    Cleaner::default().span(span);
+/// Cleans finished spans one by one: names are alike from one to the next, values are not.
+#[derive(Debug, Default)]
+pub struct SpanCleaner {
+    /// Whether a name is a secret's.
+    names: Recent<bool>,
+    /// Whether there is nothing to clean in what a span is named.
+    clean: Recent<bool>,
+}
+
+impl SpanCleaner {
+    /// Cleans everything in a finished span that an app or its user may have written.
+    pub fn span(&mut self, span: &mut Span) {
+        // Not only the program names it: `otel.name` may hold the path of a request.
+        let is_clean = || matches!(text(&span.name), Cow::Borrowed(_));
+        if !self.clean.get(&span.name, is_clean) {
+            span.name = text(&span.name).into();
+        }
+        for (name, value) in &mut span.fields {
+            if self.names.get(name, || secret_name(name).is_some()) {
+                if &**value != SECRET {
+                    *value = SECRET.into();
+                }
+            } else if let Cow::Owned(clean) = text(value) {
+                *value = clean.into();
+            }
+        }
+    }
 }
 
 /// Cleans events and spans that share their text, each text once, so that they share what comes of it too.
@@ -87,9 +112,8 @@ impl Cleaner {
         self.pairs(&mut event.inputs);
     }
 
-    /// As [`span`] does.
+    /// As [`SpanCleaner`] does.
     pub fn span(&mut self, span: &mut Span) {
-        // Not only the program names it: `otel.name` may hold the path of a request.
         self.replace(&mut span.name);
         self.pairs(&mut span.fields);
     }

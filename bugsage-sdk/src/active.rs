@@ -22,15 +22,20 @@ pub use crate::spool::LastRun;
 use crate::client;
 
 /// Starts capturing with the settings of the environment: `BUGSAGE_DSN`, `BUGSAGE_RELEASE`,
-/// `BUGSAGE_ENVIRONMENT`, `BUGSAGE_TRACES_SAMPLE_RATE` and `BUGSAGE_SPOOL_DIR`.
+/// `BUGSAGE_ENVIRONMENT`, `BUGSAGE_TRACES_SAMPLE_RATE`, `BUGSAGE_SPOOL_DIR` and `BUGSAGE_SYMBOLS_BYTES_MAX`.
 ///
 /// A missing or malformed DSN leaves one line on standard error, and the app runs on without
-/// BugSage.
+/// BugSage. [`Builder::try_init`] says what a start does and costs.
+///
+/// ```
+/// let _guard = bugsage_sdk::init();
+/// ```
 pub fn init() -> Guard {
     builder().init()
 }
 
-/// Starts with no settings; what stays unset is taken from the environment.
+/// Starts with no settings; what stays unset is taken from the environment. Nothing happens before
+/// [`Builder::init`].
 pub fn builder() -> Builder {
     Builder::default()
 }
@@ -39,7 +44,7 @@ pub fn builder() -> Builder {
 ///
 /// `None` where there is none, where no spool is in use, or where nothing is captured now. Where many
 /// processes of one program share a spool, it is the one that was started last of those that are
-/// over.
+/// over. It was read when the SDK started, and costs a copy now.
 ///
 /// ```
 /// use bugsage_sdk::Ended;
@@ -69,7 +74,7 @@ pub fn pause() {
     client::pause(true);
 }
 
-/// Ends a [`pause`].
+/// Ends a [`pause`], whoever began it: pauses are not counted. Costs one store.
 pub fn resume() {
     client::pause(false);
 }

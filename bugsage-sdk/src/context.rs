@@ -322,7 +322,12 @@ fn set(pairs: &mut Vec<(Box<str>, Box<str>)>, names_max: usize, key: Box<str>, v
 /// or by the whole process where no span is open.
 ///
 /// Tags tell events apart that are otherwise equal (a tenant, a region). The name is cut at 200
-/// bytes, the value at 8 KiB; of a span's or the process's tags the first 100 names are kept.
+/// bytes, the value at 8 KiB; of a span's or the process's tags the first 100 names are kept. Of one name the
+/// innermost span's value counts, and the latest. Costs two small allocations and a lock of our own.
+///
+/// ```
+/// bugsage_sdk::set_tag("region", "eu-west");
+/// ```
 pub fn set_tag(key: impl AsRef<str>, value: impl AsRef<str>) {
     let key: Box<str> = limits::cut(key.as_ref(), limits::KEY_BYTES_MAX).into();
     let value: Box<str> = limits::cut(value.as_ref(), limits::VALUE_BYTES_MAX).into();
@@ -334,7 +339,11 @@ pub fn set_tag(key: impl AsRef<str>, value: impl AsRef<str>) {
 ///
 /// It is shown with an event, and does not tell events apart. The name is cut at 200 bytes, the value at
 /// 8 KiB; of a span's or the process's the first 32 names are kept. Secrets are removed before it leaves
-/// the process.
+/// the process. Costs what [`set_tag`] costs.
+///
+/// ```
+/// bugsage_sdk::set_context("plan", "team, 12 seats");
+/// ```
 pub fn set_context(name: impl AsRef<str>, value: impl AsRef<str>) {
     let name: Box<str> = limits::cut(name.as_ref(), limits::KEY_BYTES_MAX).into();
     let value: Box<str> = limits::cut(value.as_ref(), limits::VALUE_BYTES_MAX).into();
@@ -345,7 +354,8 @@ pub fn set_context(name: impl AsRef<str>, value: impl AsRef<str>) {
 /// below it, and only then; see [`input!`](crate::input). It is what a failure can be made again from.
 ///
 /// The name is cut at 200 bytes, the text at 8 KiB; a span has 4 inputs at most. Secrets are removed
-/// before it leaves the process. Costs formatting the value.
+/// before it leaves the process. Costs formatting the value, up to the limit. A `Display` that panics is
+/// contained, except under `panic = "abort"`.
 pub fn set_input(name: impl AsRef<str>, value: impl std::fmt::Display) {
     let name: Box<str> = limits::cut(name.as_ref(), limits::KEY_BYTES_MAX).into();
     let value = format_bounded(
@@ -383,7 +393,11 @@ macro_rules! input {
 ///
 /// Use an id that means nothing outside the app; an e-mail address is replaced by a pseudonym
 /// before it leaves the process. Cut at 200 bytes. It also counts as a user of the release, in a
-/// sketch that holds no names.
+/// sketch that holds no names. Costs an allocation and a lock of our own.
+///
+/// ```
+/// bugsage_sdk::set_user("customer-4711");
+/// ```
 pub fn set_user(user: impl AsRef<str>) {
     let user: Box<str> = limits::cut(user.as_ref(), limits::NAME_BYTES_MAX).into();
     if let Some(client) = client::active() {

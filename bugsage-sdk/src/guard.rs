@@ -15,6 +15,15 @@ use crate::report::Report;
 /// [`shutdown_timeout`](crate::Builder::shutdown_timeout), whatever the network does. Without it
 /// (`let _ = ...` drops it at once, `std::process::exit` never does) the last reports wait in the
 /// spool for the next start.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let guard = bugsage_sdk::builder().dsn("stdout:").init();
+/// // ... all of `main` ...
+/// let report = guard.shutdown(Duration::from_secs(5));
+/// assert_eq!(report.dropped_total(), 0);
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping the guard ends capturing: bind it to a name for the whole of main"]
 pub struct Guard {
@@ -41,13 +50,14 @@ impl Guard {
         Self { client: None }
     }
 
-    /// Whether events are captured.
+    /// Whether events are captured: false where the SDK could not start.
     pub fn is_active(&self) -> bool {
         self.client.is_some()
     }
 
     /// Delivers what was captured so far, and waits at most `timeout` for it. What was not delivered
-    /// by then is on its way still, `spooled` or, where there is no spool, `pending`.
+    /// by then is on its way still, `spooled` or, where there is no spool, `pending`. Blocks the calling
+    /// thread: in async code it belongs into a blocking task. All zeros where nothing is captured.
     pub fn flush(&self, timeout: Duration) -> Report {
         let Some(client) = self.client.and_then(Client::of_this_process) else {
             return Report::default();
@@ -58,7 +68,7 @@ impl Guard {
 
     /// Ends capturing, delivers what is left within `timeout`, and tells what became of it all.
     /// What could not be delivered is `spooled` for the next start; where there is no spool it is
-    /// dropped for `shutdown`.
+    /// dropped for `shutdown`. Blocks the calling thread as [`flush`](Self::flush) does.
     pub fn shutdown(mut self, timeout: Duration) -> Report {
         self.end(timeout)
     }

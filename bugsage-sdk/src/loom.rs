@@ -96,6 +96,31 @@ fn publish(queue: &Queue, record: &[u8]) -> bool {
 }
 
 #[test]
+fn a_slot_that_is_given_back_is_found_however_full_it_was_before() {
+    model(|| {
+        let memory = Memory::anonymous();
+        let words = Words::Shared(memory.words);
+        let queue = Arc::new(Queue::new(memory.words, memory.records));
+        while publish(&queue, &[1]) {}
+        let mut heads = Vec::new();
+        queue.drain(|head, _| heads.push(head));
+
+        let capturing = thread::spawn({
+            let queue = queue.clone();
+            move || publish(&queue, &[2])
+        });
+        queue::release(&words, &heads[..1]);
+        let is_published = capturing.join().expect("does not panic");
+
+        assert_ne!(
+            is_published,
+            publish(&queue, &[3]),
+            "one of them has the slot"
+        );
+    });
+}
+
+#[test]
 fn every_record_comes_out_once_and_whole() {
     model(|| {
         let memory = Memory::anonymous();

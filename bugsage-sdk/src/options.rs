@@ -30,6 +30,17 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Collects the settings of the SDK. Made by [`builder`](crate::builder).
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// let _guard = bugsage_sdk::builder()
+///     .release(bugsage_sdk::release!())
+///     .environment("production")
+///     .traces_sample_rate(0.1)
+///     .shutdown_timeout(Duration::from_secs(5))
+///     .init();
+/// ```
+///
 /// What is not set is taken from the environment: `BUGSAGE_DSN`, `BUGSAGE_RELEASE`,
 /// `BUGSAGE_ENVIRONMENT`, `BUGSAGE_TRACES_SAMPLE_RATE`, `BUGSAGE_SPOOL_DIR` and
 /// `BUGSAGE_SYMBOLS_BYTES_MAX`.
@@ -80,20 +91,21 @@ pub enum InitError {
 
 impl Builder {
     /// Where events go: `http://<ingest key>@host:port/<project id>`. For development also `stdout:`
-    /// and `file:///absolute/path`, which write each event as a line of JSON and use no spool.
+    /// and `file:///absolute/path`, which write each event as a line of JSON and use no spool. One that
+    /// cannot be read is told by [`try_init`](Self::try_init). `BUGSAGE_DSN` does the same.
     pub fn dsn(mut self, dsn: impl Into<String>) -> Self {
         self.dsn = Some(dsn.into());
         self
     }
 
     /// What was built: `name@version[+commit]`. With the commit, BugSage reads the very source
-    /// that ran. Cut at 200 bytes.
+    /// that ran: [`release!`](crate::release!) knows it. Cut at 200 bytes. `BUGSAGE_RELEASE` does the same.
     pub fn release(mut self, release: impl Into<String>) -> Self {
         self.release = Some(release.into());
         self
     }
 
-    /// Where it runs: `production`, `staging`, ... Cut at 200 bytes.
+    /// Where it runs: `production`, `staging`, ... Cut at 200 bytes. `BUGSAGE_ENVIRONMENT` does the same.
     pub fn environment(mut self, environment: impl Into<String>) -> Self {
         self.environment = Some(environment.into());
         self
@@ -103,7 +115,18 @@ impl Builder {
     ///
     /// Runs on the shipping thread, after symbols were resolved and secrets removed. A panic in it
     /// drops the event and is counted, except under `panic = "abort"`, where it ends the process
-    /// like any panic.
+    /// like any panic. What it drops is counted as `before_send`, what it panics at as
+    /// `before_send_panicked`. What it logs or reports itself is not taken down. Other events wait for it, so
+    /// it should be quick.
+    ///
+    /// ```
+    /// let builder = bugsage_sdk::builder().before_send(|mut event| {
+    ///     event.user = None;
+    ///     let is_expected = event.message.starts_with("connection reset");
+    ///     (!is_expected).then_some(event)
+    /// });
+    /// # let _ = builder;
+    /// ```
     pub fn before_send(
         mut self,
         before_send: impl Fn(Event) -> Option<Event> + Send + Sync + 'static,
@@ -122,15 +145,16 @@ impl Builder {
         self
     }
 
-    /// Sends batches by a way of the app's own instead of HTTP. The DSN, where one is set, then only
-    /// tells spools apart.
+    /// Sends batches by a way of the app's own instead of HTTP; see [`Transport`]. The DSN, where one is set,
+    /// then only tells spools apart.
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Some(Box::new(transport));
         self
     }
 
     /// Trusts servers that these certificates vouch for, beside those that the system trusts. The
-    /// text is PEM; what is none in it is passed by. May be called more than once.
+    /// text is PEM; what is none in it is passed by. May be called more than once. Nothing turns the checks
+    /// off.
     #[cfg(feature = "http")]
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots.push(pem.into());
@@ -140,6 +164,16 @@ impl Builder {
     /// Takes down at most so many different reports of one place in the code in each `period`, and
     /// counts the others as `rate_limited`. Reports of a place have its line and stack in common, not
     /// their words; equal reports are folded and never limited. Unlimited where nothing is set.
+    ///
+    /// 1,024 places are told apart; beyond that a place may begin anew and let more pass, never less. Costs an
+    /// atomic change or two for a report.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let builder = bugsage_sdk::builder().rate_limit(100, Duration::from_secs(60));
+    /// # let _ = builder;
+    /// ```
     pub fn rate_limit(mut self, reports_max: u16, period: Duration) -> Self {
         self.limit = Some(Limit {
             reports_max,
@@ -150,7 +184,7 @@ impl Builder {
 
     /// Which share of traces is sent, from 0.0, none, to 1.0, all: 0.0 where nothing is set. It is decided
     /// when the first span of a trace opens; a trace that another service began keeps what was decided
-    /// there. `BUGSAGE_TRACES_SAMPLE_RATE` does the same.
+    /// there. `BUGSAGE_TRACES_SAMPLE_RATE` does the same. More than 1.0 is all, what is no number is none.
     ///
     /// What is not sent costs next to nothing, and an error has its open spans all the same.
     pub fn traces_sample_rate(mut self, rate: f64) -> Self {
@@ -189,6 +223,13 @@ impl Builder {
     /// Decides for each trace that begins: a rate for it, or `None` for what is set otherwise. It runs on
     /// the app's threads whenever a trace begins, so it should be quick. A panic in it decides nothing, and a
     /// trace that it begins itself is decided without it.
+    ///
+    /// ```
+    /// let builder = bugsage_sdk::builder()
+    ///     .traces_sample_rate(0.1)
+    ///     .traces_sampler(|root| (root.target == "shop::checkout").then_some(1.0));
+    /// # let _ = builder;
+    /// ```
     pub fn traces_sampler(
         mut self,
         sampler: impl Fn(&TraceRoot<'_>) -> Option<f64> + Send + Sync + 'static,
@@ -223,7 +264,8 @@ impl Builder {
     }
 
     /// How long dropping the guard may wait for delivery, 2 seconds where nothing is set. Under
-    /// `panic = "abort"` also how long a panic may wait, after its message was printed.
+    /// `panic = "abort"` also how long a panic may wait, after its message was printed. What is not delivered
+    /// by then waits in the spool for the next start; without a spool it is lost and counted as `shutdown`.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = Some(timeout);
         self
@@ -231,7 +273,8 @@ impl Builder {
 
     /// Where reports lie until the collector has them, so that they survive the process: a folder of
     /// this user that nobody else can write to. Unset it is `BUGSAGE_SPOOL_DIR`, else
-    /// `bugsage/spool` in `$XDG_STATE_HOME` or `~/.local/state`. Processes may share it.
+    /// `bugsage/spool` in `$XDG_STATE_HOME` or `~/.local/state`. Processes may share it. Where it cannot be
+    /// used, one line says why, and reports are kept in memory.
     pub fn spool_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.spool.folder = Some(folder.into());
         self
@@ -252,14 +295,16 @@ impl Builder {
         self
     }
 
-    /// Writes nothing to disk: reports die with the process. `BUGSAGE_SPOOL_DIR=off` does the same.
+    /// Writes nothing to disk: reports die with the process. `BUGSAGE_SPOOL_DIR=off` does the same, unless
+    /// the app names a folder.
     pub fn without_spool(mut self) -> Self {
         self.spool.is_on = false;
         self
     }
 
     /// Starts capturing. Where that cannot be, warns once on standard error and returns a guard
-    /// that does nothing: a wrong setting never breaks the app.
+    /// that does nothing: a wrong setting never breaks the app. [`try_init`](Self::try_init) says what it
+    /// costs.
     pub fn init(self) -> Guard {
         self.try_init().unwrap_or_else(|error| {
             // Not `eprintln!`, which panics where standard error is closed.
@@ -271,10 +316,22 @@ impl Builder {
 
     /// Starts capturing, or says why not.
     ///
+    /// Puts a panic hook in front of the one that is installed, maps 8 MiB, in the spool where there is one,
+    /// and starts one thread, for the first second another one that keeps the hook in front. It does not wait
+    /// for the network. Each start keeps its memory for good, so start once.
+    ///
     /// # Errors
     ///
-    /// Where the DSN is missing or malformed, where a guard is alive already, or where no thread
-    /// can be started.
+    /// Where the DSN is missing or malformed, names a file that cannot be written to, or a collector without
+    /// the feature `http`; where a guard is alive already; or where no thread can be started. A spool that
+    /// cannot be used is no error: reports are kept in memory then.
+    ///
+    /// ```
+    /// # fn try_main() -> Result<(), bugsage_sdk::InitError> {
+    /// let _guard = bugsage_sdk::builder().dsn("stdout:").try_init()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_init(self) -> Result<Guard, InitError> {
         let mut spool = spool_settings(self.spool);
         let dsn = self.dsn.or_else(|| variable("BUGSAGE_DSN"));

@@ -6,7 +6,8 @@ use crate::trace::TraceContext;
 /// Where the trace is at: the current span, as the next service is to be told of it in the header
 /// `traceparent`. `None` where no span is open.
 ///
-/// It is there whether the trace is sampled or not, so that one decision holds in all services.
+/// It is there whether the trace is sampled or not, so that one decision holds in all services. Costs some
+/// loads.
 ///
 /// ```
 /// # use tracing_subscriber::layer::SubscriberExt as _;
@@ -25,7 +26,8 @@ pub fn trace_context() -> Option<TraceContext> {
 
 /// Runs `open`, in which the first span without a parent goes on with a trace that another service has
 /// begun, and keeps that service's decision whether it is sampled. With `None`, or where a span is open
-/// already, it changes nothing.
+/// already, it changes nothing. It counts for spans that this thread opens while `open` runs, and for one
+/// trace alone.
 ///
 /// ```
 /// # use tracing_subscriber::layer::SubscriberExt as _;

@@ -15,7 +15,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, TryLockError};
 
 use crate::record::{RECORD_BYTES, REST_BYTES, Space};
-use crate::spool::layout::{FREE_AT, PAGES_AT, SLOT_BYTES, SLOT_WORDS, SLOTS, SLOTS_AT, Words};
+use crate::spool::layout::{
+    FREE_AT, FREED_AT, PAGES_AT, SLOT_BYTES, SLOT_WORDS, SLOTS, SLOTS_AT, Words,
+};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
 /// The most slots of one record.
@@ -65,6 +67,8 @@ pub(crate) struct Queue {
     sequence: AtomicU64,
     /// How many slots, from the first on, were ever used.
     used: AtomicU64,
+    /// One more than [`FREED_AT`] was when no slot was found: as long as it is that, none will be.
+    none_free: AtomicU64,
 }
 
 impl Queue {
@@ -77,6 +81,7 @@ impl Queue {
                 .collect(),
             sequence: AtomicU64::new(0),
             used: AtomicU64::new(0),
+            none_free: AtomicU64::new(0),
         }
     }
 
@@ -109,10 +114,20 @@ impl Queue {
 
     /// Takes a free slot, the first where possible: its pages were touched before.
     fn take(&self, as_what: u64) -> Option<Part<'_>> {
+        // Read before any slot is: what is given back from now on counts for the next who asks.
+        let freed = self.words[FREED_AT].load(Ordering::Acquire);
+        if self.none_free.load(Ordering::Relaxed) == freed.wrapping_add(1) {
+            return None;
+        }
         let hint = &self.words[FREE_AT];
         let start = hint.load(Ordering::Relaxed) as usize;
         let taken =
-            (0..SLOTS).find_map(|step| self.take_at(start.wrapping_add(step) % SLOTS, as_what))?;
+            (0..SLOTS).find_map(|step| self.take_at(start.wrapping_add(step) % SLOTS, as_what));
+        let Some(taken) = taken else {
+            self.none_free
+                .store(freed.wrapping_add(1), Ordering::Relaxed);
+            return None;
+        };
         let next = u64::from(taken.slot) + 1;
         hint.store(next, Ordering::Relaxed);
         self.used.fetch_max(next, Ordering::Relaxed);
@@ -368,10 +383,14 @@ impl Drop for Claim<'_> {
         if self.is_published {
             return;
         }
-        for part in self.parts.iter().flatten() {
+        for place in &mut self.parts {
+            let Some(part) = place.take() else { break };
             let state = self.queue.word(part.slot, STATE);
+            // Whoever sees that it is free finds its lock free too.
+            drop(part.bytes);
             state.store(FREE, Ordering::Release);
         }
+        self.queue.words[FREED_AT].fetch_add(1, Ordering::Release);
     }
 }
 
@@ -396,6 +415,7 @@ pub(crate) fn release(words: &Words, heads: &[u16]) {
         words.store(at(*head, STATE), FREE);
     }
     words.store(FREE_AT, first);
+    words.add(FREED_AT, 1);
 }
 
 /// How many spans lie in pages that are in no batch up to `batch`.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 /// What became of everything that this run captured.
 ///
 /// `produced = delivered + spooled + pending + dropped_total()`, exactly. After
-/// [`Guard::shutdown`](crate::Guard::shutdown) nothing is pending.
+/// [`Guard::shutdown`](crate::Guard::shutdown) nothing is pending. Reports are counted with their repeats,
+/// spans in an account of their own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Reports captured so far, repeats counted.
@@ -18,7 +19,8 @@ pub struct Report {
     pub pending: u64,
     /// Reports that are lost, by reason: `queue_full`, `before_send`,
     /// `before_send_panicked`, `refused`, `rejected`, `unreadable`, `shutdown`, `spool_full`,
-    /// `spool_expired`, `spool_corrupt`, `rate_limited`, `unwanted`, `paused`.
+    /// `spool_expired`, `spool_corrupt`, `rate_limited`, `unwanted`, `paused`. A reason that nothing was lost
+    /// for is not there.
     pub dropped: BTreeMap<String, u64>,
     /// What became of the finished spans of sampled traces, by the same rules.
     pub spans: SpanReport,

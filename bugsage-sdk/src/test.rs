@@ -102,7 +102,8 @@ impl Drop for Lease {
 
 impl Recorder {
     /// A recorder that is attached to no thread yet. The first also puts the panic hook in front of
-    /// the one that is installed, for the whole process.
+    /// the one that is installed, for the whole process. Each recorder that lives has 8 MiB of address space,
+    /// which a later one uses again.
     pub fn new() -> Self {
         capture::panic::install();
         let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -125,7 +126,8 @@ impl Recorder {
         }
     }
 
-    /// Takes down what this thread reports from now on, until what is returned is dropped.
+    /// Takes down what this thread reports from now on, until what is returned is dropped. Recorders may be
+    /// attached within each other; the innermost counts.
     pub fn attach(&self) -> Attached {
         Attached {
             before: RECORDING.replace(Some(self.lease.client)),
@@ -134,7 +136,8 @@ impl Recorder {
         }
     }
 
-    /// What was reported since it was last asked, in its order.
+    /// What was reported since it was last asked, in its order; at most 4,096 different events, of the largest
+    /// 256.
     pub fn events(&self) -> Vec<Event> {
         collect::events(self.lease.client, &self.lease.run)
     }

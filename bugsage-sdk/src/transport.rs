@@ -27,7 +27,7 @@ impl Batch {
         self.sealed.id
     }
 
-    /// What `POST /v1/batches` of a collector takes.
+    /// What `POST /v1/batches` of a collector takes, 1 MiB at most.
     pub fn bytes(&self) -> &[u8] {
         &self.sealed.bytes
     }
@@ -99,6 +99,7 @@ pub type Sending = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// let _guard = bugsage_sdk::builder().transport(Folder(folder)).without_spool().init();
 /// ```
 pub trait Transport: Send {
-    /// Sends a batch, or sends it again.
+    /// Sends a batch, or sends it again after [`Answer::Later`]. The future may be dropped unfinished where the
+    /// process ends; with a spool the next start sends that batch again.
     fn send(&mut self, batch: Batch) -> Sending;
 }

@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::PATIENCE;
 use super::account::Account;
 use super::collector::Folder;
@@ -23,22 +25,20 @@ pub(crate) fn subject(scenario: &str) -> Program {
 
 /// The same of a copy of that app.
 pub(crate) fn subject_at(path: &Path, scenario: &str) -> Program {
+    reporting(path).arg(scenario)
+}
+
+/// A program that reports, with a spool of its own.
+pub(crate) fn reporting(path: &Path) -> Program {
     let spool = Folder::new();
-    Program::new(path)
-        .arg(scenario)
-        .spool(spool.path())
-        .keeping(spool)
+    Program::new(path).spool(spool.path()).keeping(spool)
 }
 
 /// The same app, built with `panic = "abort"`, and to lie at a fixed address. The build shares lock file and downloads with the
 /// one that made this test, needs no network, and does nothing where it was done before.
 pub(crate) fn aborting_subject(scenario: &str) -> Program {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let spool = Folder::new();
-    Program::new(BUILT.get_or_init(build_aborting_subject))
-        .arg(scenario)
-        .spool(spool.path())
-        .keeping(spool)
+    reporting(BUILT.get_or_init(build_aborting_subject)).arg(scenario)
 }
 
 fn build_aborting_subject() -> PathBuf {
@@ -204,6 +204,30 @@ impl Running {
     pub(crate) fn wait_for_stderr(&self, text: &str) {
         let found = self.stderr.wait(|written| written.contains(text));
         assert!(found, "{text:?} is not in: {}", self.stderr.text());
+    }
+
+    /// Waits for a line of standard output that begins so, and tells how it goes on.
+    #[track_caller]
+    pub(crate) fn wait_for_line(&self, beginning: &str) -> String {
+        let rest = |written: &str| {
+            let mut lines = written.split_inclusive('\n');
+            lines.find_map(|line| {
+                let line = line.strip_suffix('\n')?;
+                line.strip_prefix(beginning).map(str::to_owned)
+            })
+        };
+        self.stdout.wait(|written| rest(written).is_some());
+        let stdout = self.stdout.text();
+        rest(&stdout).unwrap_or_else(|| {
+            let stderr = self.stderr.text();
+            panic!("{beginning:?} is not in: {stdout}\nstderr: {stderr}")
+        })
+    }
+
+    /// Asks it to end, as whoever supervises a service does.
+    pub(crate) fn terminate(&self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).expect("it is our child");
     }
 
     /// Waits for the program's end. A program that hangs fails the story.

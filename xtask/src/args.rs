@@ -9,6 +9,8 @@ usage: cargo xtask COMMAND
 
   ci                     the whole gate, the same on a laptop and on a server
   tidy                   the house rules that no other tool checks
+  api [--accept]         what an app can name of the SDK, beside bugsage-sdk/public-api.txt;
+                         --accept writes that file
   bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, service, scale, sweep, hook,
                          symbols, wire, delivery, fix; --json prints one document, an object by name
   prove NAME [--slice]   a proof that takes up to an hour: kills, offline, crashes, power,
@@ -21,6 +23,9 @@ usage: cargo xtask COMMAND
 pub(crate) enum Command {
     Ci,
     Tidy,
+    Api {
+        accept: bool,
+    },
     Prove(Proof, Extent),
     Bench {
         names: Vec<&'static str>,
@@ -38,13 +43,17 @@ impl Command {
             [] => Err("no command given".to_owned()),
             ["ci"] => Ok(Command::Ci),
             ["tidy"] => Ok(Command::Tidy),
+            ["api"] => Ok(Command::Api { accept: false }),
+            ["api", "--accept"] => Ok(Command::Api { accept: true }),
             ["help" | "--help" | "-h"] => Ok(Command::Help),
             ["bench", ref rest @ ..] => bench_of(rest),
             ["prove", name] => proof_of(name, Extent::Whole),
             ["prove", name, "--slice"] => proof_of(name, Extent::Slice),
             ["prove"] => Err(format!("which proof? There are {}", proofs())),
             ["prove", _, word, ..] => Err(format!("unexpected argument `{word}`")),
-            ["ci" | "tidy" | "help", word, ..] => Err(format!("unexpected argument `{word}`")),
+            ["api", "--accept", word, ..] | ["ci" | "tidy" | "api" | "help", word, ..] => {
+                Err(format!("unexpected argument `{word}`"))
+            }
             [word, ..] => Err(format!("unknown command `{word}`")),
         }
     }
@@ -114,6 +123,8 @@ mod tests {
             ("", "no command given"),
             ("cj", "unknown command `cj`"),
             ("ci --fast", "unexpected argument `--fast`"),
+            ("api --write", "unexpected argument `--write`"),
+            ("api --accept all", "unexpected argument `all`"),
             (
                 "bench speed",
                 "unknown bench `speed`, there are codec, fingerprint, ingest, service, scale, sweep, hook, symbols, wire, delivery, fix",

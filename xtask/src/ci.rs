@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::api;
+use crate::msrv;
 use crate::prerequisites;
 use crate::program::Program;
 use crate::prove::{self, Extent, Proof};
@@ -20,8 +22,10 @@ struct Step {
 
 enum Work {
     Prerequisites,
+    OldestRust,
     Sandbox,
     Tidy,
+    Api,
     Run(Program),
     /// A slice of what `cargo xtask prove` proves.
     Prove(Proof),
@@ -91,6 +95,7 @@ fn steps(root: &Path) -> Vec<Step> {
     let strict = |program: Program| program.arg("--").arg("-D").arg("warnings");
     vec![
         step("prerequisites", Work::Prerequisites),
+        step("oldest Rust", Work::OldestRust),
         step(SANDBOX, Work::Sandbox),
         run("format", Program::cargo("fmt --all --check")),
         run(
@@ -109,6 +114,7 @@ fn steps(root: &Path) -> Vec<Step> {
             Program::cargo("doc --workspace --no-deps --all-features --locked")
                 .variable("RUSTDOCFLAGS", "-D warnings"),
         ),
+        step("api of the sdk", Work::Api),
         run(
             "sdk with the other crypto provider",
             Program::cargo(
@@ -123,14 +129,20 @@ fn steps(root: &Path) -> Vec<Step> {
         ),
         run(
             "sdk of libraries",
-            Program::cargo("test --package bugsage-sdk --no-default-features --locked"),
+            Program::cargo(
+                "test --package bugsage-sdk --package example-library --no-default-features --locked",
+            ),
         ),
-        // The tests look at an app that aborts where it panics, and find it built.
+        // The tests look at apps that abort where they panic, and find them built.
         run(
             "aborting app",
             Program::cargo(
                 "rustc --profile abort --package bugsage-tests --bin subject --no-default-features --locked -- -Crelocation-model=static",
             ),
+        ),
+        run(
+            "aborting example",
+            Program::cargo("build --profile abort --package example-abort --locked"),
         ),
         step(
             "tests",
@@ -163,7 +175,9 @@ impl Work {
             Work::Prerequisites => prerequisites::ensure(root).map(|()| true),
             Work::Sandbox => sandbox::ensure(root),
             Work::Tests(program) => passes(&tests(program, has_sandbox), root).map(|()| true),
+            Work::OldestRust => msrv::run(root).map(|()| true),
             Work::Tidy => tidy::run(root).map(|()| true),
+            Work::Api => api::run(root, false).map(|()| true),
             Work::Run(program) => passes(program, root).map(|()| true),
             Work::Prove(proof) => prove::run(root, *proof, Extent::Slice).map(|()| true),
             Work::RunWhere(probe, program, _) if probe.works(root) => {
@@ -181,8 +195,9 @@ impl Work {
         match self {
             Work::Tests(program) => tests(program, has_sandbox).to_string(),
             // They are looked at by every run and cost nothing.
-            Work::Prerequisites | Work::Sandbox => "cargo xtask ci".to_owned(),
+            Work::Prerequisites | Work::OldestRust | Work::Sandbox => "cargo xtask ci".to_owned(),
             Work::Tidy => "cargo xtask tidy".to_owned(),
+            Work::Api => "cargo xtask api".to_owned(),
             Work::Prove(proof) => format!("cargo xtask prove {} --slice", proof.name()),
             Work::Run(program) | Work::RunWhere(_, program, _) => program.to_string(),
         }

@@ -3,8 +3,10 @@
 mod args;
 mod ci;
 mod prerequisites;
+mod msrv;
 mod sandbox;
 mod tidy;
+mod api;
 mod bench;
 mod prove;
 mod program;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         }
         Command::Ci => ci::run(&root),
         Command::Tidy => tidy::run(&root),
+        Command::Api { accept } => api::run(&root, accept),
         Command::Prove(proof, extent) => prove::run(&root, proof, extent)
             .map(|()| println!("proved"))
             .map_err(|reason| format!("not proved: {reason}")),

@@ -52,6 +52,7 @@ pub(super) fn group(
     for spans in spans.chunk_by(is_same_piece) {
         pieces.extend(Piece::pack(spans[0].trace, spans, &mut documents)?);
     }
+    in_order_of_begin(&mut pieces);
     let mut left = invalid(rejected);
     if all > distinct {
         left.push(("duplicate", "span", all - distinct));
@@ -62,6 +63,17 @@ pub(super) fn group(
         left,
         losses,
     })
+}
+
+/// The trace that began first comes first, so that lists of what was stored last are in order too. The pieces
+/// of a trace stay in theirs.
+fn in_order_of_begin(pieces: &mut [Piece]) {
+    let mut began_at = HashMap::new();
+    for piece in &*pieces {
+        let began_at = began_at.entry(piece.trace).or_insert(piece.first_at);
+        *began_at = piece.first_at.min(*began_at);
+    }
+    pieces.sort_by_key(|piece| began_at.get(&piece.trace).copied());
 }
 
 /// About how many bytes of JSON a span becomes.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::event::{Event, Losses, Pairs, Run, RunState, Text};
 use crate::id::{BatchId, RunId};
 use crate::limits;
+use crate::recent::Recent;
 use crate::span::Span;
 use crate::stacktrace::{Frame, Module, StackTrace};
 
@@ -24,10 +25,15 @@ use super::{Sealed, frame, kind};
 /// answer before anything is encoded.
 const EVENT_OVERHEAD_BYTES: usize = 4 << 10;
 
+/// What a span with a dozen short fields takes has room in half of it.
+const SPAN_SCRATCH_BYTES: usize = 2 << 10;
+
 /// Collects events until the batch is sealed.
 #[derive(Default)]
 pub struct BatchBuilder {
     strings: Interned<Text>,
+    /// Where the latest of them stand.
+    recent: Recent<u32>,
     modules: Interned<Arc<Module>>,
     frames: Interned<Arc<Frame>>,
     stacks: Interned<Arc<StackTrace>>,
@@ -37,7 +43,11 @@ pub struct BatchBuilder {
     run_items: Vec<Vec<u8>>,
     event_items: Vec<Vec<u8>>,
     surroundings_items: Vec<Vec<u8>>,
-    span_items: Vec<Vec<u8>>,
+    /// One behind the other as they go into the content: there are thousands.
+    spans: Vec<u8>,
+    spans_count: usize,
+    /// Room for one of them.
+    scratch: Vec<u8>,
     losses_items: Vec<Vec<u8>>,
     span_losses_items: Vec<Vec<u8>>,
     state_items: Vec<Vec<u8>>,
@@ -100,7 +110,7 @@ impl BatchBuilder {
     /// Whether nothing was pushed yet.
     pub fn is_empty(&self) -> bool {
         self.event_items.is_empty()
-            && self.span_items.is_empty()
+            && self.spans_count == 0
             && self.losses_items.is_empty()
             && self.span_losses_items.is_empty()
             && self.state_items.is_empty()
@@ -108,7 +118,7 @@ impl BatchBuilder {
 
     /// How many finished spans are in.
     pub fn spans(&self) -> u64 {
-        self.span_items.len() as u64
+        self.spans_count as u64
     }
 
     /// How many reports are in, repeats counted.
@@ -132,7 +142,7 @@ impl BatchBuilder {
         bytes < limits::BATCH_BYTES_MAX * 3 / 4
             && self.budget.has_room()
             && self.event_items.len() < limits::BATCH_ITEMS_MAX / 4
-            && self.span_items.len() < limits::BATCH_ITEMS_MAX / 4
+            && self.spans_count < limits::BATCH_ITEMS_MAX / 4
             && self.strings.values.len() < limits::DICTIONARY_ENTRIES_MAX / 2
             && self.modules.values.len() + limits::FRAMES_MAX <= limits::MODULES_MAX
             && self.frames.values.len() + limits::FRAMES_MAX <= limits::DICTIONARY_ENTRIES_MAX
@@ -259,9 +269,15 @@ impl BatchBuilder {
             thread_id: span.thread.id,
             fields: self.pairs(&span.fields),
         };
-        let item = encode(&wire);
-        self.content_bytes += item.len() + frame::ITEM_OVERHEAD_BYTES;
-        self.span_items.push(item);
+        self.scratch.resize(SPAN_SCRATCH_BYTES, 0);
+        let before = self.spans.len();
+        match postcard::to_slice(&wire, &mut self.scratch) {
+            Ok(item) => frame::put_item(&mut self.spans, kind::SPAN, item),
+            // It is longer than almost all are.
+            Err(_) => frame::put_item(&mut self.spans, kind::SPAN, &encode(&wire)),
+        }
+        self.content_bytes += self.spans.len() - before;
+        self.spans_count += 1;
         self.budget.count(span);
     }
 
@@ -370,36 +386,30 @@ impl BatchBuilder {
             self.contexts.values.is_empty(),
         ];
         let dictionaries = dictionaries.iter().filter(|is_empty| !**is_empty).count();
-        for (kind, items) in [
-            (kind::RUN, &self.run_items),
-            (kind::EVENT, &self.event_items),
-            (kind::SURROUNDINGS, &self.surroundings_items),
-            (kind::SPAN, &self.span_items),
-            (kind::LOSSES, &self.losses_items),
-            (kind::SPAN_LOSSES, &self.span_losses_items),
-            (kind::RUN_STATE, &self.state_items),
-        ] {
-            for item in items {
-                frame::put_item(&mut content, kind, item);
-            }
-        }
+        put_items(&mut content, kind::RUN, &self.run_items);
+        put_items(&mut content, kind::EVENT, &self.event_items);
+        put_items(&mut content, kind::SURROUNDINGS, &self.surroundings_items);
+        content.extend_from_slice(&self.spans);
+        put_items(&mut content, kind::LOSSES, &self.losses_items);
+        put_items(&mut content, kind::SPAN_LOSSES, &self.span_losses_items);
+        put_items(&mut content, kind::RUN_STATE, &self.state_items);
         let first_event = dictionaries + self.run_items.len();
         let first_span = first_event + self.event_items.len() + self.surroundings_items.len();
-        let effort = if self.span_items.is_empty() {
+        let effort = if self.spans_count == 0 {
             frame::Effort::Usual
         } else {
             frame::Effort::Fast
         };
-        let first = |items: &[Vec<u8>], at: usize| if items.is_empty() { 0 } else { at as u32 };
+        let first = |count: usize, at: usize| if count == 0 { 0 } else { at as u32 };
         Sealed {
             id,
             bytes: frame::seal(id, &content, effort),
             reports: self.reports(),
-            spans: self.span_items.len() as u64,
+            spans: self.spans_count as u64,
             tells_losses: !self.losses_items.is_empty() || !self.span_losses_items.is_empty(),
-            first_event: first(&self.event_items, first_event),
+            first_event: first(self.event_items.len(), first_event),
             event_reports: self.event_reports,
-            first_span: first(&self.span_items, first_span),
+            first_span: first(self.spans_count, first_span),
         }
     }
 
@@ -424,13 +434,17 @@ impl BatchBuilder {
         if string.is_empty() {
             return 0;
         }
-        let string = shortened(string);
-        let (position, new) = self.strings.position(&string);
-        if new {
-            self.content_bytes += string.len() + 3;
-            self.budget.count(&*string);
-        }
-        position + 1
+        let (strings, content_bytes) = (&mut self.strings, &mut self.content_bytes);
+        let budget = &mut self.budget;
+        self.recent.get(string, || {
+            let string = shortened(string);
+            let (position, new) = strings.position(&string);
+            if new {
+                *content_bytes += string.len() + 3;
+                budget.count(&*string);
+            }
+            position + 1
+        })
     }
 
     fn maybe(&mut self, string: Option<&Text>) -> u32 {
@@ -529,6 +543,12 @@ fn cut(string: &Text, bytes_max: usize) -> Cow<'_, Text> {
 fn put_dictionary<T: Serialize>(content: &mut Vec<u8>, kind: u8, entries: Vec<T>) {
     if !entries.is_empty() {
         frame::put_item(content, kind, &encode(&entries));
+    }
+}
+
+fn put_items(content: &mut Vec<u8>, kind: u8, items: &[Vec<u8>]) {
+    for item in items {
+        frame::put_item(content, kind, item);
     }
 }
 

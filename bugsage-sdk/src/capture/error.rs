@@ -16,7 +16,8 @@ use super::{Sighting, capture, text_stack};
 ///
 /// Costs about what walking the stack costs, tens of microseconds, and never waits. Returns the
 /// event's id, of an equal event that is on its way the same id; all zeros where nothing is
-/// reported.
+/// reported. Of a chain at most 16 errors are told, of each text 8 KiB, and 128 return addresses. A `Display`
+/// or `source` that panics is contained, except under `panic = "abort"`.
 ///
 /// ```
 /// # fn load() -> Result<(), std::io::Error> { Ok(()) }
@@ -89,7 +90,7 @@ fn capture_with<E: Error + ?Sized + 'static>(
 pub trait ReportError<Kind> {
     /// Reports the error, where there is one, as [`capture_error`] does, and hands the `Result` on. The stack
     /// that an error of `anyhow` or `eyre` took where it was made, as `RUST_BACKTRACE=1` has it do, stands for
-    /// the caller's.
+    /// the caller's. An `Ok` costs nothing.
     #[track_caller]
     fn report(self) -> Self;
 }
@@ -140,7 +141,12 @@ impl<T> ReportError<Boxed> for Result<T, Box<dyn Error + Send + Sync>> {
 /// Reports a message at a level, with the place of the call but without a stack.
 ///
 /// Costs about a microsecond and never waits. Returns the event's id; all zeros where nothing is
-/// reported.
+/// reported. The message is cut at 8 KiB. It becomes an event at any level, whatever
+/// [`set_event_level`](crate::set_event_level) says.
+///
+/// ```
+/// bugsage_sdk::capture_message(tracing::Level::WARN, "the cache is cold");
+/// ```
 #[track_caller]
 pub fn capture_message(level: tracing::Level, message: &str) -> EventId {
     let location = Location::caller();

@@ -115,7 +115,8 @@ fn value_after<'a>(text: &'a str, name: &str) -> &'a str {
 }
 
 fn read(path: &str) -> String {
-    let mut bytes = Vec::new();
+    // Else it is read by 32 bytes first, then by 32 more.
+    let mut bytes = Vec::with_capacity(FILE_BYTES_MAX as usize);
     // Where there is no such file there is nothing to tell.
     let _ = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
     String::from_utf8_lossy(&bytes).into_owned()

@@ -107,7 +107,7 @@ fn build_id(module: &Module) -> String {
 fn build_id_in_memory(base: u64) -> Option<String> {
     let mut memory = File::open("/proc/self/mem").ok()?;
     memory.seek(SeekFrom::Start(base)).ok()?;
-    let mut head = Vec::new();
+    let mut head = Vec::with_capacity(HEAD_BYTES as usize);
     memory.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
     let head = &*head;
     let elf = Header::parse(head).ok()?;

@@ -69,7 +69,10 @@ pub(crate) fn stay_in_front() {
                 }
             }
         };
-        let thread = thread::Builder::new().name("bugsage-hook".to_owned());
+        let thread = thread::Builder::new()
+            .name("bugsage-hook".to_owned())
+            // It calls nothing that is deep, and no hook.
+            .stack_size(64 << 10);
         // Without it our hook stays where it is, which is in front of what was set before.
         let _ = thread.spawn(look);
     });

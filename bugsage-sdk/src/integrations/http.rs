@@ -39,7 +39,8 @@ type Route = Arc<dyn Fn(&request::Parts) -> Option<String> + Send + Sync>;
 /// other headers. A status from 500 on makes the span failed. A panic is reported with the request's span
 /// and goes on as it would without this layer: what is answered then is up to the app.
 ///
-/// The span ends when the response's head is there, not its body.
+/// The span ends when the response's head is there, not its body. Each request costs a span, and an
+/// allocation for its name where the route is known.
 #[derive(Clone, Default)]
 pub struct HttpLayer {
     route: Option<Route>,
@@ -239,7 +240,8 @@ pub fn extract(headers: &HeaderMap) -> Option<TraceContext> {
         .flatten()
 }
 
-/// Tells the service that is called where the trace is at. Does nothing where no span is open.
+/// Tells the service that is called where the trace is at, in place of what the headers said. Does nothing
+/// where no span is open. Costs formatting 55 bytes.
 pub fn inject(headers: &mut HeaderMap) {
     let Some(context) = crate::trace_context() else {
         return;
@@ -250,7 +252,7 @@ pub fn inject(headers: &mut HeaderMap) {
     }
 }
 
-/// Headers for a request to another service, as `reqwest` takes them:
+/// Headers for a request to another service, none where no span is open, as `reqwest` takes them:
 /// `client.get(url).headers(bugsage_sdk::http::trace_headers())`.
 pub fn trace_headers() -> HeaderMap {
     let mut headers = HeaderMap::new();

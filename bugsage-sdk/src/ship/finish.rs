@@ -1,9 +1,10 @@
 //! The last steps before a report is packed: symbols, secrets, the app's own filter.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bugsage_core::event::{Event, Pairs};
-use bugsage_core::scrub;
+use bugsage_core::scrub::{self, SpanCleaner};
 use bugsage_core::span::Span;
 
 use crate::client::Client;
@@ -39,8 +40,9 @@ impl Finish {
     /// How a finished span is made ready: cleaned, and seen by the app's filter.
     pub(super) fn prepare_span(&self) -> impl Fn(Span) -> Result<Span, Reason> + use<> {
         let before_send = self.before_send_span.clone();
+        let cleaner = RefCell::new(SpanCleaner::default());
         move |mut span| {
-            scrub::span(&mut span);
+            cleaner.borrow_mut().span(&mut span);
             let Some(before_send) = &before_send else {
                 return Ok(span);
             };

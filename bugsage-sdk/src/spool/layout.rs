@@ -50,6 +50,8 @@ pub(crate) const SPANS_FULL_AT: usize = 17;
 pub(crate) const PAGES_AT: usize = 18;
 /// What is added to microseconds of the clock of spans to get microseconds since the epoch.
 pub(crate) const EPOCH_OFFSET_AT: usize = 19;
+/// How often slots were given back: a hint for this process, and nothing to the next.
+pub(crate) const FREED_AT: usize = 20;
 
 pub(crate) const PANES_AT: usize = 24;
 pub(crate) const PANE_WORDS: usize = 48;
