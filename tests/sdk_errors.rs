@@ -160,6 +160,24 @@ fn a_stack_that_an_error_took_where_it_was_made_stands_for_that_of_the_report() 
     for event in [reported, handed, logged] {
         made_in(event, "errors::fails_as_anyhow", "anyhow");
     }
+    let functions = |event: &Event| {
+        let frames = event.stack.iter().flat_map(|stack| &stack.frames);
+        let functions = frames.map(|frame| frame.function.clone().unwrap_or_default());
+        functions.collect::<Vec<_>>()
+    };
+    let of_app = |event| {
+        let functions = functions(event).into_iter();
+        functions
+            .filter(|it| it.ends_with("errors::fails_as_anyhow"))
+            .count()
+    };
+    assert_eq!(of_app(handed), 1, "{:#?}", functions(handed));
+    let is_taking = |it: &str| it.contains("backtrace::Backtrace") || it.contains("libunwind");
+    assert!(
+        !functions(handed).iter().any(|it| is_taking(it)),
+        "{:#?}",
+        functions(handed)
+    );
     let address = |event: &Event| event.stack.iter().any(|it| it.frames[0].address != 0);
     assert!(
         address(handed) && !address(reported),

@@ -61,7 +61,8 @@ pub fn last_run() -> Option<LastRun> {
 /// Takes down no more reports until [`resume`], in the whole process, whether the SDK was started or
 /// not: for an app whose user has not agreed yet, or for a part that fails on purpose.
 ///
-/// What is reported meanwhile is gone, and counted as `paused`. What was captured before is still
+/// What is reported meanwhile is gone, and counted as `paused`. Spans that close meanwhile are not told, and
+/// neither spans nor users are counted. That the process started, and how it ends, is told all the same. What was captured before is still
 /// delivered. Costs one store.
 ///
 /// ```

@@ -281,6 +281,11 @@ pub(crate) fn is_off() -> bool {
     OFF.load(Ordering::Relaxed) && crate::test::recording().is_none()
 }
 
+/// Whether the app has paused capturing.
+pub(crate) fn is_paused() -> bool {
+    PAUSED.load(Ordering::Relaxed)
+}
+
 /// Ends or resumes capturing by whatever client.
 pub(crate) fn pause(is_paused: bool) {
     PAUSED.store(is_paused, Ordering::Relaxed);

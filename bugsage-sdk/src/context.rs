@@ -400,7 +400,9 @@ macro_rules! input {
 /// ```
 pub fn set_user(user: impl AsRef<str>) {
     let user: Box<str> = limits::cut(user.as_ref(), limits::NAME_BYTES_MAX).into();
-    if let Some(client) = client::active() {
+    if let Some(client) = client::active()
+        && !client::is_paused()
+    {
         client.hours.user_seen(&user);
     }
     with_scope(|scope| scope.user = Some(user));

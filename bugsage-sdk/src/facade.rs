@@ -173,7 +173,24 @@ pub trait ReportError<Kind>: Sized {
     }
 }
 
-impl<T, E> ReportError<()> for Result<T, E> {}
+/// For [`ReportError`]: an error.
+#[derive(Debug)]
+pub struct Plain(());
+
+/// For [`ReportError`]: what lends its error as `dyn Error`.
+#[derive(Debug)]
+pub struct Lent(());
+
+/// For [`ReportError`]: a boxed error that may go to another thread.
+#[derive(Debug)]
+pub struct Boxed(());
+
+// For the same types as where errors are reported: a library that compiles here does so there.
+impl<T, E: Error + 'static> ReportError<Plain> for Result<T, E> {}
+
+impl<T, E: AsRef<dyn Error> + std::fmt::Debug> ReportError<Lent> for Result<T, E> {}
+
+impl<T> ReportError<Boxed> for Result<T, Box<dyn Error + Send + Sync>> {}
 
 /// Does nothing.
 pub fn set_tag(_: impl AsRef<str>, _: impl AsRef<str>) {}

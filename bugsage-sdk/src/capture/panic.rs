@@ -29,9 +29,9 @@ thread_local! {
     static TRIES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// When it is seen whether another hook was set in place of ours, after the start: right after `main` has
-/// set everything up, and once more for what starts slowly.
-const LOOKS: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
+/// When it is seen whether another hook was set in place of ours, in milliseconds after the start: most of all
+/// while `main` sets everything up, and later for what starts slowly.
+const LOOKS_MS: [u64; 8] = [1, 2, 5, 15, 40, 120, 350, 1_000];
 
 /// What std says right before it aborts, since a panic may not go on from where it is.
 const LAST_WORDS: [&str; 2] = [
@@ -58,7 +58,7 @@ pub(crate) fn stay_in_front() {
     STAYS.call_once(|| {
         let look = || {
             let mut waited = Duration::ZERO;
-            for at in LOOKS {
+            for at in LOOKS_MS.map(Duration::from_millis) {
                 thread::sleep(at - waited);
                 waited = at;
                 let installed = panic::take_hook();

@@ -19,6 +19,9 @@ const TEXT_BYTES_MAX: usize = 64 << 10;
 /// What of it a record has room for, the innermost frames first.
 pub(crate) const STACK_BYTES_MAX: usize = 12 << 10;
 
+/// The functions in which std takes a backtrace, and what calls the unwinder for it.
+const TAKING: [&str; 2] = ["backtrace::Backtrace::", "backtrace_rs"];
+
 /// What stands above the frames: in the text of `anyhow` and `eyre`, and in that of `color-eyre`.
 const TITLES: [&str; 2] = ["Stack backtrace:", "━ BACKTRACE ━"];
 
@@ -31,11 +34,23 @@ pub(crate) fn addresses(backtrace: &Backtrace) -> Option<Addresses> {
     }
     // In the long form, which has them.
     let text = format_bounded(TEXT_BYTES_MAX, format_args!("{backtrace:#}"));
-    let addresses = text.lines().filter_map(|line| {
-        let (_, rest) = numbered(line)?;
-        address(rest).map(|(address, _)| address)
-    });
-    let addresses = Addresses::of(addresses.take(ADDRESSES_MAX));
+    let mut taken: Vec<usize> = Vec::new();
+    for line in text.lines() {
+        let frame = numbered(line).and_then(|(_, rest)| address(rest));
+        let Some((address, name)) = frame else {
+            continue;
+        };
+        if TAKING.iter().any(|part| name.contains(part)) {
+            // Up to here std was taking it.
+            taken.clear();
+            continue;
+        }
+        // Inlined calls stand at the address that they were inlined into, each by itself.
+        if taken.last() != Some(&address) {
+            taken.push(address);
+        }
+    }
+    let addresses = Addresses::of(taken.into_iter().take(ADDRESSES_MAX));
     (!addresses.as_slice().is_empty()).then_some(addresses)
 }
 
@@ -77,6 +92,8 @@ pub(crate) fn read(text: &str) -> Option<Arc<StackTrace>> {
                 locate(frame, place.trim_end());
             }
         } else if let Some(name) = line.strip_prefix("      ")
+            // How many frames are hidden, in the words of `color-eyre`.
+            && !name.contains('⋮')
             && let Some(inner) = frames.last_mut()
             && !name.trim().is_empty()
         {
@@ -108,6 +125,7 @@ fn address(rest: &str) -> Option<(usize, &str)> {
 
 fn named(name: &str) -> Frame {
     let name = name.trim();
+    let name = name.strip_suffix("<unknown>").unwrap_or(name);
     let is_known = !name.is_empty() && name != "<unknown>" && name != "<unknown source file>";
     // `color-eyre` leaves the hash of the old mangling.
     let bare = name
@@ -157,7 +175,7 @@ fn module_of(file: &str) -> Option<String> {
 }
 
 /// Copies text without the sequences that colour it.
-fn without_colours(text: &str, out: &mut String) {
+pub(crate) fn without_colours(text: &str, out: &mut String) {
     let mut rest = text;
     while let Some((before, coloured)) = rest.split_once("\u{1b}[") {
         out.push_str(before);

@@ -33,7 +33,7 @@ type Route = Arc<dyn Fn(&request::Parts) -> Option<String> + Send + Sync>;
 
 /// Wraps a server's service: each request is a span that goes on with the caller's trace.
 ///
-/// The span is named by method and route, with `HTTP` for a method that no standard knows, and has
+/// The span is named by method and route, by the method alone where no route is known, with `HTTP` for a method that no standard knows, and has
 /// `http.request.method`, `url.path`, `http.route` where it is known,
 /// `http.response.status_code`, `server.address` and `user_agent.original`; never the query, a body or
 /// other headers. A status from 500 on makes the span failed. A panic is reported with the request's span
@@ -128,20 +128,24 @@ impl<S> HttpService<S> {
         };
         let method = known_method(&parts.method);
         // Known when the span opens: rates may be set by it.
-        let name = route
-            .as_ref()
-            .map(|route| format!("{} {route}", method.unwrap_or("HTTP")));
+        let name = method.unwrap_or("HTTP");
+        let name = match &route {
+            Some(route) => Cow::Owned(format!("{name} {route}")),
+            None => Cow::Borrowed(name),
+        };
         let text = |name: &HeaderName| {
             parts
                 .headers
                 .get(name)
                 .and_then(|value| value.to_str().ok())
         };
+        // HTTP/2 has it in place of the header.
+        let authority = parts.uri.authority().map(|it| it.as_str());
         crate::continue_trace(extract(&parts.headers), || {
             tracing::info_span!(
                 target: "bugsage::http",
                 "request",
-                otel.name = name,
+                otel.name = &*name,
                 otel.kind = "server",
                 otel.status_code = Empty,
                 http.request.method = method.unwrap_or("_OTHER"),
@@ -150,7 +154,7 @@ impl<S> HttpService<S> {
                 url.path = path(parts),
                 http.route = route.as_deref(),
                 http.response.status_code = Empty,
-                server.address = text(&HOST),
+                server.address = text(&HOST).or(authority),
                 user_agent.original = text(&USER_AGENT),
             )
         })

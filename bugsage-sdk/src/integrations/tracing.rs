@@ -398,6 +398,14 @@ impl Visit for Line<'_> {
             self.bytes.truncate(begin + text[..stack].trim_end().len());
             found.stack = text_stack::of_debug(value);
         }
+        if self.bytes[begin..].contains(&b'\x1b')
+            && let Ok(text) = std::str::from_utf8(&self.bytes[begin..])
+        {
+            let mut plain = String::new();
+            text_stack::without_colours(text, &mut plain);
+            self.bytes.truncate(begin);
+            self.bytes.extend_from_slice(plain.as_bytes());
+        }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {

@@ -105,7 +105,9 @@ impl Entered {
 /// Closes a span: counts it where it is a root, and leaves it to the shipping thread where its trace is
 /// sampled.
 pub(crate) fn close(local: &Local, span: &OpenSpan, closed_at: u64) {
-    if let Some(client) = client::listening() {
+    if let Some(client) = client::listening()
+        && !client::is_paused()
+    {
         if span.is_root() {
             client.hours.root_closed(span.has_failed());
         }
@@ -118,7 +120,9 @@ pub(crate) fn close(local: &Local, span: &OpenSpan, closed_at: u64) {
 
 /// Closes a span on a thread that is being taken down and has no page to leave it in.
 pub(crate) fn gone(span: &OpenSpan) {
-    if let Some(client) = client::listening() {
+    if let Some(client) = client::listening()
+        && !client::is_paused()
+    {
         if span.is_root() {
             client.hours.root_closed(span.has_failed());
         }

@@ -51,12 +51,10 @@ impl<'a> Candidate<'a> {
                 _ => None,
             }
         };
-        if let Some(name) = text("otel.name") {
-            return name.into();
-        }
-        match text("http.request.method").zip(text("url.path")) {
+        let request = text("http.request.method").zip(text("url.path"));
+        match request.filter(|_| text("http.route").is_none()) {
             Some((method, path)) => format!("{method} {path}").into(),
-            None => self.metadata.name().into(),
+            None => text("otel.name").unwrap_or(self.metadata.name()).into(),
         }
     }
 }
@@ -289,7 +287,8 @@ mod tests {
                 "request",
                 otel.name = "",
                 http.request.method = "",
-                url.path = ""
+                url.path = "",
+                http.route = ""
             )
         };
 
@@ -298,7 +297,14 @@ mod tests {
             name(request, &[(1, "GET"), (2, "/healthz")]),
             "GET /healthz"
         );
-        let all = [(0, "GET /orders/{id}"), (1, "GET"), (2, "/orders/7")];
+        let path = [(0, "GET"), (1, "GET"), (2, "/orders/7")];
+        let all = [
+            (0, "GET /orders/{id}"),
+            path[1],
+            path[2],
+            (3, "/orders/{id}"),
+        ];
+        assert_eq!(name(request, &path), "GET /orders/7");
         assert_eq!(name(request, &all), "GET /orders/{id}");
         assert_eq!(name(|| tracing::info_span!("job"), &[]), "job");
     }
