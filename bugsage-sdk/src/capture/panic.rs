@@ -29,9 +29,15 @@ thread_local! {
     static TRIES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// When it is seen whether another hook was set in place of ours, in milliseconds after the start: most of all
-/// while `main` sets everything up, and later for what starts slowly.
-const LOOKS_MS: [u64; 8] = [1, 2, 5, 15, 40, 120, 350, 1_000];
+/// How often our hook was called.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+/// When it is seen whether another hook was set in place of ours, in milliseconds after the start: while `main`
+/// sets everything up, and once more for what starts slowly.
+///
+/// There is no way to look without taking the hook for a moment, some 200 ns, in which a panic meets std's own
+/// and a hook that is set is put aside. So it is looked for seldom.
+const LOOKS_MS: [u64; 3] = [5, 50, 1_000];
 
 /// What std says right before it aborts, since a panic may not go on from where it is.
 const LAST_WORDS: [&str; 2] = [
@@ -58,9 +64,15 @@ pub(crate) fn stay_in_front() {
     STAYS.call_once(|| {
         let look = || {
             let mut waited = Duration::ZERO;
+            let mut calls = CALLS.load(Ordering::Relaxed);
             for at in LOOKS_MS.map(Duration::from_millis) {
                 thread::sleep(at - waited);
                 waited = at;
+                let before = std::mem::replace(&mut calls, CALLS.load(Ordering::Relaxed));
+                if calls != before {
+                    // It is called. While threads panic, those that wait for their turn would meet std's.
+                    continue;
+                }
                 let installed = panic::take_hook();
                 if address(&installed) == OURS.load(Ordering::Relaxed) {
                     panic::set_hook(installed);
@@ -103,6 +115,7 @@ fn run(info: &PanicHookInfo<'_>, chained: &Hook) {
     if TRIES.get() {
         return;
     }
+    CALLS.fetch_add(1, Ordering::Relaxed);
     if RUNS.replace(true) {
         // The hook that was put in front of us calls us, or what it logs panics: it is taken down already.
         return chained(info);
