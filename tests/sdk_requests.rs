@@ -173,10 +173,7 @@ fn a_service_that_works_before_its_future_works_in_the_requests_span() {
             assert_eq!(answered.is_err(), panics);
         }
     });
-    let requests: Vec<_> = spans
-        .iter()
-        .filter(|span| &*span.name == "request")
-        .collect();
+    let requests: Vec<_> = spans.iter().filter(|span| &*span.name == "GET").collect();
     let eager: Vec<_> = spans.iter().filter(|span| &*span.name == "eager").collect();
     assert_eq!((requests.len(), eager.len()), (2, 2));
     for (request, eager) in requests.iter().zip(eager) {
@@ -266,8 +263,8 @@ fn routers_within_routers_tell_one_span_with_the_whole_route() {
         (&*format!("GET {whole}"), Some(whole))
     );
     assert_eq!(of("/shops/7").1, Some("/shops/{shop}"));
-    assert_eq!(of("/nowhere"), ("request", None));
-    assert_eq!(of("/shops/7/items/9/deeper"), ("request", None));
+    assert_eq!(of("/nowhere"), ("GET", None));
+    assert_eq!(of("/shops/7/items/9/deeper"), ("GET", None));
 }
 
 #[test]
@@ -471,7 +468,7 @@ fn thousands_of_paths_have_as_many_names_as_there_are_routes() {
     assert_eq!(spans.len(), 2_000);
     assert_eq!(
         names(&spans).into_iter().collect::<Vec<_>>(),
-        ["GET /orders/{id}", "request"]
+        ["GET", "GET /orders/{id}"]
     );
     assert!(!format!("{spans:?}").contains("hunter2"));
 }
@@ -518,7 +515,7 @@ fn a_route_that_panics_leaves_the_request_nameless_and_answered() {
     assert_eq!(answers, [true, true]);
     assert_eq!(
         names(&spans).into_iter().collect::<Vec<_>>(),
-        ["GET /known", "request"]
+        ["GET", "GET /known"]
     );
 }
 
@@ -541,7 +538,7 @@ fn what_grpc_calls_is_its_route_and_its_type_may_say_more() {
     });
     let named: Vec<_> = spans.iter().map(|span| &*span.name).collect();
     let grpc = "POST /shop.Orders/Place";
-    assert_eq!(named, [grpc, grpc, "request", "request"]);
+    assert_eq!(named, [grpc, grpc, "POST", "POST"]);
 }
 
 #[test]

@@ -223,9 +223,6 @@ fn write(
     write_breadcrumbs(&mut out, current);
 }
 
-/// What large tags leave to spans, to the input that a failure is made again from, and to breadcrumbs.
-const AFTER_TAGS_BYTES: usize = 14 << 10;
-
 fn write_scopes(out: &mut Writer<'_, Claim<'_>>, current: Option<&OpenSpan>) {
     let count_at = out.reserve_count();
     let mut count = 0;
@@ -235,8 +232,7 @@ fn write_scopes(out: &mut Writer<'_, Claim<'_>>, current: Option<&OpenSpan>) {
     context::read_scopes(
         current,
         |key, value| {
-            let needed = key.len() + value.len() + AFTER_TAGS_BYTES;
-            if count < limits::PAIRS_MAX as u16 && out.room() > needed {
+            if count < limits::PAIRS_MAX as u16 && out.room() > key.len() + value.len() + 512 {
                 out.text(key, limits::KEY_BYTES_MAX);
                 out.text(value, limits::VALUE_BYTES_MAX);
                 count += 1;

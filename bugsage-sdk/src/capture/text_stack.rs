@@ -20,7 +20,11 @@ const TEXT_BYTES_MAX: usize = 64 << 10;
 pub(crate) const STACK_BYTES_MAX: usize = 12 << 10;
 
 /// The functions in which std takes a backtrace, and what calls the unwinder for it.
-const TAKING: [&str; 2] = ["backtrace::Backtrace::", "backtrace_rs"];
+const TAKING: [&str; 3] = [
+    "backtrace::Backtrace::",
+    "backtrace::Backtrace>::",
+    "backtrace_rs",
+];
 
 /// What stands above the frames: in the text of `anyhow` and `eyre`, and in that of `color-eyre`.
 const TITLES: [&str; 2] = ["Stack backtrace:", "━ BACKTRACE ━"];
