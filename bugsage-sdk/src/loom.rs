@@ -252,6 +252,47 @@ fn every_span_of_a_page_comes_out_once_whenever_the_page_is_taken() {
 }
 
 #[test]
+fn threads_that_meet_at_a_cell_do_not_share_it_and_whoever_finds_a_span_finds_all_of_it() {
+    model(|| {
+        let place = Arc::new(model::Place::new());
+
+        let other = thread::spawn({
+            let place = place.clone();
+            move || place.open(7, 1, &[1; 3])
+        });
+        let ours = place.open(7, 2, &[2; 3]);
+        for key in [1, 2_u8] {
+            let found = place.find(7, key.into());
+            assert!(found.is_none_or(|fields| fields == [key; 3]));
+        }
+        let theirs = other.join().expect("does not panic");
+
+        assert!(ours != theirs, "one of them has it");
+        assert_eq!(place.find(7, 2).is_some(), ours);
+        assert_eq!(place.find(8, 2), None, "of another layer");
+    });
+}
+
+#[test]
+fn a_cell_that_was_given_back_is_the_next_spans_and_no_more_the_one_before() {
+    model(|| {
+        let place = Arc::new(model::Place::new());
+        assert!(place.open(7, 1, &[1; 3]));
+
+        let other = thread::spawn({
+            let place = place.clone();
+            move || place.open(7, 2, &[2; 3])
+        });
+        place.close();
+        assert_eq!(place.find(7, 1), None);
+        let theirs = other.join().expect("does not panic");
+
+        assert!(theirs || place.open(7, 3, &[3; 3]), "it is free");
+        assert_eq!(place.find(7, 2).is_some(), theirs);
+    });
+}
+
+#[test]
 fn fields_are_read_as_they_were_before_a_change_or_after_it() {
     model(|| {
         let span = Arc::new(model::Fields::new(&[1; 3]));

@@ -119,6 +119,25 @@ impl Cell {
         }
     }
 
+    /// Takes the cell for a span, if it is free: nobody else's from now on.
+    pub(super) fn claim(&self, key: u64) -> bool {
+        self.key.load(Ordering::Relaxed) == 0
+            && self
+                .key
+                .compare_exchange(0, key, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// Lets the span be found, whose cell is filled.
+    pub(super) fn publish(&self, layer: u64) {
+        self.layer.store(layer, Ordering::Release);
+    }
+
+    /// Whether it is the cell of the span with a number, of those that came through a layer.
+    pub(super) fn is_of(&self, layer: u64, key: u64) -> bool {
+        self.key.load(Ordering::Acquire) == key && self.layer.load(Ordering::Acquire) == layer
+    }
+
     /// Fills the cell of a span that nobody else knows yet.
     pub(super) fn fill(&self, own: Handle, birth: &Birth, fields: &mut Vec<u8>) {
         self.metadata.store(birth.metadata);
@@ -439,10 +458,43 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A span's fields alone, for `src/loom.rs`.
+/// A cell's parts alone, for `src/loom.rs`.
 #[cfg(all(test, bugsage_loom))]
 pub(crate) mod model {
     use super::Cell;
+
+    /// A cell that spans open and close in.
+    pub(crate) struct Place(Cell);
+
+    impl Place {
+        pub(crate) fn new() -> Self {
+            Self(Cell::new())
+        }
+
+        /// Opens a span where the cell is free.
+        pub(crate) fn open(&self, layer: u64, key: u64, fields: &[u8]) -> bool {
+            if !self.0.claim(key) {
+                return false;
+            }
+            self.0.put_fields(&mut fields.to_vec());
+            self.0.publish(layer);
+            true
+        }
+
+        /// The fields of a span, where it is open.
+        pub(crate) fn find(&self, layer: u64, key: u64) -> Option<Vec<u8>> {
+            let mut seen = None;
+            if self.0.is_of(layer, key) {
+                self.0
+                    .with_raw_fields(|fields| seen = Some(fields.to_vec()));
+            }
+            seen
+        }
+
+        pub(crate) fn close(&self) {
+            self.0.clear();
+        }
+    }
 
     pub(crate) struct Fields(Cell);
 

@@ -111,12 +111,7 @@ pub(super) fn open_anywhere(
 /// The cell at a place, if it is free: nobody else's from now on.
 fn claim(place: u64, key: u64) -> Option<&'static Cell> {
     let cell = TABLE.cell(place);
-    let is_ours = cell.key.load(Ordering::Relaxed) == 0
-        && cell
-            .key
-            .compare_exchange(0, key, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok();
-    is_ours.then_some(cell)
+    cell.claim(key).then_some(cell)
 }
 
 fn filled(
@@ -132,7 +127,7 @@ fn filled(
         key,
     };
     cell.fill(handle, birth, fields);
-    cell.layer.store(layer, Ordering::Release);
+    cell.publish(layer);
     (handle, cell)
 }
 
@@ -146,8 +141,7 @@ pub(super) fn find(layer: u64, key: u64) -> Option<(Handle, &'static Cell)> {
     let steps = TABLE.steps.load(Ordering::Relaxed);
     places(key).zip(0..=steps).find_map(|(place, _)| {
         let cell = TABLE.known(place)?;
-        let is_it =
-            cell.key.load(Ordering::Acquire) == key && cell.layer.load(Ordering::Acquire) == layer;
+        let is_it = cell.is_of(layer, key);
         let handle = Handle {
             place: place as u32,
             key,
