@@ -401,6 +401,16 @@ pub(crate) fn assign(words: &Words, heads: &[u16], batch: u64) {
     }
 }
 
+/// Takes back what was noted of batches that never counted: their numbers will be those of others, which these
+/// records may not be in.
+pub(crate) fn unassign(words: &Words, batch: u64) {
+    for slot in 0..SLOTS as u16 {
+        if words.load(at(slot, BATCH)) > batch {
+            words.store(at(slot, BATCH), 0);
+        }
+    }
+}
+
 /// Frees the slots of records whose reports are safe elsewhere, or counted.
 pub(crate) fn release(words: &Words, heads: &[u16]) {
     let mut first = words.load(FREE_AT);

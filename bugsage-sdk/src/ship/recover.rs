@@ -73,6 +73,7 @@ impl Dead {
         let books = Books::open(words);
         let attempt = books.words.load(ATTEMPTS_AT).saturating_add(1);
         books.words.store(ATTEMPTS_AT, attempt);
+        queue::unassign(&books.words, books.settled().batch);
         let origin = Rc::new(Origin {
             about,
             books: Arc::new(books),

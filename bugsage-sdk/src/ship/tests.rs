@@ -572,6 +572,25 @@ proptest! {
     }
 }
 
+#[test]
+fn a_report_sealed_beside_spans_arrives_once_whenever_the_two_lives_after_it_end() {
+    for (sealing, recovering) in (0..8).flat_map(|a| (0..20).map(move |b| (a, b))) {
+        let mut world = World::new(u64::MAX);
+        for (step, kill_after) in [
+            (Step::CloseSpans(1), None),
+            (Step::Read, None),
+            (Step::Capture { key: 0, times: 1 }, None),
+            (Step::Seal, Some(sealing)),
+            (Step::Recover, Some(recovering)),
+        ] {
+            world.step(&step, kill_after);
+        }
+        world.deliver_all();
+        world.check();
+        assert_eq!(world.lost_for(Reason::SpoolCorrupt), 0);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
