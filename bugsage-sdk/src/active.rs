@@ -5,7 +5,7 @@ pub use bugsage_core::event::Ended;
 pub use bugsage_core::{event, span, stacktrace};
 
 pub use crate::capture::error::{
-    Boxed, Lent, Plain, ReportError, capture_error, capture_error_with_backtrace, capture_message,
+    ReportError, capture_error, capture_error_with_backtrace, capture_message,
 };
 pub use crate::context::{set_context, set_input, set_tag, set_user};
 pub use crate::controls::{

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::id::EventId;
+use crate::kinds::{Boxed, Lent, Plain};
 use crate::report::Report;
 use crate::trace::TraceContext;
 use tracing::level_filters::LevelFilter;
@@ -172,18 +173,6 @@ pub trait ReportError<Kind>: Sized {
         self
     }
 }
-
-/// For [`ReportError`]: an error.
-#[derive(Debug)]
-pub struct Plain(());
-
-/// For [`ReportError`]: what lends its error as `dyn Error`.
-#[derive(Debug)]
-pub struct Lent(());
-
-/// For [`ReportError`]: a boxed error that may go to another thread.
-#[derive(Debug)]
-pub struct Boxed(());
 
 // For the same types as where errors are reported: a library that compiles here does so there.
 impl<T, E: Error + 'static> ReportError<Plain> for Result<T, E> {}

@@ -59,6 +59,7 @@ pub mod test;
 mod active;
 #[cfg(not(feature = "capture"))]
 mod facade;
+mod kinds;
 mod report;
 
 /// The release of the crate that is being built, as text: `name@version`. With the feature `macros` it has
@@ -90,6 +91,7 @@ pub use bugsage_core::trace_context as trace;
 pub use bugsage_macros::release;
 #[cfg(feature = "tower")]
 pub use integrations::http;
+pub use kinds::{Boxed, Lent, Plain};
 pub use native::SpanGuard;
 pub use report::{Report, SpanReport};
 

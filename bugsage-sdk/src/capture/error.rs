@@ -11,6 +11,7 @@ use bugsage_core::limits;
 
 use super::backtrace::Addresses;
 use super::{Sighting, capture, text_stack};
+use crate::kinds::{Boxed, Lent, Plain};
 
 /// Reports an error with all its sources and the stack of the caller.
 ///
@@ -94,18 +95,6 @@ pub trait ReportError<Kind> {
     #[track_caller]
     fn report(self) -> Self;
 }
-
-/// For [`ReportError`]: an error.
-#[derive(Debug)]
-pub struct Plain(());
-
-/// For [`ReportError`]: what lends its error as `dyn Error`.
-#[derive(Debug)]
-pub struct Lent(());
-
-/// For [`ReportError`]: a boxed error that may go to another thread.
-#[derive(Debug)]
-pub struct Boxed(());
 
 impl<T, E: Error + 'static> ReportError<Plain> for Result<T, E> {
     #[track_caller]

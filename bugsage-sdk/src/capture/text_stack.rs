@@ -4,7 +4,6 @@
 //! `eyre` hide theirs in the `Debug` text of the error, with names instead of addresses: these are read.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bugsage_core::fingerprint::frames;
@@ -75,8 +74,7 @@ pub(crate) fn of_debug(error: &(impl std::fmt::Debug + ?Sized)) -> String {
     let Some(at) = find(&text) else {
         return String::new();
     };
-    let mut stack = String::new();
-    without_colours(&text[at..], &mut stack);
+    let mut stack = without_colours(&text[at..]);
     stack.truncate(stack.floor_char_boundary(STACK_BYTES_MAX));
     stack
 }
@@ -130,14 +128,13 @@ fn address(rest: &str) -> Option<(usize, &str)> {
 fn named(name: &str) -> Frame {
     let name = name.trim();
     let name = name.strip_suffix("<unknown>").unwrap_or(name);
-    let is_known = !name.is_empty() && name != "<unknown>" && name != "<unknown source file>";
     // `color-eyre` leaves the hash of the old mangling.
     let bare = name
         .rsplit_once("::h")
         .filter(|(_, hash)| hash.len() == 16 && hash.bytes().all(|it| it.is_ascii_hexdigit()))
         .map_or(name, |(bare, _)| bare);
     Frame {
-        function: is_known.then(|| bare.into()),
+        function: (!bare.is_empty()).then(|| bare.into()),
         ..Frame::default()
     }
 }
@@ -178,15 +175,16 @@ fn module_of(file: &str) -> Option<String> {
     (!is_root).then(|| path.replace('/', "::"))
 }
 
-/// Copies text without the sequences that colour it.
-pub(crate) fn without_colours(text: &str, out: &mut String) {
+/// The text without the sequences that colour it.
+pub(crate) fn without_colours(text: &str) -> String {
+    let mut plain = String::new();
     let mut rest = text;
     while let Some((before, coloured)) = rest.split_once("\u{1b}[") {
-        out.push_str(before);
+        plain.push_str(before);
         let end = coloured.find(|c: char| c.is_ascii_alphabetic());
         rest = end.map_or("", |end| &coloured[end + 1..]);
     }
-    let _ = out.write_str(rest);
+    plain + rest
 }
 
 #[cfg(test)]
@@ -280,9 +278,7 @@ mod tests {
                 if let Some(stack) = read(&text) {
                     prop_assert!(stack.frames.len() <= ADDRESSES_MAX);
                 }
-                let mut plain = String::new();
-                without_colours(&text, &mut plain);
-                prop_assert!(plain.len() <= text.len());
+                prop_assert!(without_colours(&text).len() <= text.len());
             }
         }
     }

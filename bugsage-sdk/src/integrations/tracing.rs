@@ -22,7 +22,7 @@ use crate::integrations::field_names::{FieldNames, Role};
 use crate::levels;
 use crate::spans::fields::{Recorder, write_bounded};
 use crate::spans::sampling::Candidate;
-use crate::spans::{self, OpenSpan, Origin, native};
+use crate::spans::{self, OpenSpan, Origin};
 use crate::ticks;
 
 /// Connects `tracing` with BugSage. Made by [`layer`].
@@ -183,9 +183,8 @@ where
             return;
         };
         let closed_at = if span.is_sampled() { ticks::now() } else { 0 };
-        let closed = with_local(|local| native::close(local, &span, closed_at));
-        if closed.is_none() {
-            native::gone(&span);
+        if with_local(|local| span.close(Some(local), closed_at)).is_none() {
+            span.close(None, closed_at);
         }
     }
 
@@ -401,8 +400,7 @@ impl Visit for Line<'_> {
         if self.bytes[begin..].contains(&b'\x1b')
             && let Ok(text) = std::str::from_utf8(&self.bytes[begin..])
         {
-            let mut plain = String::new();
-            text_stack::without_colours(text, &mut plain);
+            let plain = text_stack::without_colours(text);
             self.bytes.truncate(begin);
             self.bytes.extend_from_slice(plain.as_bytes());
         }

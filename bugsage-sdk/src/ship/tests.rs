@@ -227,7 +227,7 @@ impl Life {
             if !finished::leave(&self.queue, &mut self.page, &span, &times, |_| {}) {
                 self.ledger.span_lost();
             }
-            span.close(&spare);
+            span.forget(Some(&spare));
         }
     }
 

@@ -29,6 +29,7 @@ use tracing::Metadata;
 pub(crate) use cell::model;
 pub(crate) use cell::{Extra, trace_of};
 pub(crate) use finished::PageHandle;
+use finished::Times;
 pub(crate) use table::Handle;
 
 use crate::client;
@@ -114,16 +115,29 @@ impl OpenSpan {
         })
     }
 
-    /// Forgets the span. What lay apart goes to the thread's spare memory.
-    pub(crate) fn close(self, spare: &Spare) {
-        if let Some(extra) = self.cell.clear() {
-            spare.keep(extra);
+    /// Closes the span: counts it where it is a root, leaves it to the shipping thread where its trace is sampled,
+    /// and forgets it. `None` is for a thread that is being taken down: it has no page to leave a span in.
+    pub(crate) fn close(self, local: Option<&Local>, closed_at: u64) {
+        if let Some(client) = client::listening()
+            && !client::is_paused()
+        {
+            if self.is_root() {
+                client.hours.root_closed(self.has_failed());
+            }
+            let times = Times { closed_at };
+            let leaves = || local.is_some_and(|local| local.leave(client, &self, &times));
+            if self.is_sampled() && !leaves() {
+                client.ledger.span_lost();
+            }
         }
+        self.forget(local.map(|local| &local.spare));
     }
 
-    /// Forgets the span, on a thread that has nothing of its own any more.
-    pub(crate) fn forget(self) {
-        drop(self.cell.clear());
+    /// Forgets the span. What lay apart goes to the thread's spare memory.
+    pub(crate) fn forget(self, spare: Option<&Spare>) {
+        if let (Some(extra), Some(spare)) = (self.cell.clear(), spare) {
+            spare.keep(extra);
+        }
     }
 }
 

@@ -7,9 +7,9 @@ use tracing::field::{Iter, Value};
 
 use super::fields::Recorder;
 use super::sampling::Candidate;
-use super::{OpenSpan, Origin, finished, open_native};
+use super::{OpenSpan, Origin, open_native};
 use crate::client;
-use crate::context::{Local, with_local};
+use crate::context::with_local;
 use crate::ticks;
 
 /// Takes the values of a span's fields, in their order.
@@ -93,42 +93,11 @@ impl Entered {
             {
                 self.span.add_busy(closed_at.saturating_sub(at));
             }
-            close(local, &self.span, closed_at);
+            self.span.close(Some(local), closed_at);
             local.spare.keep_place(self.span.handle.place());
         });
         if ended.is_none() {
-            gone(&self.span);
+            self.span.close(None, 0);
         }
     }
-}
-
-/// Closes a span: counts it where it is a root, and leaves it to the shipping thread where its trace is
-/// sampled.
-pub(crate) fn close(local: &Local, span: &OpenSpan, closed_at: u64) {
-    if let Some(client) = client::listening()
-        && !client::is_paused()
-    {
-        if span.is_root() {
-            client.hours.root_closed(span.has_failed());
-        }
-        if span.is_sampled() && !local.leave(client, span, &finished::Times { closed_at }) {
-            client.ledger.span_lost();
-        }
-    }
-    span.close(&local.spare);
-}
-
-/// Closes a span on a thread that is being taken down and has no page to leave it in.
-pub(crate) fn gone(span: &OpenSpan) {
-    if let Some(client) = client::listening()
-        && !client::is_paused()
-    {
-        if span.is_root() {
-            client.hours.root_closed(span.has_failed());
-        }
-        if span.is_sampled() {
-            client.ledger.span_lost();
-        }
-    }
-    span.forget();
 }
