@@ -55,9 +55,10 @@ impl Guard {
         self.client.is_some()
     }
 
-    /// Delivers what was captured so far, and waits at most `timeout` for it. What was not delivered
-    /// by then is on its way still, `spooled` or, where there is no spool, `pending`. Blocks the calling
-    /// thread: in async code it belongs into a blocking task. All zeros where nothing is captured.
+    /// Delivers what was captured so far, and waits at most `timeout` for that; what is captured meanwhile
+    /// holds it up no longer than a batch or two take. What was not delivered by then is on its way still,
+    /// `spooled` or, where there is no spool, `pending`. Blocks the calling thread: in async code it belongs
+    /// into a blocking task. All zeros where nothing is captured.
     pub fn flush(&self, timeout: Duration) -> Report {
         let Some(client) = self.client.and_then(Client::of_this_process) else {
             return Report::default();

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bugsage_sdk::event::Event;
 use bugsage_sdk::span::Span;
@@ -32,6 +32,8 @@ fn alone() -> MutexGuard<'static, ()> {
 #[derive(Clone)]
 struct Shelf {
     is_open: Arc<AtomicBool>,
+    /// How long it takes to answer.
+    answers_after: Duration,
     batches: Arc<Mutex<Vec<Batch>>>,
 }
 
@@ -39,6 +41,7 @@ impl Shelf {
     fn new() -> Self {
         Self {
             is_open: Arc::new(AtomicBool::new(true)),
+            answers_after: Duration::ZERO,
             batches: Arc::default(),
         }
     }
@@ -91,7 +94,13 @@ impl Transport for Shelf {
         } else {
             Answer::Later { after: None }
         };
-        Box::pin(std::future::ready(answer))
+        let after = self.answers_after;
+        Box::pin(async move {
+            if !after.is_zero() {
+                tokio::time::sleep(after).await;
+            }
+            answer
+        })
     }
 }
 
@@ -307,6 +316,52 @@ fn threads_that_flush_at_once_all_return_with_their_reports_delivered() {
     });
     let report = guard.shutdown(LONG);
     assert_eq!((report.produced, report.delivered), (40, 40));
+}
+
+#[test]
+fn a_flush_waits_for_what_came_before_it_and_not_for_what_comes_meanwhile() {
+    let _alone = alone();
+    let timeout = Duration::from_secs(20);
+    let shelf = Shelf {
+        answers_after: Duration::from_millis(20),
+        ..Shelf::new()
+    };
+    let guard = shelf.start();
+    let is_over = AtomicBool::new(false);
+    let rounds = std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let is_over = &is_over;
+            scope.spawn(move || {
+                for number in (0_u64..).take_while(|_| !is_over.load(Ordering::Relaxed)) {
+                    info_span!("request", number).in_scope(|| say(&format!("{thread} {number}")));
+                    std::thread::sleep(Duration::from_micros(500));
+                }
+            });
+        }
+        let mut rounds = Vec::new();
+        for round in 0..3 {
+            while shelf.messages().len() < 10 * (round + 1) {
+                std::thread::yield_now();
+            }
+            info_span!("ours", round).in_scope(|| say("before"));
+            let asked_at = Instant::now();
+            guard.flush(timeout);
+            rounds.push((asked_at.elapsed(), shelf.messages(), shelf.spans()));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        rounds
+    });
+    for (round, (took, messages, spans)) in rounds.into_iter().enumerate() {
+        assert!(
+            took < timeout,
+            "round {round} waited for what came meanwhile"
+        );
+        assert!(messages.contains(&"before".to_owned()));
+        let ours = spans.iter().filter(|span| &*span.name == "ours");
+        assert_eq!(ours.count(), round + 1);
+    }
+    let report = guard.shutdown(LONG);
+    assert_eq!(report.produced, report.delivered, "{report:?}");
 }
 
 #[test]

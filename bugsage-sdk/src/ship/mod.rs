@@ -18,6 +18,7 @@
 mod pending;
 mod symbolicate;
 mod finish;
+mod flush;
 pub(crate) mod collect;
 mod news;
 mod origin;
@@ -64,6 +65,7 @@ use crate::transport::Answer;
 
 use carrier::{Carrier, Destination, Heard, Post, Trouble};
 use finish::Finish;
+use flush::Flushes;
 use news::News;
 use origin::{Origin, Outcome};
 use outbox::Outbox;
@@ -147,8 +149,8 @@ struct Shipper {
     /// What is on its way to the collector.
     sending: Option<(Arc<Sealed>, Post)>,
     retry: Retry,
-    /// The flush that is under way: everything that was captured before it goes out at once.
-    flushing: u64,
+    /// Who waits for delivery: everything that was captured before goes out at once.
+    flushes: Flushes,
     /// Since when nothing has got on, for a flush.
     stuck_since: Instant,
     /// Whether nobody was at the address when it was last tried.
@@ -194,7 +196,7 @@ impl Shipper {
             outbox: Outbox::new(settings.bytes_max, settings.age_max),
             sending: None,
             retry: Retry::default(),
-            flushing: 0,
+            flushes: Flushes::default(),
             stuck_since: Instant::now(),
             is_down: false,
             asked: RemoteSettings::default(),
@@ -212,43 +214,71 @@ impl Shipper {
             if progress.stop == Stop::Now {
                 return;
             }
-            if progress.flush_wanted > self.flushing {
-                self.flushing = progress.flush_wanted;
+            if self.flushes.ask(progress.flush_wanted) {
                 // Somebody is waiting: try now, unless the collector asked for a pause.
                 self.retry.hurry();
                 self.own.news.ask();
                 self.stuck_since = Instant::now();
             }
             self.own.news.alive(&self.own.books.words, client::now());
-            let is_flushing = self.flushing > progress.flush_done;
+            let is_ending = progress.stop == Stop::AfterFlush;
+            if !is_ending {
+                self.note_flushed();
+            }
+            let everything = self.flushes.is_collecting() || is_ending;
             self.look_for_dead();
             if let Some(folder) = self.dead.pop_front() {
                 self.recover(folder);
             }
-            self.read();
-            self.read_pages(is_flushing);
-            self.seal(is_flushing || self.client.queue.is_tight());
+            self.collect(everything);
             if self.pending.is_empty() {
                 self.finish.symbolicator.rest();
             }
             self.bound();
             self.send(Instant::now());
+            if !is_ending {
+                self.note_flushed();
+            }
             let is_idle = self.is_idle();
-            let is_done = is_idle || (is_flushing && self.is_stuck(progress.stop));
-            if is_idle && progress.stop == Stop::AfterFlush {
+            if is_ending && is_idle {
                 self.leave();
             }
-            if is_flushing && is_done {
-                let flushed = self.flushing;
+            if self.flushes.is_waiting() && (is_idle || self.is_stuck(progress.stop)) {
+                let flushed = self.flushes.end();
                 self.client
                     .change_progress(|progress| progress.flush_done = flushed);
+                if is_ending {
+                    return;
+                }
             }
-            if progress.stop == Stop::AfterFlush && is_done {
-                return;
-            }
-            if let Some((sealed, heard)) = self.wait(is_flushing).await {
+            if let Some((sealed, heard)) = self.wait().await {
                 self.settle(&sealed, &heard);
             }
+        }
+    }
+
+    /// Reads and seals what is due, or everything that there is.
+    fn collect(&mut self, everything: bool) {
+        // Where there is no room now, pages of spans stay where they are.
+        let takes_all = everything && self.may_seal(true);
+        self.read();
+        self.read_pages(everything);
+        self.seal(everything || self.client.queue.is_tight());
+        // Where so many were pending that nothing more was read, each slot was one of theirs.
+        let is_all = self.pending.is_empty() && self.dead.is_empty() && self.looks_left == 0;
+        if takes_all && is_all {
+            self.flushes.collected(self.outbox.pushed());
+        }
+    }
+
+    /// Tells those who wait how far their flushes have got.
+    fn note_flushed(&mut self) {
+        if !self.flushes.is_waiting() {
+            return;
+        }
+        if let Some(flushed) = self.flushes.gone_before(self.outbox.oldest_number()) {
+            self.client
+                .change_progress(|progress| progress.flush_done = progress.flush_done.max(flushed));
         }
     }
 
@@ -276,7 +306,8 @@ impl Shipper {
         };
         let is_due = now.saturating_sub(oldest) >= SPANS_HOLD.as_nanos() as u64;
         if everything || is_due || pages >= PAGES_AT_ONCE {
-            for slot in self.client.queue.take_pages(now) {
+            let before = if everything { u64::MAX } else { now };
+            for slot in self.client.queue.take_pages(before) {
                 let page = self.client.queue.page(slot);
                 self.pending.add_page(slot, page);
             }
@@ -399,18 +430,15 @@ impl Shipper {
     }
 
     /// Waits for work, for an answer, or for the next thing that is due.
-    async fn wait(&mut self, is_flushing: bool) -> Option<(Arc<Sealed>, Heard)> {
+    async fn wait(&mut self) -> Option<(Arc<Sealed>, Heard)> {
         let now = Instant::now();
         let retry_at = self.retry.next_try().filter(|_| !self.outbox.is_empty());
-        let due_at = self
-            .pending
-            .next_due()
-            .filter(|_| self.may_seal(false) && !is_flushing);
+        let due_at = self.pending.next_due().filter(|_| self.may_seal(false));
         let has_dead = !self.dead.is_empty() || (self.looks_left > 0 && self.outbox.is_empty());
         let dead_at = has_dead.then_some(now);
         let stuck_at = self.stuck_since.checked_add(STUCK_MAX);
         let is_safe = self.outbox.is_only_news() || self.is_down;
-        let stuck_at = stuck_at.filter(|at| is_flushing && is_safe && *at > now);
+        let stuck_at = stuck_at.filter(|at| self.flushes.is_waiting() && is_safe && *at > now);
         let news_at = self.own.news.due_at();
         let pages_at = self.pages_due_at(now).filter(|_| self.may_seal(false));
         let clock_at = self.calibration.due_in().map(|left| now + left);

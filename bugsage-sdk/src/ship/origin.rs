@@ -66,6 +66,8 @@ struct Unbooked {
 /// A batch on its way.
 pub(super) struct Parcel {
     pub(super) origin: Rc<Origin>,
+    /// The how manieth it is in the outbox, from 1; 0 before it is there.
+    pub(super) number: u64,
     pub(super) reports: u64,
     pub(super) spans: u64,
     pub(super) size_bytes: u64,
@@ -248,6 +250,7 @@ impl Origin {
         }
         sealed.map(|sealed| Parcel {
             origin: self.clone(),
+            number: 0,
             is_news,
             reports: sealed.reports,
             spans: sealed.spans,
@@ -318,6 +321,7 @@ impl Parcel {
     ) -> Self {
         Self {
             origin: origin.clone(),
+            number: 0,
             is_news: is_news(sealed),
             reports: sealed.reports,
             spans: sealed.spans,

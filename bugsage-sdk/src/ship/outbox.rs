@@ -20,6 +20,8 @@ const AHEAD_MAX: usize = 1;
 
 pub(super) struct Outbox {
     parcels: VecDeque<Parcel>,
+    /// How many there ever were.
+    pushed: u64,
     /// How many bytes may wait in files.
     bytes_max: u64,
     age_max: Duration,
@@ -29,6 +31,7 @@ impl Outbox {
     pub(super) fn new(bytes_max: u64, age_max: Duration) -> Self {
         Self {
             parcels: VecDeque::new(),
+            pushed: 0,
             bytes_max,
             age_max,
         }
@@ -36,6 +39,16 @@ impl Outbox {
 
     pub(super) fn is_empty(&self) -> bool {
         self.parcels.is_empty()
+    }
+
+    /// How many batches were ever added: the number of the last.
+    pub(super) fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// The least number of a batch that waits.
+    pub(super) fn oldest_number(&self) -> Option<u64> {
+        self.parcels.iter().map(|parcel| parcel.number).min()
     }
 
     /// Whether all that waits is how runs are doing: nothing that is worth an app's time.
@@ -94,6 +107,8 @@ impl Outbox {
     /// Adds a batch: behind those of its own run and of earlier ones, and before this run's where
     /// it is of another. The first may be on its way already, so it stays the first.
     pub(super) fn push(&mut self, mut parcel: Parcel) {
+        self.pushed += 1;
+        parcel.number = self.pushed;
         if self.parcels.len() >= SEALED_MAX && parcel.is_in_file() {
             // Its file has it; memory stays bounded.
             parcel.sealed = None;
