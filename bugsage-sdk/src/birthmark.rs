@@ -31,6 +31,7 @@ impl Birthmark {
     }
 
     /// Whether this is still the process that it was made in.
+    #[inline]
     pub(crate) fn is_here(&self) -> bool {
         match self {
             Birthmark::Wiped(word) => word.load(Ordering::Acquire) == HERE,

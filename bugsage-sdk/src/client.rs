@@ -277,11 +277,13 @@ pub(crate) fn set_off(is_off: bool) {
 }
 
 /// Whether nobody will ever ask what surrounds a report on this thread.
+#[inline]
 pub(crate) fn is_off() -> bool {
     OFF.load(Ordering::Relaxed) && crate::test::recording().is_none()
 }
 
 /// Whether the app has paused capturing.
+#[inline]
 pub(crate) fn is_paused() -> bool {
     PAUSED.load(Ordering::Relaxed)
 }
@@ -292,11 +294,13 @@ pub(crate) fn pause(is_paused: bool) {
 }
 
 /// Whom this thread reports to: a test's recorder, else the client that captures now.
+#[inline]
 pub(crate) fn listening() -> Option<&'static Client> {
     crate::test::recording().or_else(active)
 }
 
 /// The client that captures now.
+#[inline]
 pub(crate) fn active() -> Option<&'static Client> {
     let client = ACTIVE.load(Ordering::Acquire);
     // SAFETY: the pointer is null or comes from `activate`, which was given a reference that
@@ -305,7 +309,12 @@ pub(crate) fn active() -> Option<&'static Client> {
     if client.birthmark.is_here() {
         return Some(client);
     }
-    // In a child. Whoever is the first starts over; others find nobody for these few milliseconds.
+    active_in_child(client)
+}
+
+/// Whoever is the first in a child starts over; others find nobody for these few milliseconds.
+#[cold]
+fn active_in_child(client: &'static Client) -> Option<&'static Client> {
     let setup = client.setup.clone().filter(|_| client.birthmark.claim())?;
     match launch(setup, Some(client)) {
         Ok(own) => Some(own),

@@ -80,12 +80,14 @@ impl Local {
         }
     }
 
+    #[inline]
     pub(crate) fn is_ours(&self) -> bool {
         self.is_ours.get()
     }
 
     /// Lends memory for something to be formatted into, empty. What is formatted may come here again, and
     /// finds fresh memory then.
+    #[inline]
     pub(crate) fn with_scratch<T>(&self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let mut scratch = self.scratch.take();
         scratch.clear();
@@ -96,6 +98,7 @@ impl Local {
         written
     }
 
+    #[inline]
     pub(crate) fn enter(&self, number: u64, span: Handle, mut at: u64) {
         if let Ok(mut entered) = self.entered.try_borrow_mut()
             && entered.len() < ENTERED_MAX
@@ -117,8 +120,12 @@ impl Local {
     /// Leaves a span, by its number alone: a thread that panicked under the registry's lock leaves its
     /// spans too, and asking the registry then would panic again and abort. Tells which it was, and when
     /// it was entered.
+    #[inline]
     pub(crate) fn exit(&self, number: u64) -> Option<(Handle, u64)> {
         let mut entered = self.entered.try_borrow_mut().ok()?;
+        if entered.last().is_some_and(|last| last.number == number) {
+            return entered.pop().map(|left| (left.span, left.at));
+        }
         // Guards may be dropped in any order.
         let at = entered.iter().rposition(|it| it.number == number)?;
         let left = entered.remove(at);
@@ -126,6 +133,7 @@ impl Local {
     }
 
     /// The innermost span that this thread has entered.
+    #[inline]
     pub(crate) fn current(&self) -> Option<Handle> {
         let entered = self.entered.try_borrow().ok()?;
         entered.last().map(|entered| entered.span)
@@ -142,6 +150,7 @@ impl Local {
     }
 
     /// Where the trace that begins now goes on from, once.
+    #[inline]
     pub(crate) fn take_remote(&self) -> Option<TraceContext> {
         self.remote.take()
     }
@@ -184,6 +193,7 @@ const SCRATCH_BYTES_MAX: usize = 16 << 10;
 static PROCESS: RwLock<Scope> = RwLock::new(Scope::new());
 
 /// Runs something with what this thread has for itself; not while the thread is being taken down.
+#[inline]
 pub(crate) fn with_local<T>(run: impl FnOnce(&Local) -> T) -> Option<T> {
     LOCAL.try_with(run).ok()
 }

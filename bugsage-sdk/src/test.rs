@@ -37,6 +37,7 @@ thread_local! {
 static IDLE: Mutex<Vec<&'static Client>> = Mutex::new(Vec::new());
 
 /// Whom this thread reports to, where a recorder is attached to it.
+#[inline]
 pub(crate) fn recording() -> Option<&'static Client> {
     RECORDING.try_with(Cell::get).ok().flatten()
 }

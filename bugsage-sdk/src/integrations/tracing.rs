@@ -20,7 +20,7 @@ use crate::client;
 use crate::context::{Local, with_local};
 use crate::integrations::field_names::{FieldNames, Role};
 use crate::levels;
-use crate::spans::fields::{Recorder, write_bounded};
+use crate::spans::fields::{Recorder, digits, write_bounded, write_text};
 use crate::spans::sampling::Candidate;
 use crate::spans::{self, OpenSpan, Origin};
 use crate::ticks;
@@ -66,30 +66,49 @@ pub fn layer() -> Layer {
     }
 }
 
+// Not generic, so that all of it is compiled here and not with each subscriber of an app: a callback makes one
+// call into this crate.
 impl Layer {
+    fn opened(&self, attributes: &Attributes<'_>, id: &Id, parent_of: &dyn Fn() -> Option<u64>) {
+        if self.is_second {
+            return;
+        }
+        with_local(|local| {
+            if local.is_ours() || client::is_off() {
+                return;
+            }
+            // Formatted before anything is locked: `Debug` is the app's code.
+            local.with_scratch(|fields| {
+                attributes.record(&mut Recorder { bytes: fields });
+                let origin = self.origin(local, attributes, fields, parent_of);
+                let (metadata, number) = (attributes.metadata(), id.into_u64());
+                let opened =
+                    spans::open(self.number, number, metadata, origin, &local.spare, fields);
+                if opened.is_none() {
+                    origin.note_lost();
+                }
+            });
+        });
+    }
+
     /// Where a new span belongs.
-    fn origin<S>(
+    #[inline]
+    fn origin(
         &self,
         local: &Local,
         attributes: &Attributes<'_>,
         fields: &[u8],
-        id: &Id,
-        ctx: &Context<'_, S>,
-    ) -> Origin
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
+        parent_of: &dyn Fn() -> Option<u64>,
+    ) -> Origin {
         let parent = if attributes.is_contextual() {
             // Not from the registry: another layer may hold the parent's lock on this very thread,
             // while it formats a value whose `Debug` opens a span.
             local.current().and_then(OpenSpan::of)
         } else {
             attributes.parent().and_then(|parent| {
-                OpenSpan::find(self.number, parent.into_u64()).or_else(|| {
-                    // A filter may have kept it from us: then the next one that it did not.
-                    let parent = ctx.span(id)?.parent()?;
-                    OpenSpan::find(self.number, parent.id().into_u64())
-                })
+                // A filter may have kept it from us: then the next one that it did not.
+                let next = || OpenSpan::find(self.number, parent_of()?);
+                OpenSpan::find(self.number, parent.into_u64()).or_else(next)
             })
         };
         let root = || Candidate {
@@ -97,6 +116,55 @@ impl Layer {
             fields,
         };
         parent.map_or_else(|| Origin::of_root(local, root()), Origin::Parent)
+    }
+
+    fn recorded(&self, id: &Id, values: &Record<'_>) {
+        with_local(|local| {
+            if let Some(span) = OpenSpan::find(self.number, id.into_u64()) {
+                local.with_scratch(|fields| {
+                    values.record(&mut Recorder { bytes: fields });
+                    local.with_scratch(|spare| span.record(fields, spare));
+                });
+            }
+        });
+    }
+
+    fn followed(&self, id: &Id, follows: &Id) {
+        let span = OpenSpan::find(self.number, id.into_u64());
+        let other = OpenSpan::find(self.number, follows.into_u64());
+        if let Some(span) = span
+            && span.is_sampled()
+            && let Some(link) = other.and_then(|other| other.link())
+        {
+            span.add_link(link);
+        }
+    }
+
+    fn entered(&self, id: &Id) {
+        if let Some(span) = OpenSpan::find(self.number, id.into_u64()) {
+            let at = if span.is_sampled() { ticks::now() } else { 0 };
+            with_local(|local| local.enter(id.into_u64(), span.handle, at));
+        }
+    }
+
+    fn exited(id: &Id) {
+        let left = with_local(|local| local.exit(id.into_u64())).flatten();
+        if let Some((handle, at)) = left
+            && at != 0
+            && let Some(span) = OpenSpan::of(handle)
+        {
+            span.add_busy(ticks::now().saturating_sub(at));
+        }
+    }
+
+    fn closed(&self, id: &Id) {
+        let Some(span) = OpenSpan::find(self.number, id.into_u64()) else {
+            return;
+        };
+        let closed_at = if span.is_sampled() { ticks::now() } else { 0 };
+        if with_local(|local| span.close(Some(local), closed_at)).is_none() {
+            span.close(None, closed_at);
+        }
     }
 }
 
@@ -118,74 +186,29 @@ where
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        if self.is_second {
-            return;
-        }
-        with_local(|local| {
-            if local.is_ours() || client::is_off() {
-                return;
-            }
-            // Formatted before anything is locked: `Debug` is the app's code.
-            local.with_scratch(|fields| {
-                attributes.record(&mut Recorder { bytes: fields });
-                let origin = self.origin(local, attributes, fields, id, &ctx);
-                let (metadata, number) = (attributes.metadata(), id.into_u64());
-                let opened =
-                    spans::open(self.number, number, metadata, origin, &local.spare, fields);
-                if opened.is_none() {
-                    origin.note_lost();
-                }
-            });
+        self.opened(attributes, id, &|| {
+            Some(ctx.span(id)?.parent()?.id().into_u64())
         });
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _ctx: Context<'_, S>) {
-        with_local(|local| {
-            if let Some(span) = OpenSpan::find(self.number, id.into_u64()) {
-                local.with_scratch(|fields| {
-                    values.record(&mut Recorder { bytes: fields });
-                    local.with_scratch(|spare| span.record(fields, spare));
-                });
-            }
-        });
+        self.recorded(id, values);
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, _ctx: Context<'_, S>) {
-        let span = OpenSpan::find(self.number, id.into_u64());
-        let other = OpenSpan::find(self.number, follows.into_u64());
-        if let Some(span) = span
-            && span.is_sampled()
-            && let Some(link) = other.and_then(|other| other.link())
-        {
-            span.add_link(link);
-        }
+        self.followed(id, follows);
     }
 
     fn on_enter(&self, id: &Id, _ctx: Context<'_, S>) {
-        if let Some(span) = OpenSpan::find(self.number, id.into_u64()) {
-            let at = if span.is_sampled() { ticks::now() } else { 0 };
-            with_local(|local| local.enter(id.into_u64(), span.handle, at));
-        }
+        self.entered(id);
     }
 
     fn on_exit(&self, id: &Id, _ctx: Context<'_, S>) {
-        let left = with_local(|local| local.exit(id.into_u64())).flatten();
-        if let Some((handle, at)) = left
-            && at != 0
-            && let Some(span) = OpenSpan::of(handle)
-        {
-            span.add_busy(ticks::now().saturating_sub(at));
-        }
+        Self::exited(id);
     }
 
     fn on_close(&self, id: Id, _ctx: Context<'_, S>) {
-        let Some(span) = OpenSpan::find(self.number, id.into_u64()) else {
-            return;
-        };
-        let closed_at = if span.is_sampled() { ticks::now() } else { 0 };
-        if with_local(|local| span.close(Some(local), closed_at)).is_none() {
-            span.close(None, closed_at);
-        }
+        self.closed(&id);
     }
 
     fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {
@@ -341,8 +364,27 @@ struct Line<'a> {
     found: Option<Found>,
 }
 
+/// What a field holds.
+enum Value<'a> {
+    Text(&'a str),
+    ToFormat(fmt::Arguments<'a>),
+}
+
+impl Value<'_> {
+    fn write(self, bytes: &mut Vec<u8>, bytes_max: usize) {
+        match self {
+            Value::Text(text) => write_text(bytes, bytes_max, text),
+            Value::ToFormat(text) => write_bounded(bytes, bytes_max, text),
+        }
+    }
+}
+
 impl Line<'_> {
-    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+    fn format(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        self.add(field, Value::ToFormat(value));
+    }
+
+    fn add(&mut self, field: &Field, value: Value<'_>) {
         let used = self.bytes.len() - self.message_at;
         // Room for a mark that it was cut.
         let Some(room) = self.bytes_max.checked_sub(used + 16) else {
@@ -353,12 +395,13 @@ impl Line<'_> {
         match role {
             Role::Source => {}
             Role::Message => {
-                let fields = self.bytes.split_off(self.message_at);
-                write_bounded(self.bytes, room, value);
-                if !fields.is_empty() {
-                    self.bytes.push(b' ');
-                    self.bytes.extend_from_slice(&fields);
+                if used == 0 {
+                    return value.write(self.bytes, room);
                 }
+                let fields = self.bytes.split_off(self.message_at);
+                value.write(self.bytes, room);
+                self.bytes.push(b' ');
+                self.bytes.extend_from_slice(&fields);
             }
             Role::Secret | Role::Plain => {
                 let Some(room) = room.checked_sub(name.len() + 2) else {
@@ -373,7 +416,7 @@ impl Line<'_> {
                     // In a line of text nobody could tell any more where the value ends.
                     self.bytes.extend_from_slice(b"[secret]");
                 } else {
-                    write_bounded(self.bytes, room.min(self.value_bytes_max), value);
+                    value.write(self.bytes, room.min(self.value_bytes_max));
                 }
             }
         }
@@ -383,10 +426,10 @@ impl Line<'_> {
 impl Visit for Line<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            return self.add(field, format_args!("{value:?}"));
+            return self.format(field, format_args!("{value:?}"));
         }
         let begin = self.bytes.len();
-        self.add(field, format_args!("{value:?}"));
+        self.format(field, format_args!("{value:?}"));
         // An error of `anyhow` or `eyre` tells its stack behind its text, on lines of its own: most values have
         // one line, and nothing is looked for in them.
         if let Some(found) = &mut self.found
@@ -407,23 +450,26 @@ impl Visit for Line<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field, format_args!("{value}"));
+        self.add(field, Value::Text(digits(value, &mut [0; 20])));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field, format_args!("{value}"));
+        match u64::try_from(value) {
+            Ok(value) => self.record_u64(field, value),
+            Err(_) => self.format(field, format_args!("{value}")),
+        }
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, format_args!("{value}"));
+        self.add(field, Value::Text(if value { "true" } else { "false" }));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, format_args!("{value}"));
+        self.add(field, Value::Text(value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.add(field, format_args!("{value}"));
+        self.format(field, format_args!("{value}"));
         if let Some(found) = &mut self.found
             && found.errors.is_empty()
         {

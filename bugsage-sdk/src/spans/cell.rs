@@ -120,6 +120,7 @@ impl Cell {
     }
 
     /// Takes the cell for a span, if it is free: nobody else's from now on.
+    #[inline]
     pub(super) fn claim(&self, key: u64) -> bool {
         self.key.load(Ordering::Relaxed) == 0
             && self
@@ -129,16 +130,19 @@ impl Cell {
     }
 
     /// Lets the span be found, whose cell is filled.
+    #[inline]
     pub(super) fn publish(&self, layer: u64) {
         self.layer.store(layer, Ordering::Release);
     }
 
     /// Whether it is the cell of the span with a number, of those that came through a layer.
+    #[inline]
     pub(super) fn is_of(&self, layer: u64, key: u64) -> bool {
         self.key.load(Ordering::Acquire) == key && self.layer.load(Ordering::Acquire) == layer
     }
 
     /// Fills the cell of a span that nobody else knows yet.
+    #[inline]
     pub(super) fn fill(&self, own: Handle, birth: &Birth, fields: &mut Vec<u8>) {
         self.metadata.store(birth.metadata);
         let root = match birth.parent {
@@ -158,6 +162,7 @@ impl Cell {
     }
 
     /// Gives the cell back. What lay apart goes to whoever may need it next.
+    #[inline]
     pub(super) fn clear(&self) -> Option<Box<Extra>> {
         let extra = if self.has(HAS_EXTRA) {
             write(&self.extra).take()
@@ -182,6 +187,7 @@ impl Cell {
         load_handle(&self.root)
     }
 
+    #[inline]
     pub(crate) fn is_root(&self) -> bool {
         self.parent().is_none()
     }
@@ -218,6 +224,7 @@ impl Cell {
         self.busy_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn is_sampled(&self) -> bool {
         self.has(SAMPLED)
     }
@@ -277,6 +284,7 @@ impl Cell {
             .fetch_or(HAS_EXTRA | FIELDS_APART, Ordering::Release);
     }
 
+    #[inline]
     fn put_inline(&self, fields: &[u8]) {
         let (words, rest) = fields.as_chunks::<8>();
         for (place, word) in self.fields.iter().zip(words) {

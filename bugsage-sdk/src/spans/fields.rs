@@ -78,7 +78,19 @@ fn number(field: &Field) -> u8 {
     field.index() as u8
 }
 
-/// Appends at most `bytes_max` bytes of text. A `Display` or `Debug` of the app that panics is contained.
+/// Appends at most `bytes_max` bytes of text.
+pub(crate) fn write_text(bytes: &mut Vec<u8>, bytes_max: usize, text: &str) {
+    let room = bytes_max.saturating_sub(limits::CUT.len());
+    if text.len() <= room {
+        return bytes.extend_from_slice(text.as_bytes());
+    }
+    let fitting = &text[..text.floor_char_boundary(room)];
+    bytes.extend_from_slice(fitting.as_bytes());
+    bytes.extend_from_slice(limits::CUT.as_bytes());
+}
+
+/// Appends at most `bytes_max` bytes of text that is formatted now. A `Display` or `Debug` of the app that panics
+/// is contained.
 pub(crate) fn write_bounded(bytes: &mut Vec<u8>, bytes_max: usize, text: fmt::Arguments<'_>) {
     struct Bounded<'a> {
         bytes: &'a mut Vec<u8>,
@@ -97,20 +109,31 @@ pub(crate) fn write_bounded(bytes: &mut Vec<u8>, bytes_max: usize, text: fmt::Ar
             Err(fmt::Error)
         }
     }
+    if let Some(text) = text.as_str() {
+        return write_text(bytes, bytes_max, text);
+    }
     let end = bytes.len() + bytes_max.saturating_sub(limits::CUT.len());
     let mut bounded = Bounded { bytes, end };
-    if let Some(text) = text.as_str() {
-        // No code of the app.
-        if bounded.write_str(text).is_err() {
-            bytes.extend_from_slice(limits::CUT.as_bytes());
-        }
-        return;
-    }
     match contained(|| bounded.write_fmt(text).is_ok()) {
         Some(true) => {}
         Some(false) => bytes.extend_from_slice(limits::CUT.as_bytes()),
         None => bytes.extend_from_slice(b"<panicked>"),
     }
+}
+
+/// The digits of a number, in a part of the price of `Display`.
+pub(crate) fn digits(mut number: u64, room: &mut [u8; 20]) -> &str {
+    let mut at = room.len();
+    loop {
+        at -= 1;
+        room[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    // All of them are ASCII.
+    std::str::from_utf8(&room[at..]).unwrap_or_default()
 }
 
 impl Visit for Recorder<'_> {
@@ -262,7 +285,32 @@ mod tests {
         assert_eq!(String::from_utf8(bytes).as_deref(), Ok("<panicked>"));
     }
 
+    #[test]
+    fn the_least_and_the_greatest_number_have_their_digits() {
+        for number in [0, 9, 10, u64::MAX] {
+            assert_eq!(digits(number, &mut [0; 20]), number.to_string());
+        }
+    }
+
     proptest! {
+        #[test]
+        fn digits_are_those_of_display(number: u64, places in 0_u32..64) {
+            let number = number >> places;
+            prop_assert_eq!(digits(number, &mut [0; 20]), number.to_string());
+        }
+
+        #[test]
+        fn text_is_cut_the_same_way_whether_it_is_formatted_or_not(
+            text in "\\PC{0,60}",
+            bytes_max in 8_usize..80,
+        ) {
+            let (mut written, mut formatted) = (b"before ".to_vec(), b"before ".to_vec());
+            write_text(&mut written, bytes_max, &text);
+            write_bounded(&mut formatted, bytes_max, format_args!("{text}"));
+            prop_assert_eq!(&written, &formatted);
+            prop_assert!(written.len() <= "before ".len() + bytes_max);
+        }
+
         #[test]
         fn any_bytes_are_fields_up_to_where_they_are_none(
             bytes in prop::collection::vec(any::<u8>(), 0..200),

@@ -38,6 +38,9 @@ const NAME_BYTES_MAX: usize = 160;
 const FIELD_NAME_BYTES_MAX: usize = 64;
 const SECRET_END: &str = ".secret";
 
+/// What every span has before its links and fields: four bytes and seven words.
+const HEAD_BYTES: usize = 4 + 7 * 8;
+
 const IS_ENTRY: u8 = 1;
 const IS_ERROR: u8 = 2;
 
@@ -188,16 +191,24 @@ fn put_span(out: &mut Out<'_>, callsite: u8, span: &OpenSpan, times: &Times, is_
     let links = span.links();
     let is_error = span.status() == SpanStatus::Error;
     let flags = (u8::from(span.is_root()) * IS_ENTRY) | (u8::from(is_error) * IS_ERROR);
-    out.put(&[SPAN, callsite, flags, links.len() as u8]);
-    for word in span.trace_words() {
-        out.put(&word.to_le_bytes());
-    }
-    out.put(&span.id_word().to_le_bytes());
-    out.put(&span.parent_id_word().to_le_bytes());
-    out.put(&span.opened_at().to_le_bytes());
+    let [trace, rest] = span.trace_words();
     let duration_ns = times.closed_at.saturating_sub(span.opened_at());
-    out.put(&duration_ns.to_le_bytes());
-    out.put(&span.busy_ns().to_le_bytes());
+    let words = [
+        trace,
+        rest,
+        span.id_word(),
+        span.parent_id_word(),
+        span.opened_at(),
+        duration_ns,
+        span.busy_ns(),
+    ];
+    // In one piece: one by one, to look whether each fits costs more than to write them.
+    let mut head = [0; HEAD_BYTES];
+    head[..4].copy_from_slice(&[SPAN, callsite, flags, links.len() as u8]);
+    for (place, word) in head[4..].chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    out.put(&head);
     for link in &links {
         out.put(&link.trace.to_bytes());
         out.put(&link.span.to_bytes());

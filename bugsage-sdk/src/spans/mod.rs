@@ -72,6 +72,7 @@ impl Deref for OpenSpan {
 
 impl OpenSpan {
     /// The span, as long as it is open.
+    #[inline]
     pub(crate) fn of(handle: Handle) -> Option<Self> {
         let cell = handle.cell()?;
         Some(Self { cell, handle })
@@ -93,6 +94,7 @@ impl OpenSpan {
     }
 
     /// The span with a number, of those that came through a layer.
+    #[inline]
     pub(crate) fn find(layer: u64, number: u64) -> Option<Self> {
         let (handle, cell) = table::find(layer, number)?;
         Some(Self { cell, handle })
@@ -117,6 +119,7 @@ impl OpenSpan {
 
     /// Closes the span: counts it where it is a root, leaves it to the shipping thread where its trace is sampled,
     /// and forgets it. `None` is for a thread that is being taken down: it has no page to leave a span in.
+    #[inline]
     pub(crate) fn close(self, local: Option<&Local>, closed_at: u64) {
         if let Some(client) = client::listening()
             && !client::is_paused()
@@ -134,6 +137,7 @@ impl OpenSpan {
     }
 
     /// Forgets the span. What lay apart goes to the thread's spare memory.
+    #[inline]
     pub(crate) fn forget(self, spare: Option<&Spare>) {
         if let (Some(extra), Some(spare)) = (self.cell.clear(), spare) {
             spare.keep(extra);
@@ -154,6 +158,7 @@ pub(crate) enum Origin {
 
 impl Origin {
     /// Of a span that nothing is around on this thread: another process's trace goes on, or one begins.
+    #[inline]
     pub(crate) fn of_root(local: &Local, root: Candidate<'_>) -> Self {
         if let Some(remote) = local.take_remote() {
             return Origin::Remote(remote);
@@ -182,6 +187,7 @@ impl Origin {
 }
 
 /// Opens a span; `None` where there are too many. `spare.random` gives it its name.
+#[inline]
 pub(crate) fn open(
     layer: u64,
     number: u64,
@@ -209,6 +215,7 @@ fn open_native(
     Some((OpenSpan { cell, handle }, key))
 }
 
+#[inline]
 fn birth(metadata: &'static Metadata<'static>, origin: Origin, spare: &Spare) -> Birth {
     let (parent, trace, parent_id, is_sampled) = match origin {
         Origin::Parent(parent) => (
@@ -318,6 +325,7 @@ impl Spare {
     ///
     /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014), from a seed of
     /// the system's for each thread. Names of spans are no secrets.
+    #[inline]
     pub(crate) fn random(&self) -> u64 {
         let state = match self.state.get() {
             0 => RandomState::new().hash_one(std::thread::current().id()),

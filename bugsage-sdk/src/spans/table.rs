@@ -47,6 +47,7 @@ pub(crate) struct Handle {
 
 impl Handle {
     /// The span's cell, as long as it is open.
+    #[inline]
     pub(super) fn cell(self) -> Option<&'static Cell> {
         let cell = TABLE.known(self.place.into())?;
         (cell.key.load(Ordering::Acquire) == self.key && self.key != 0).then_some(cell)
@@ -74,18 +75,25 @@ impl Handle {
 }
 
 /// Makes a span known. `None` where there are too many.
+#[inline]
 pub(super) fn open(
     layer: u64,
     key: u64,
     birth: &Birth,
     fields: &mut Vec<u8>,
 ) -> Option<(Handle, &'static Cell)> {
-    let (step, place, cell) = places(key)
-        .zip(0..STEPS_MAX)
-        .find_map(|(place, step)| Some((step, place, claim(place, key)?)))?;
-    if step > TABLE.steps.load(Ordering::Relaxed) {
-        TABLE.steps.fetch_max(step, Ordering::Relaxed);
-    }
+    let mut places = places(key);
+    let first = places.next()?;
+    let (place, cell) = match claim(first, key) {
+        Some(cell) => (first, cell),
+        None => {
+            let (step, place, cell) = places
+                .zip(1..STEPS_MAX)
+                .find_map(|(place, step)| Some((step, place, claim(place, key)?)))?;
+            TABLE.steps.fetch_max(step, Ordering::Relaxed);
+            (place, cell)
+        }
+    };
     Some(filled(layer, key, place, cell, birth, fields))
 }
 
@@ -109,11 +117,13 @@ pub(super) fn open_anywhere(
 }
 
 /// The cell at a place, if it is free: nobody else's from now on.
+#[inline]
 fn claim(place: u64, key: u64) -> Option<&'static Cell> {
     let cell = TABLE.cell(place);
     cell.claim(key).then_some(cell)
 }
 
+#[inline]
 fn filled(
     layer: u64,
     key: u64,
@@ -137,9 +147,9 @@ pub(super) fn number_in(shard: u64, count: u64) -> u64 {
 }
 
 /// The span with a number, of those that came through a layer.
+#[inline]
 pub(super) fn find(layer: u64, key: u64) -> Option<(Handle, &'static Cell)> {
-    let steps = TABLE.steps.load(Ordering::Relaxed);
-    places(key).zip(0..=steps).find_map(|(place, _)| {
+    let at = |place: u64| {
         let cell = TABLE.known(place)?;
         let is_it = cell.is_of(layer, key);
         let handle = Handle {
@@ -147,6 +157,12 @@ pub(super) fn find(layer: u64, key: u64) -> Option<(Handle, &'static Cell)> {
             key,
         };
         is_it.then_some((handle, cell))
+    };
+    let mut places = places(key);
+    // Nearly all lie in their first place.
+    places.next().and_then(at).or_else(|| {
+        let steps = TABLE.steps.load(Ordering::Relaxed);
+        places.zip(0..steps).find_map(|(place, _)| at(place))
     })
 }
 
@@ -172,6 +188,7 @@ impl Table {
         }
     }
 
+    #[inline]
     fn cell(&self, place: u64) -> &Cell {
         let place = place as usize % OPEN_SPANS_MAX;
         let chunk =
@@ -180,6 +197,7 @@ impl Table {
     }
 
     /// The cell at a place, where it was ever used.
+    #[inline]
     fn known(&self, place: u64) -> Option<&Cell> {
         let place = place as usize % OPEN_SPANS_MAX;
         self.chunks[place / CHUNK].get()?.get(place % CHUNK)
