@@ -296,7 +296,8 @@ mod tests {
         #[test]
         fn digits_are_those_of_display(number: u64, places in 0_u32..64) {
             let number = number >> places;
-            prop_assert_eq!(digits(number, &mut [0; 20]), number.to_string());
+            let mut room = [0; 20];
+            prop_assert_eq!(digits(number, &mut room), number.to_string());
         }
 
         #[test]
