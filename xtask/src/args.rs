@@ -13,6 +13,8 @@ usage: cargo xtask COMMAND
                          --accept writes that file
   bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, service, scale, sweep, hook,
                          symbols, wire, delivery, fix; --json prints one document, an object by name
+  grouping [--json]      how well the grouping rules do on the corpus in tests/corpus, beside those of
+                         others; --record [BUILD] makes the corpus again first
   prove NAME [--slice]   a proof that takes up to an hour: kills, offline, crashes, power,
                          faults, rot, duplicates, bombs, loom, sanitizers, fuzz, soak;
                          --slice is as much of it as the gate has time for
@@ -26,6 +28,8 @@ pub(crate) enum Command {
     Api {
         accept: bool,
     },
+    /// With what the program itself understands.
+    Grouping(Vec<String>),
     Prove(Proof, Extent),
     Bench {
         names: Vec<&'static str>,
@@ -47,6 +51,9 @@ impl Command {
             ["api", "--accept"] => Ok(Command::Api { accept: true }),
             ["help" | "--help" | "-h"] => Ok(Command::Help),
             ["bench", ref rest @ ..] => bench_of(rest),
+            ["grouping", ref rest @ ..] => Ok(Command::Grouping(
+                rest.iter().map(|word| (*word).to_owned()).collect(),
+            )),
             ["prove", name] => proof_of(name, Extent::Whole),
             ["prove", name, "--slice"] => proof_of(name, Extent::Slice),
             ["prove"] => Err(format!("which proof? There are {}", proofs())),

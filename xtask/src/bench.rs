@@ -41,6 +41,16 @@ pub(crate) fn run(root: &Path, names: &[&str], json: bool) -> Result<(), String>
     Ok(())
 }
 
+/// Runs the program that measures the grouping rules.
+pub(crate) fn grouping(root: &Path, words: &[String]) -> Result<(), String> {
+    let program = program("grouping", false);
+    let program = words
+        .iter()
+        .fold(program, |program, word| program.arg(word));
+    let status = program.status(root);
+    succeeded(&program, status.map(|status| status.success()))
+}
+
 fn program(name: &str, json: bool) -> Program {
     let program = Program::cargo("run --release --locked --package bugsage-benches --bin");
     let program = program.arg(name).arg("--");

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
             .map(|()| println!("proved"))
             .map_err(|reason| format!("not proved: {reason}")),
         Command::Bench { names, json } => bench::run(&root, &names, json),
+        Command::Grouping(words) => bench::grouping(&root, &words),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

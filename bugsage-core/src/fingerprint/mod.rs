@@ -23,6 +23,8 @@ pub mod message;
 mod outline;
 #[cfg(feature = "fingerprint")]
 mod explain;
+#[cfg(feature = "fingerprint")]
+pub mod place;
 
 #[cfg(feature = "fingerprint")]
 pub use explain::{Dropped, Explanation, Fingerprint, Grouping, Kept, VERSION, group, group_on};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::hint::black_box;
+use crate::black_box;
 use std::io;
 
 use anyhow::Context;

@@ -11,6 +11,7 @@ mod ways;
 
 use std::fs::File;
 use std::future::ready;
+use std::hint::black_box;
 use std::io::Write;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Orders: one bug a function, and functions that call each other as in any shop.
 
 use std::collections::HashMap;
-use std::hint::black_box;
+use crate::black_box;
 
 pub struct Order {
     pub number: u64,

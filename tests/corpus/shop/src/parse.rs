@@ -1,6 +1,6 @@
 //! Reading what others have written.
 
-use std::hint::black_box;
+use crate::black_box;
 use std::num::ParseIntError;
 
 pub fn quantity_in_letters() {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::hint::black_box;
+use crate::black_box;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 

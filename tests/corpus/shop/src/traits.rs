@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::hint::black_box;
+use crate::black_box;
 
 trait Total {
     fn total(&self) -> u64;

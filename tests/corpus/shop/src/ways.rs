@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::hint::black_box;
+use crate::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 

@@ -6,6 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::Event;
+use bugsage_core::fingerprint::Fingerprint;
+use bugsage_core::fingerprint::place::{self, Owners};
 
 use crate::group::regression;
 use crate::store::StoreError;
@@ -96,25 +98,33 @@ pub(super) fn place(
 }
 
 fn find(tx: &Connection, project: u64, grouped: &GroupedEvent) -> Result<Option<i64>, StoreError> {
-    let mut find =
-        tx.prepare_cached("select issue from fingerprints where project = ? and fingerprint = ?")?;
-    // Two bugs may share a weak fingerprint: it does not lead to one that is known to be another.
-    let mut has_strong = tx.prepare_cached(
-        "select 1 from fingerprints where project = ? and issue = ? and fingerprint not like 'w%'",
-    )?;
-    let is_known_well = grouped.fingerprints.iter().any(|it| !it.is_weak());
-    for fingerprint in &grouped.fingerprints {
-        let key = params![sql(project), fingerprint.to_string()];
-        let found = find.query_row(key, |row| row.get(0)).optional()?;
-        let Some(issue) = found else { continue };
-        let is_other = fingerprint.is_weak()
-            && is_known_well
-            && has_strong.exists(params![sql(project), issue])?;
-        if !is_other {
-            return Ok(Some(issue));
-        }
+    place::find(&grouped.fingerprints, &mut ProjectIssues { tx, project })
+}
+
+/// The issues of a project, as those who own fingerprints.
+struct ProjectIssues<'a> {
+    tx: &'a Connection,
+    project: u64,
+}
+
+impl Owners for ProjectIssues<'_> {
+    type Issue = i64;
+    type Error = StoreError;
+
+    fn owner(&mut self, fingerprint: Fingerprint) -> Result<Option<i64>, StoreError> {
+        let mut owner = self.tx.prepare_cached(
+            "select issue from fingerprints where project = ? and fingerprint = ?",
+        )?;
+        let key = params![sql(self.project), fingerprint.to_string()];
+        Ok(owner.query_row(key, |row| row.get(0)).optional()?)
     }
-    Ok(None)
+
+    fn is_known_well(&mut self, issue: i64) -> Result<bool, StoreError> {
+        let mut strong = self.tx.prepare_cached(
+            "select 1 from fingerprints where project = ? and issue = ? and fingerprint not like 'w%'",
+        )?;
+        Ok(strong.exists(params![sql(self.project), issue])?)
+    }
 }
 
 /// Opens an issue that has counted nothing yet.

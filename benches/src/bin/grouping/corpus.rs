@@ -1,0 +1,131 @@
+//! The events of the corpus, each with the bug that it really shows.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use bugsage_core::batch;
+use bugsage_core::event::Event;
+
+/// How a program was built, as the name of its file says: `PROGRAM.PROFILE.MANGLING[.VARIANT]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Build {
+    pub(crate) program: String,
+    pub(crate) profile: String,
+    pub(crate) mangling: String,
+    /// What was done to the source before: `base` is nothing.
+    pub(crate) variant: String,
+}
+
+impl Build {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.split('.').map(str::to_owned);
+        let build = Self {
+            program: parts.next()?,
+            profile: parts.next()?,
+            mangling: parts.next()?,
+            variant: parts.next().unwrap_or_else(|| "base".to_owned()),
+        };
+        parts.next().is_none().then_some(build)
+    }
+
+    pub(crate) fn name(&self) -> String {
+        let Self {
+            program,
+            profile,
+            mangling,
+            variant,
+        } = self;
+        match &**variant {
+            "base" => format!("{program}.{profile}.{mangling}"),
+            _ => format!("{program}.{profile}.{mangling}.{variant}"),
+        }
+    }
+}
+
+/// A report of a bug that is known.
+pub(crate) struct Sample {
+    pub(crate) build: Build,
+    /// The bug: what counts.
+    pub(crate) bug: String,
+    /// The function that showed it: several may show one bug.
+    pub(crate) shown_by: String,
+    /// What led there.
+    pub(crate) way: String,
+    /// How many samples of the same build, function and way stand before it.
+    pub(crate) number: usize,
+    /// What was reported, without the truth.
+    pub(crate) event: Event,
+}
+
+/// All samples, build by build in the order of their names.
+pub(crate) fn read(folder: &Path) -> anyhow::Result<Vec<Sample>> {
+    let entries = fs::read_dir(folder)
+        .with_context(|| format!("{} cannot be read: record it", folder.display()))?;
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    paths.sort();
+    let mut samples: Vec<Sample> = Vec::new();
+    for path in paths {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let build = name.and_then(|name| Build::parse(name.strip_suffix(".batches")?));
+        let build = build.with_context(|| format!("{} is named for no build", path.display()))?;
+        for event in events(&path)? {
+            samples.push(sample(&build, event)?);
+            if let Some((last, before)) = samples.split_last_mut() {
+                let is_same = |other: &&Sample| {
+                    (&other.build, &other.shown_by, &other.way)
+                        == (&last.build, &last.shown_by, &last.way)
+                };
+                last.number = before.iter().rev().take(64).filter(is_same).count();
+            }
+        }
+    }
+    ensure!(
+        !samples.is_empty(),
+        "{} is empty: record it",
+        folder.display()
+    );
+    Ok(samples)
+}
+
+/// The events of a file of batches, each behind its length in four bytes.
+pub(crate) fn events(path: &Path) -> anyhow::Result<Vec<Event>> {
+    let bytes = fs::read(path)?;
+    let mut rest = &*bytes;
+    let mut events = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_le_bytes(*length) as usize;
+        let (body, after) = after
+            .split_at_checked(length)
+            .with_context(|| format!("{} ends within a batch", path.display()))?;
+        let batch = batch::decode(body)?;
+        ensure!(
+            batch.rejected.is_empty(),
+            "{} has bad items: {:?}",
+            path.display(),
+            batch.rejected
+        );
+        events.extend(batch.events.into_iter().map(|(_, event)| event));
+        rest = after;
+    }
+    Ok(events)
+}
+
+fn sample(build: &Build, mut event: Event) -> anyhow::Result<Sample> {
+    let mut take = |name: &str| {
+        let at = event.tags.iter().position(|(known, _)| &**known == name);
+        let at = at.with_context(|| format!("an event of {} has no {name}", build.name()))?;
+        anyhow::Ok(event.tags.remove(at).1.to_string())
+    };
+    let (bug, shown_by, way) = (take("bug")?, take("shown_by")?, take("way")?);
+    Ok(Sample {
+        build: build.clone(),
+        bug: format!("{}::{bug}", build.program),
+        shown_by,
+        way,
+        number: 0,
+        event,
+    })
+}

@@ -1,0 +1,47 @@
+//! How well the grouping rules fold reports into the bugs behind them, on the corpus of `tests/corpus`:
+//! `cargo xtask grouping [--json]`; with `--record [BUILD]` the corpus is made again first.
+
+mod corpus;
+mod measure;
+mod peers;
+mod printed;
+mod record;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let root = root.parent().context("the checkout has a root")?;
+    let folder = root.join("tests/corpus");
+    match *words.as_slice() {
+        [] | ["--json"] => {
+            let events = corpus::read(&folder.join("events"))?;
+            let report = measure::report(&events);
+            if words.is_empty() {
+                table::print(&report);
+            } else {
+                println!("{}", serde_json::to_string(&report)?);
+            }
+            Ok(())
+        }
+        ["--record"] => record::all(root, &folder),
+        ["--record", build] => record::one(root, &folder, build),
+        _ => bail!("usage: cargo xtask grouping [--json | --record [BUILD]]"),
+    }
+}

@@ -1,0 +1,49 @@
+//! The report for readers.
+
+use crate::measure::{Quality, Report};
+
+pub(crate) fn print(report: &Report) {
+    println!(
+        "{} events of {} bugs in {} issues\n",
+        report.events, report.bugs, report.issues
+    );
+    println!(
+        "{:<22} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9} {:>7}",
+        "rules", "precision", "recall", "b-cubed", "overmerged", "stability", "plain", "issues"
+    );
+    line(
+        "ours",
+        &report.quality,
+        report.stability,
+        report.plain_release,
+        report.issues,
+    );
+    for (name, peer) in &report.peers {
+        line(
+            name,
+            &peer.quality,
+            peer.stability,
+            peer.plain_release,
+            peer.issues,
+        );
+    }
+    println!("\nthe same issue in both of two builds, or by both of two ways, that differ in");
+    for (axis, share) in &report.axes {
+        println!("{axis:<22} {share:>9.3}");
+    }
+    println!("\nbugs in more than one issue, or with others in one");
+    for case in &report.cases {
+        if case.issues.len() > 1 || !case.shared_with.is_empty() {
+            let mut counts: Vec<usize> = case.issues.values().copied().collect();
+            counts.sort_unstable_by(|a, b| b.cmp(a));
+            println!("{:<48} {counts:?} with {:?}", case.bug, case.shared_with);
+        }
+    }
+}
+
+fn line(name: &str, quality: &Quality, stability: f64, plain: f64, issues: usize) {
+    println!(
+        "{name:<22} {:>9.3} {:>9.3} {:>9.3} {:>10.3} {stability:>9.3} {plain:>9.3} {issues:>7}",
+        quality.pairwise_precision, quality.pairwise_recall, quality.bcubed_f1, quality.overmerged,
+    );
+}
