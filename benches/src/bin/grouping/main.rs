@@ -1,5 +1,6 @@
 //! How well the grouping rules fold reports into the bugs behind them, on the corpus of `tests/corpus`:
-//! `cargo xtask grouping [--json]`; with `--record [BUILD]` the corpus is made again first.
+//! `cargo xtask grouping [--json]`; `--show BUG` tells what counted of each event
+//! of a bug, and `--record [BUILD]` makes the corpus again.
 
 mod corpus;
 mod measure;
@@ -40,8 +41,13 @@ fn run() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        ["--show", bug] => {
+            let events = corpus::read(&folder.join("events"))?;
+            table::show(&events, bug);
+            Ok(())
+        }
         ["--record"] => record::all(root, &folder),
         ["--record", build] => record::one(root, &folder, build),
-        _ => bail!("usage: cargo xtask grouping [--json | --record [BUILD]]"),
+        _ => bail!("usage: cargo xtask grouping [--json | --show BUG | --record [BUILD]]"),
     }
 }

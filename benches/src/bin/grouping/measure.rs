@@ -73,7 +73,7 @@ pub(crate) fn report(samples: &[Sample]) -> Report {
     let axes = axes(samples, &clusters);
     let (stability, plain_release) = summed(&axes);
     let peers = peers::ALL.iter().map(|(name, key)| {
-        let clusters = by_key(samples, |event| key(event));
+        let clusters = by_key(samples, key);
         let axes = self::axes(samples, &clusters);
         let (stability, plain_release) = summed(&axes);
         let report = PeerReport {

@@ -1,5 +1,8 @@
 //! The report for readers.
 
+use bugsage_core::fingerprint;
+
+use crate::corpus::Sample;
 use crate::measure::{Quality, Report};
 
 pub(crate) fn print(report: &Report) {
@@ -46,4 +49,31 @@ fn line(name: &str, quality: &Quality, stability: f64, plain: f64, issues: usize
         "{name:<22} {:>9.3} {:>9.3} {:>9.3} {:>10.3} {stability:>9.3} {plain:>9.3} {issues:>7}",
         quality.pairwise_precision, quality.pairwise_recall, quality.bcubed_f1, quality.overmerged,
     );
+}
+
+/// What counted of each event of a bug, and the stacks with what became of each frame.
+pub(crate) fn show(samples: &[Sample], bug: &str) {
+    for sample in samples.iter().filter(|sample| sample.bug.ends_with(bug)) {
+        let event = &sample.event;
+        let grouping = fingerprint::group(event);
+        println!(
+            "{} by {} {}",
+            sample.build.name(),
+            sample.shown_by,
+            sample.way
+        );
+        println!("  {:?} at {:?}", event.message, event.location);
+        for kept in &grouping.explanation.kept {
+            println!("  counts as {}: {}", kept.rule, kept.value);
+        }
+        for frame in event.stack.iter().flat_map(|stack| &stack.frames) {
+            println!(
+                "  {} {} {}:{}",
+                fingerprint::frames::judge(frame).rule(),
+                frame.function.as_deref().unwrap_or("?"),
+                frame.file.as_deref().unwrap_or("?"),
+                frame.line.unwrap_or(0),
+            );
+        }
+    }
 }
