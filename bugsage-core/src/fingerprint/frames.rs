@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::stacktrace::{Frame, StackTrace};
 
-use super::symbol;
+use super::symbol::{self, Symbol};
 
 /// What a frame is doing on the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,16 +52,6 @@ impl Part {
         matches!(self, Part::Machinery | Part::Hook | Part::Unwinder)
     }
 }
-
-const STD_CRATES: &[&str] = &[
-    "std",
-    "core",
-    "alloc",
-    "proc_macro",
-    "test",
-    "compiler_builtins",
-    "std_detect",
-];
 
 /// Crates that carry calls for the app, where a frame has no file that says so.
 const CARRIER_CRATES: &[&str] = &[
@@ -143,13 +133,14 @@ const CATCH_INLINED: &[&str] = &["catch_unwind", "do_call", "try"];
 
 /// What a frame is doing, by its function and file alone.
 pub fn judge(frame: &Frame) -> Part {
-    let function = frame.function.as_deref().map(symbol::normalize);
-    judge_named(frame, function.as_deref())
+    let symbol = frame.function.as_deref().map(Symbol::read);
+    let named = symbol.as_ref().map(|it| (&*it.name, &*it.home));
+    judge_named(frame, named)
 }
 
-/// [`judge`] for a caller who has normalized the function's name already.
-pub(super) fn judge_named(frame: &Frame, function: Option<&str>) -> Part {
-    if let Some(function) = function {
+/// [`judge`] for a caller who has read the function's symbol already: its name and its home.
+pub(super) fn judge_named(frame: &Frame, symbol: Option<(&str, &str)>) -> Part {
+    if let Some((function, home)) = symbol {
         if HOOK.contains(&function) {
             return Part::Hook;
         }
@@ -176,22 +167,18 @@ pub(super) fn judge_named(frame: &Frame, function: Option<&str>) -> Part {
         if !is_rust && C_RUNTIME.contains(&function) {
             return Part::Runtime;
         }
-        let krate = symbol::crate_of(function);
         // Names without a path come from inlined calls of other crates; the file decides there.
-        if function.contains("::") && STD_CRATES.contains(&krate) {
+        if symbol::is_std(home) {
             return Part::Std;
         }
     }
     match frame.file.as_deref().map(judge_file) {
         Some(part) => part,
-        None => match function {
-            Some(function) if CARRIER_CRATES.contains(&symbol::crate_of(function)) => {
-                Part::Dependency
-            }
-            // `<T as Trait>::m` of a builtin type, a C function, or a bare name.
-            Some(function) if !function.contains("::") => Part::Unknown,
+        None => match symbol {
+            Some((_, home)) if CARRIER_CRATES.contains(&home) => Part::Dependency,
+            // A C function, or a bare name.
+            Some((_, "")) | None => Part::Unknown,
             Some(_) => Part::App,
-            None => Part::Unknown,
         },
     }
 }
@@ -242,12 +229,7 @@ fn judge_file(file: &str) -> Part {
     {
         return Part::Machinery;
     }
-    let is_std = file.starts_with("/rustc/")
-        || file.contains("/lib/rustlib/src/rust/")
-        || file.starts_with("library/std/")
-        || file.starts_with("library/core/")
-        || file.starts_with("library/alloc/");
-    if is_std {
+    if is_std_file(&file) {
         return Part::Std;
     }
     let is_dependency = file.contains("/registry/src/")
@@ -260,6 +242,25 @@ fn judge_file(file: &str) -> Part {
     // C and assembler below Rust: libc, the unwinder.
     let is_rust = file.ends_with(".rs");
     if is_rust { Part::App } else { Part::Unknown }
+}
+
+/// Whether a file is of the standard library: as rustup has it (`/rustc/<hash>/library`, or in the toolchain), as
+/// distributions build it (`/usr/src/rustc-1.63.0/library`), and the crates that std is built with.
+fn is_std_file(file: &str) -> bool {
+    const BEGINNINGS: &[&str] = &[
+        "/rustc/",
+        "/rust/deps/",
+        "library/std/",
+        "library/core/",
+        "library/alloc/",
+    ];
+    let is_compilers_source = || {
+        let mut folders = file.split('/');
+        folders.any(|folder| folder.starts_with("rustc-")) && folders.next() == Some("library")
+    };
+    BEGINNINGS.iter().any(|begin| file.starts_with(begin))
+        || file.contains("/lib/rustlib/src/rust/")
+        || is_compilers_source()
 }
 
 /// The bounds of what tells about the bug: where the panic machinery ends, and where the runtime

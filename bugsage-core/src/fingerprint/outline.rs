@@ -7,7 +7,7 @@ use crate::stacktrace::{Frame, StackTrace};
 
 use super::explain::Dropped;
 use super::frames::{self, Part};
-use super::symbol;
+use super::symbol::{self, Symbol};
 
 /// How many of the app's functions count: where it failed, and who asked for it. One alone would
 /// fold all bugs of a shared helper; three would split a bug by the way that led to it.
@@ -25,6 +25,8 @@ pub struct Names {
 #[derive(Debug, Clone)]
 struct Name {
     normalized: Text,
+    /// The crate that it stands in; empty where that is not known.
+    home: Text,
     is_closure: bool,
 }
 
@@ -32,14 +34,17 @@ impl Names {
     /// What a frame is doing, as [`frames::judge`] says.
     pub fn judge(&mut self, frame: &Frame) -> Part {
         let name = self.of(frame);
-        frames::judge_named(frame, name.as_ref().map(|name| &*name.normalized))
+        let named = name.as_ref().map(|name| (&*name.normalized, &*name.home));
+        frames::judge_named(frame, named)
     }
 
     fn of(&mut self, frame: &Frame) -> Option<Name> {
         let function = frame.function.as_ref()?;
         let known = self.known.entry(function.as_ptr()).or_insert_with(|| {
+            let symbol = Symbol::read(function);
             let name = Name {
-                normalized: symbol::normalize(function).into(),
+                normalized: symbol.name.into(),
+                home: symbol.home.into(),
                 is_closure: symbol::is_closure(function),
             };
             (function.clone(), name)

@@ -9,27 +9,91 @@ const DEPTH_MAX: usize = 6;
 /// The longest name that is read; the rest of a longer one is generics of generics.
 const SYMBOL_BYTES_MAX: usize = 8 << 10;
 
+/// A function's name without what varies between builds, and the crate that it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Symbol {
+    /// The name.
+    pub name: String,
+    /// The crate whose code it is: of `<Vec<T> as shop::Total>::total` it is `shop`, though the name begins with
+    /// `alloc`. Empty where the symbol does not say.
+    pub home: String,
+}
+
+impl Symbol {
+    /// Reads a symbol, mangled or not.
+    pub fn read(symbol: &str) -> Self {
+        let symbol = &symbol[..symbol.floor_char_boundary(SYMBOL_BYTES_MAX)];
+        let symbol = symbol.split(".llvm.").next().unwrap_or(symbol);
+        let symbol = symbol.strip_suffix(".cold").unwrap_or(symbol);
+        if is_plain(symbol) {
+            // Most names of most stacks: nothing but a path, and perhaps a hash.
+            let name = match symbol.rsplit_once("::") {
+                Some((path, last)) if is_hash(last) => path,
+                _ => symbol,
+            };
+            return Self {
+                name: name.to_owned(),
+                home: first_of_path(name).unwrap_or_default().to_owned(),
+            };
+        }
+        match rustc_demangle::try_demangle(symbol) {
+            // Names made by an attacker may demangle to megabytes; the writer stops at the limit.
+            Ok(demangled) => {
+                let mut text = Bounded(String::new());
+                let _ = std::fmt::write(&mut text, format_args!("{demangled:#}"));
+                Self::of_text(&text.0)
+            }
+            Err(_) => Self::of_text(symbol),
+        }
+    }
+
+    fn of_text(text: &str) -> Self {
+        Self {
+            name: path(text, 0),
+            home: home(text, 0).unwrap_or_default().to_owned(),
+        }
+    }
+}
+
 /// A function's name without what varies between builds.
 pub fn normalize(symbol: &str) -> String {
-    let symbol = &symbol[..symbol.floor_char_boundary(SYMBOL_BYTES_MAX)];
-    let symbol = symbol.split(".llvm.").next().unwrap_or(symbol);
-    let symbol = symbol.strip_suffix(".cold").unwrap_or(symbol);
-    if is_plain(symbol) {
-        // Most names of most stacks: nothing but a path, and perhaps a hash.
-        return match symbol.rsplit_once("::") {
-            Some((path, last)) if is_hash(last) => path.to_owned(),
-            _ => symbol.to_owned(),
-        };
+    Symbol::read(symbol).name
+}
+
+/// The crate that code stands in, without its disambiguator.
+fn home(text: &str, depth: usize) -> Option<&str> {
+    if depth == DEPTH_MAX {
+        return None;
     }
-    match rustc_demangle::try_demangle(symbol) {
-        // Names made by an attacker may demangle to megabytes; the writer stops at the limit.
-        Ok(demangled) => {
-            let mut text = Bounded(String::new());
-            let _ = std::fmt::write(&mut text, format_args!("{demangled:#}"));
-            path(&text.0, 0)
-        }
-        Err(_) => path(symbol, 0),
+    let Some(inner) = text.strip_prefix('<') else {
+        // An impl stands where its path says, whatever it is for.
+        return first_of_path(text);
+    };
+    let qualified = split_top(inner, ">").next()?;
+    let mut parts = split_top(qualified, " as ");
+    let own = parts.next().map(bare_type);
+    let own = own.and_then(|own| home(own, depth + 1));
+    let of_trait = parts.next().and_then(first_of_path);
+    // What std has of one's own trait is one's own, and so is what one has of a trait of std's.
+    own.filter(|own| !is_std(own)).or(of_trait).or(own)
+}
+
+/// The first of several names, which is a crate's: types of the language and parameters stand alone.
+fn first_of_path(path: &str) -> Option<&str> {
+    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+    let (first, mut rest) = path.split_at(end);
+    if rest.starts_with('[') && is_disambiguator(rest) {
+        rest = rest.split_once(']')?.1;
     }
+    (!first.is_empty() && rest.starts_with("::")).then_some(first)
+}
+
+/// Whether a crate comes with the compiler.
+pub fn is_std(krate: &str) -> bool {
+    matches!(
+        krate,
+        "std" | "core" | "alloc" | "proc_macro" | "test" | "compiler_builtins" | "std_detect"
+    )
 }
 
 /// Whether a name is a path of identifiers already: not mangled, without generics and closures.
@@ -42,11 +106,6 @@ fn is_plain(symbol: &str) -> bool {
         && !symbol.starts_with(':')
         && symbol.bytes().all(is_path)
         && !symbol.contains(":::")
-}
-
-/// The crate that a normalized name begins with.
-pub fn crate_of(normalized: &str) -> &str {
-    normalized.split("::").next().unwrap_or(normalized)
 }
 
 /// The last segment that is a name and not a closure, and whether a closure follows it.
@@ -286,6 +345,37 @@ mod tests {
     }
 
     #[test]
+    fn code_is_at_home_where_somebody_wrote_it() {
+        for (symbol, home) in [
+            ("shop::pricing::discount", "shop"),
+            ("_ZN4shop7pricing8discount17h1a2b3c4d5e6f7a8bE", "shop"),
+            ("shop[732db11e2f5fb19e]::pricing::discount", "shop"),
+            ("<shop::Cart as core::fmt::Debug>::fmt", "shop"),
+            ("<alloc::vec::Vec<T,A> as shop::Total>::total", "shop"),
+            ("<u32 as shop::Total>::total", "shop"),
+            ("<u32 as core::iter::traits::accum::Sum>::sum", "core"),
+            ("<T as shop::Handler>::handle", "shop"),
+            ("<&mut shop::Cart as core::fmt::Debug>::fmt", "shop"),
+            ("<[shop::Cart] as core::fmt::Debug>::fmt", "core"),
+            ("alloc::slice::<impl [T]>::join", "alloc"),
+            ("shop::cart::<impl core::fmt::Debug for u32>::fmt", "shop"),
+            (
+                "core::str::traits::<impl core::ops::index::Index<I> for str>::index",
+                "core",
+            ),
+            (
+                "<<shop::Cart as shop::Total>::Sum as core::fmt::Debug>::fmt",
+                "shop",
+            ),
+            ("main", ""),
+            ("", ""),
+            ("<", ""),
+        ] {
+            assert_eq!(Symbol::read(symbol).home, home, "{symbol}");
+        }
+    }
+
+    #[test]
     fn closures_are_known_with_and_without_a_name() {
         for symbol in [
             "shop::run::{{closure}}",
@@ -310,14 +400,14 @@ mod tests {
     fn the_last_segment_is_a_name() {
         assert_eq!(last_segment("shop::run::{closure}"), Some("run"));
         assert_eq!(last_segment("{closure}"), None);
-        assert_eq!(crate_of("shop::run"), "shop");
     }
 
     proptest! {
         #[test]
         fn any_text_has_a_name_and_the_name_of_a_name_is_itself(symbol in "[<>a-z:&{}#0-9 \\[\\]()-]{0,80}") {
-            let once = normalize(&symbol);
-            prop_assert!(once.len() <= symbol.len() + 64);
+            let once = Symbol::read(&symbol);
+            prop_assert!(once.name.len() <= symbol.len() + 64);
+            prop_assert!(symbol.contains(&once.home));
         }
     }
 }

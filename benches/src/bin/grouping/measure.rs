@@ -110,7 +110,6 @@ fn count(clusters: &Clusters) -> usize {
 struct Project {
     owners: HashMap<Fingerprint, usize>,
     known_well: BTreeSet<usize>,
-    issues: usize,
 }
 
 impl Owners for Project {
@@ -127,14 +126,17 @@ impl Owners for Project {
 }
 
 /// The samples in issues by our rules, as the collector sorts them in their order.
-fn ours(samples: &[Sample]) -> Clusters {
-    let mut project = Project::default();
-    let place = |sample: &Sample| {
-        let fingerprints = fingerprint::group(&sample.event).fingerprints;
-        let Ok(found) = place::find(&fingerprints, &mut project);
+fn ours<'a>(samples: &'a [Sample]) -> Clusters {
+    let mut projects: BTreeMap<&str, Project> = BTreeMap::new();
+    let mut issues = 0;
+    let place = |sample: &'a Sample| {
+        let Sample { build, event, .. } = sample;
+        let project = projects.entry(&build.program).or_default();
+        let fingerprints = fingerprint::group(event).fingerprints;
+        let Ok(found) = place::find(&fingerprints, project);
         let issue = found.unwrap_or_else(|| {
-            project.issues += 1;
-            project.issues
+            issues += 1;
+            issues
         });
         for fingerprint in fingerprints {
             if !fingerprint.is_weak() {
@@ -149,11 +151,13 @@ fn ours(samples: &[Sample]) -> Clusters {
 
 fn by_key(samples: &[Sample], key: impl Fn(&Event) -> String) -> Clusters {
     let mut numbers = HashMap::new();
-    let place = |sample: &Sample| {
+    let mut clusters = Clusters::new();
+    for sample in samples {
         let next = numbers.len() + 1;
-        *numbers.entry(key(&sample.event)).or_insert(next)
-    };
-    samples.iter().map(place).collect()
+        let key = (&sample.build.program, key(&sample.event));
+        clusters.push(*numbers.entry(key).or_insert(next));
+    }
+    clusters
 }
 
 pub(crate) fn quality(samples: &[Sample], clusters: &Clusters) -> Quality {
