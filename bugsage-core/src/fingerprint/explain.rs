@@ -191,7 +191,7 @@ pub fn group_on(event: &Event, outline: &Outline) -> Grouping {
 fn keep(event: &Event, class: &Class, anchors: &[Anchor]) -> Explanation {
     let mut explanation = Explanation::default();
     explanation.keep("class", class.text.clone());
-    let separated = anchors.iter().any(|anchor| anchor.has_file);
+    let separated = anchors.iter().any(|anchor| anchor.has_file());
     match &event.location {
         Some(location) if !separated => {
             explanation.keep("file", frames::crate_relative(&location.file));
