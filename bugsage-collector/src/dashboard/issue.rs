@@ -378,7 +378,7 @@ fn history(detail: &IssueDetail, case: Option<&Case>, now: Timestamp) -> Markup 
 
 /// Why the event belongs to this issue.
 fn grouping(event: &Event) -> Markup {
-    let grouping = fingerprint::group(event);
+    let grouping = fingerprint::group(event, None);
     html! {
         section {
             details {

@@ -133,8 +133,8 @@ fn group_event(mut event: Event, received_at: Timestamp, stacks: &mut Stacks) ->
     let stack = event.stack.take();
     let stack = stack.map(|stack| stacks.judge(&stack));
     let grouping = match stack {
-        Some(stack) => fingerprint::group_on(&event, &stack.outline),
-        None => fingerprint::group_on(&event, &Outline::default()),
+        Some(stack) => fingerprint::group_on(&event, &stack.outline, None),
+        None => fingerprint::group_on(&event, &Outline::default(), None),
     };
     GroupedEvent {
         stack: stack.map(|stack| stack.stored.clone()),

@@ -362,7 +362,7 @@ impl EventView {
     /// An event as it was stored. Why it is where it is, is found out anew.
     pub fn new(stored: &StoredEvent) -> Self {
         let event = &stored.event;
-        let grouping = fingerprint::group(event);
+        let grouping = fingerprint::group(event, None);
         Self {
             id: event.id.to_string(),
             issue: stored.issue,

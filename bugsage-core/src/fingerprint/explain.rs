@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Location};
 use crate::panic_class::{self, PanicClass};
 use crate::stacktrace::Frame;
 
@@ -134,46 +134,45 @@ pub struct Dropped {
 }
 
 /// Groups one event, with all reasons. Costs a few microseconds per frame.
-pub fn group(event: &Event) -> Grouping {
+///
+/// `enclosing` is the function around the event's location, by the source of the commit that ran
+/// ([`super::source::enclosing`]): what counts where there is no debug information.
+pub fn group(event: &Event, enclosing: Option<&str>) -> Grouping {
     let mut dropped = Vec::new();
     let outline = match &event.stack {
         Some(stack) => Outline::explained(stack, &mut Names::default(), &mut dropped),
         None => Outline::default(),
     };
-    let mut grouping = group_on(event, &outline);
+    let mut grouping = group_on(event, &outline, enclosing);
     grouping.explanation.dropped = dropped;
     grouping
 }
 
 /// Groups an event on the outline of its stack, which many events may share. The explanation does
 /// not say which frames were dropped.
-pub fn group_on(event: &Event, outline: &Outline) -> Grouping {
+pub fn group_on(event: &Event, outline: &Outline, enclosing: Option<&str>) -> Grouping {
     let class = class_of(event);
-    let strong = outline.named().map(|named| keep(event, &class, named));
-    let weak = keep(event, &class, outline.nameless());
+    let reasons = reasons(event, &class, outline, enclosing);
     let mut fingerprints = Vec::new();
-    fingerprints.extend(strong.as_ref().map(|it| fingerprint(event.kind, it, false)));
-    if strong
-        .as_ref()
-        .is_none_or(|strong| strong.kept != weak.kept)
-    {
-        fingerprints.push(fingerprint(event.kind, &weak, true));
+    for (explanation, is_weak) in &reasons {
+        let fingerprint = fingerprint(event.kind, explanation, *is_weak);
+        if !fingerprints.contains(&fingerprint) {
+            fingerprints.push(fingerprint);
+        }
     }
+    let explanation = reasons
+        .into_iter()
+        .next()
+        .map(|(explanation, _)| explanation);
 
     let anchors = outline.named().unwrap_or(outline.nameless());
-    let explanation = strong.unwrap_or(weak);
     let location = event.location.as_ref();
     let culprit = anchors.iter().find_map(|anchor| anchor.function.as_deref());
     let culprit = culprit.map(name);
     let in_app = match anchors {
         [_, ..] => true,
         // Without frames the location says it: whatever std raises has a file of std's.
-        [] => location.is_some_and(|l| {
-            frames::in_app(&Frame {
-                file: Some(l.file.clone()),
-                ..Frame::default()
-            })
-        }),
+        [] => location.is_some_and(is_in_app),
     };
     let place = location.map(|location| frames::crate_relative(&location.file));
     let culprit = culprit.or(place).unwrap_or_else(|| "unknown".to_owned());
@@ -183,27 +182,90 @@ pub fn group_on(event: &Event, outline: &Outline) -> Grouping {
         class: name(&class.text),
         culprit,
         in_app,
-        explanation,
+        explanation: explanation.unwrap_or_default(),
     }
 }
 
-/// What counts of an event, where these functions count of its stack.
-fn keep(event: &Event, class: &Class, anchors: &[Anchor]) -> Explanation {
+fn is_in_app(location: &Location) -> bool {
+    frames::in_app(&Frame {
+        file: Some(location.file.clone()),
+        ..Frame::default()
+    })
+}
+
+/// What may count of an event, the most telling first, and whether other bugs may have the same.
+fn reasons(
+    event: &Event,
+    class: &Class,
+    outline: &Outline,
+    enclosing: Option<&str>,
+) -> Vec<(Explanation, bool)> {
+    let keys = |anchors: &[Anchor]| -> Vec<String> {
+        anchors.iter().map(|anchor| anchor.key.clone()).collect()
+    };
+    let keep = |functions: &[String]| keep(event, class, functions, None);
+    let (named, nameless) = (outline.named(), outline.nameless());
+    if nameless.iter().any(|anchor| anchor.has_file) {
+        let mut reasons = Vec::new();
+        if let Some(named) = named {
+            let named = keys(named);
+            reasons.push((keep(&named), false));
+            // For those who know no better, and do not know whether they know all.
+            reasons.push((keep(&named), true));
+            reasons.push((keep(&named[..1]), true));
+        }
+        reasons.push((keep(&keys(nameless)), true));
+        return reasons;
+    }
+    let visible = named.and_then(<[Anchor]>::first);
+    let Some(location) = event.location.as_ref().filter(|_| event.stack.is_some()) else {
+        // A line of the log, or an error that nobody knows the place of.
+        let functions = named.map(keys).unwrap_or_default();
+        let is_provisional = event.stack.is_some();
+        let mut explanation = match &event.location {
+            Some(location) => self::keep(event, class, &functions, Some(location)),
+            None => keep(&functions),
+        };
+        explanation.provisional = is_provisional;
+        return vec![(explanation, is_provisional)];
+    };
+    let file = frames::crate_relative(&location.file);
+    let mut reasons = Vec::new();
+    if let Some(enclosing) = enclosing {
+        let failed = format!("{file}#{enclosing}");
+        // It may have been inlined into who asked for it, of the same file.
+        let asked = visible.and_then(|anchor| symbol::last_segment(&anchor.key));
+        let asked = asked.map(|last| format!("{file}#{last}"));
+        if let Some(asked) = asked.filter(|asked| *asked != failed) {
+            reasons.push((keep(&[failed.clone(), asked]), true));
+        }
+        reasons.push((keep(&[failed]), true));
+    }
+    let functions: Vec<String> = visible
+        .map(|anchor| anchor.key.clone())
+        .into_iter()
+        .collect();
+    let mut provisional = self::keep(event, class, &functions, Some(location));
+    provisional.provisional = true;
+    reasons.push((provisional, true));
+    reasons
+}
+
+/// What counts of an event, where these functions count of its stack, and perhaps a file.
+fn keep(
+    event: &Event,
+    class: &Class,
+    functions: &[String],
+    location: Option<&Location>,
+) -> Explanation {
     let mut explanation = Explanation::default();
     explanation.keep("class", class.text.clone());
-    let separated = anchors.iter().any(|anchor| anchor.has_file());
-    match &event.location {
-        Some(location) if !separated => {
-            explanation.keep("file", frames::crate_relative(&location.file));
-        }
-        _ => {
-            for anchor in anchors {
-                explanation.keep("function", anchor.key.clone());
-            }
-        }
+    if let Some(location) = location {
+        explanation.keep("file", frames::crate_relative(&location.file));
     }
-    // An event without any stack, such as a log line, has nothing that could still come.
-    explanation.provisional = !separated && event.stack.is_some();
+    for function in functions {
+        explanation.keep("function", function.clone());
+    }
     let words_count = match event.kind {
         EventKind::Panic => class.is_own_text || explanation.kept.len() < 2,
         EventKind::Error => explanation.kept.len() < 2,
@@ -363,7 +425,7 @@ mod tests {
     }
 
     fn of(message: &str, frames: &[(&str, &str, u32)]) -> Fingerprint {
-        group(&panic(message, frames)).fingerprints[0]
+        group(&panic(message, frames), None).fingerprints[0]
     }
 
     #[test]
@@ -371,7 +433,7 @@ mod tests {
         let list = ("list::pick", "src/list.rs", 3);
         let of_build = |closure: &str| {
             let frames = [list, (closure, "src/main.rs", 7)];
-            group(&panic(INDEX, &frames)).fingerprints
+            group(&panic(INDEX, &frames), None).fingerprints
         };
 
         let debug = of_build("shop::run::{{closure}}");
@@ -379,13 +441,14 @@ mod tests {
         let other = of_build("shop::stop::{{closure}}");
 
         let kinds = |all: &[Fingerprint]| all.iter().map(|it| it.is_weak()).collect::<Vec<_>>();
-        assert_eq!(kinds(&debug), [false, true]);
+        assert_eq!(kinds(&debug), [false, true, true, true]);
         assert_eq!(kinds(&release), [true]);
-        assert_eq!(debug[1], release[0]);
+        assert_eq!(debug[3], release[0]);
         assert_ne!(debug[0], other[0]);
-        assert_eq!(debug[1], other[1], "which is why it is weak");
+        assert_eq!(debug[3], other[3], "which is why it is weak");
         let named = [list, ("shop::run", "src/main.rs", 7)];
-        assert_eq!(kinds(&group(&panic(INDEX, &named)).fingerprints), [false]);
+        let named = group(&panic(INDEX, &named), None).fingerprints;
+        assert_eq!(kinds(&named), [false, true, true]);
     }
 
     #[test]
@@ -479,11 +542,43 @@ mod tests {
     }
 
     #[test]
-    fn without_debug_information_the_place_decides_for_now() {
-        let grouping = group(&panic(
+    fn without_debug_information_the_source_says_what_failed() {
+        let without = panic(INDEX, &[("shop::price::total", "", 0), ("main", "", 0)]);
+        let with = panic(
             INDEX,
-            &[("shop::price::tier", "", 0), ("main", "", 0)],
-        ));
+            &[
+                ("shop::price::tier", "src/price.rs", 7),
+                ("shop::price::total", "src/price.rs", 19),
+            ],
+        );
+        let alone = panic(INDEX, &[("shop::price::tier", "src/price.rs", 7)]);
+
+        let told = group(&without, Some("tier"));
+
+        assert!(!told.explanation.provisional);
+        assert!(told.fingerprints.iter().all(|it| it.is_weak()));
+        let shared = |event: &Event| {
+            group(event, None)
+                .fingerprints
+                .contains(&told.fingerprints[0])
+        };
+        assert!(shared(&with) && !shared(&alone));
+        let failed = told.fingerprints[1];
+        assert!(group(&alone, None).fingerprints.contains(&failed));
+        let later = group(&without, None).fingerprints;
+        assert_eq!(
+            told.fingerprints.last(),
+            later.last(),
+            "it stays in its issue"
+        );
+    }
+
+    #[test]
+    fn without_debug_information_the_place_decides_for_now() {
+        let grouping = group(
+            &panic(INDEX, &[("shop::price::tier", "", 0), ("main", "", 0)]),
+            None,
+        );
 
         assert!(grouping.explanation.provisional);
         assert_eq!(grouping.culprit, "shop::price::tier");
@@ -493,18 +588,17 @@ mod tests {
             .iter()
             .map(|kept| &*kept.value)
             .collect();
-        assert_eq!(kept, ["index_out_of_bounds", "src/price.rs"]);
+        let expected = ["index_out_of_bounds", "src/price.rs", "shop::price::tier"];
+        assert_eq!(kept, expected);
     }
 
     #[test]
     fn the_explanation_names_what_counted_and_what_did_not() {
-        let grouping = group(&panic(
-            INDEX,
-            &[
-                ("core::panicking::panic_fmt", LIBRARY, 1),
-                ("shop::tier", "src/price.rs", 7),
-            ],
-        ));
+        let frames = [
+            ("core::panicking::panic_fmt", LIBRARY, 1),
+            ("shop::tier", "src/price.rs", 7),
+        ];
+        let grouping = group(&panic(INDEX, &frames), None);
 
         let kept: Vec<_> = grouping
             .explanation

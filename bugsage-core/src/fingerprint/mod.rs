@@ -19,6 +19,7 @@
 pub mod symbol;
 pub mod frames;
 pub mod message;
+pub mod source;
 #[cfg(feature = "fingerprint")]
 mod outline;
 #[cfg(feature = "fingerprint")]

@@ -105,7 +105,7 @@ pub(super) struct Anchor {
     pub(super) key: String,
     /// The whole normalized name, for readers.
     pub(super) function: Option<Text>,
-    file: Option<String>,
+    pub(super) has_file: bool,
     is_nameless: bool,
 }
 
@@ -124,13 +124,9 @@ impl Anchor {
         Some(Self {
             key,
             function: last.map(|_| function.into()),
-            file,
+            has_file: file.is_some(),
             is_nameless,
         })
-    }
-
-    pub(super) fn has_file(&self) -> bool {
-        self.file.is_some()
     }
 }
 
@@ -147,7 +143,7 @@ fn walk(
     let parts: Vec<Part> = named.iter().map(|(_, part)| *part).collect();
     let bounds = frames::bounds(&parts);
 
-    let (mut by_name, mut nameless) = (Anchors::default(), Anchors::default());
+    let (mut by_name, mut nameless) = (Vec::new(), Vec::new());
     for (at, (frame, (name, part))) in stack.frames.iter().zip(&named).enumerate() {
         let rule = if at < bounds.start {
             Some(Part::Machinery.rule())
@@ -156,8 +152,8 @@ fn walk(
         } else if *part != Part::App {
             Some(part.rule())
         } else if let Some(name) = name {
-            let with = by_name.push(Anchor::new(frame, name, true));
-            let without = nameless.push(Anchor::new(frame, name, false));
+            let with = push(&mut by_name, Anchor::new(frame, name, true));
+            let without = push(&mut nameless, Anchor::new(frame, name, false));
             with.and(without).err()
         } else {
             None
@@ -166,38 +162,23 @@ fn walk(
             drop(rule, frame, name.as_ref().map(|name| &*name.normalized));
         }
     }
-    let is_known = !by_name.list.iter().any(|anchor| anchor.is_nameless);
+    let is_known = !by_name.iter().any(|anchor| anchor.is_nameless);
     Outline {
-        named: is_known.then_some(by_name.list),
-        nameless: nameless.list,
+        named: is_known.then_some(by_name),
+        nameless,
     }
 }
 
-/// The functions that count so far.
-#[derive(Default)]
-struct Anchors {
-    list: Vec<Anchor>,
-    /// Whether the one that asked for the first was looked at and does not count.
-    is_alone: bool,
-}
-
-impl Anchors {
-    /// Adds a function of the app, or says why it does not count.
-    fn push(&mut self, anchor: Option<Anchor>) -> Result<(), &'static str> {
-        let anchor = anchor.ok_or("closure without name and file")?;
-        if self.list.iter().any(|known| known.key == anchor.key) {
-            return Err("recursion");
-        }
-        let is_far = self.list.first().is_some_and(|first| first.file != anchor.file);
-        if self.is_alone || self.list.len() >= ANCHORS_MAX {
-            // Kept out of the hash, but not looked at any longer either.
-            return Err("further out than what counts");
-        }
-        if is_far {
-            self.is_alone = true;
-            return Err("in another file than where it failed");
-        }
-        self.list.push(anchor);
+/// Adds a function of the app, or says why it does not count.
+fn push(anchors: &mut Vec<Anchor>, anchor: Option<Anchor>) -> Result<(), &'static str> {
+    let anchor = anchor.ok_or("closure without name and file")?;
+    if anchors.iter().any(|known| known.key == anchor.key) {
+        Err("recursion")
+    } else if anchors.len() >= ANCHORS_MAX {
+        // Kept out of the hash, but not looked at any longer either.
+        Err("further out than what counts")
+    } else {
+        anchors.push(anchor);
         Ok(())
     }
 }

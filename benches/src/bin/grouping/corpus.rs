@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use bugsage_core::batch;
 use bugsage_core::event::Event;
+use bugsage_core::fingerprint::source;
 
 /// How a program was built, as the name of its file says: `PROGRAM.PROFILE.MANGLING[.VARIANT]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,13 +55,16 @@ pub(crate) struct Sample {
     pub(crate) way: String,
     /// How many samples of the same build, function and way stand before it.
     pub(crate) number: usize,
+    /// The function around its location, by the source.
+    pub(crate) enclosing: Option<String>,
     /// What was reported, without the truth.
     pub(crate) event: Event,
 }
 
 /// All samples, build by build in the order of their names.
-pub(crate) fn read(folder: &Path) -> anyhow::Result<Vec<Sample>> {
-    let entries = fs::read_dir(folder)
+pub(crate) fn read(corpus: &Path) -> anyhow::Result<Vec<Sample>> {
+    let folder = corpus.join("events");
+    let entries = fs::read_dir(&folder)
         .with_context(|| format!("{} cannot be read: record it", folder.display()))?;
     let mut paths = entries
         .map(|entry| Ok(entry?.path()))
@@ -72,7 +76,7 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Vec<Sample>> {
         let build = name.and_then(|name| Build::parse(name.strip_suffix(".batches")?));
         let build = build.with_context(|| format!("{} is named for no build", path.display()))?;
         for event in events(&path)? {
-            samples.push(sample(&build, event)?);
+            samples.push(sample(corpus, &build, event)?);
             if let Some((last, before)) = samples.split_last_mut() {
                 let is_same = |other: &&Sample| {
                     (&other.build, &other.shown_by, &other.way)
@@ -113,7 +117,7 @@ pub(crate) fn events(path: &Path) -> anyhow::Result<Vec<Event>> {
     Ok(events)
 }
 
-fn sample(build: &Build, mut event: Event) -> anyhow::Result<Sample> {
+fn sample(corpus: &Path, build: &Build, mut event: Event) -> anyhow::Result<Sample> {
     let mut take = |name: &str| {
         let at = event.tags.iter().position(|(known, _)| &**known == name);
         let at = at.with_context(|| format!("an event of {} has no {name}", build.name()))?;
@@ -126,6 +130,17 @@ fn sample(build: &Build, mut event: Event) -> anyhow::Result<Sample> {
         shown_by,
         way,
         number: 0,
+        enclosing: enclosing(corpus, build, &event),
         event,
     })
+}
+
+/// As who has the repository finds it. The source of variants is not kept.
+fn enclosing(corpus: &Path, build: &Build, event: &Event) -> Option<String> {
+    let location = event
+        .location
+        .as_ref()
+        .filter(|_| build.variant == "base")?;
+    let source = fs::read_to_string(corpus.join(&*location.file)).ok()?;
+    source::enclosing(&source, location.line).map(str::to_owned)
 }

@@ -32,7 +32,7 @@ fn run() -> anyhow::Result<()> {
     let folder = root.join("tests/corpus");
     match *words.as_slice() {
         [] | ["--json"] => {
-            let events = corpus::read(&folder.join("events"))?;
+            let events = corpus::read(&folder)?;
             let report = measure::report(&events);
             if words.is_empty() {
                 table::print(&report);
@@ -42,7 +42,7 @@ fn run() -> anyhow::Result<()> {
             Ok(())
         }
         ["--show", bug] => {
-            let events = corpus::read(&folder.join("events"))?;
+            let events = corpus::read(&folder)?;
             table::show(&events, bug);
             Ok(())
         }
