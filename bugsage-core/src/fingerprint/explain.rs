@@ -11,6 +11,7 @@ use crate::panic_class::{self, PanicClass};
 use crate::stacktrace::Frame;
 
 use super::outline::{Anchor, Names, Outline};
+use super::source::Functions;
 use super::{frames, message, symbol};
 
 /// The version of the rules in this module.
@@ -135,24 +136,24 @@ pub struct Dropped {
 
 /// Groups one event, with all reasons. Costs a few microseconds per frame.
 ///
-/// `enclosing` is the function around the event's location, by the source of the commit that ran
-/// ([`super::source::enclosing`]): what counts where there is no debug information.
-pub fn group(event: &Event, enclosing: Option<&str>) -> Grouping {
+/// `source` is the file of the event's location as the commit that ran has it: where there is no debug information,
+/// the function around the location counts.
+pub fn group(event: &Event, source: Option<&str>) -> Grouping {
     let mut dropped = Vec::new();
     let outline = match &event.stack {
         Some(stack) => Outline::explained(stack, &mut Names::default(), &mut dropped),
         None => Outline::default(),
     };
-    let mut grouping = group_on(event, &outline, enclosing);
+    let mut grouping = group_on(event, &outline, source);
     grouping.explanation.dropped = dropped;
     grouping
 }
 
 /// Groups an event on the outline of its stack, which many events may share. The explanation does
 /// not say which frames were dropped.
-pub fn group_on(event: &Event, outline: &Outline, enclosing: Option<&str>) -> Grouping {
+pub fn group_on(event: &Event, outline: &Outline, source: Option<&str>) -> Grouping {
     let class = class_of(event);
-    let reasons = reasons(event, &class, outline, enclosing);
+    let reasons = reasons(event, &class, outline, source);
     let mut fingerprints = Vec::new();
     for (explanation, is_weak) in &reasons {
         let fingerprint = fingerprint(event.kind, explanation, *is_weak);
@@ -198,7 +199,7 @@ fn reasons(
     event: &Event,
     class: &Class,
     outline: &Outline,
-    enclosing: Option<&str>,
+    source: Option<&str>,
 ) -> Vec<(Explanation, bool)> {
     let keys = |anchors: &[Anchor]| -> Vec<String> {
         anchors.iter().map(|anchor| anchor.key.clone()).collect()
@@ -215,6 +216,9 @@ fn reasons(
             reasons.push((keep(&named[..1]), true));
         }
         reasons.push((keep(&keys(nameless)), true));
+        if let Some(failed) = nameless.first().filter(|failed| !failed.is_nameless) {
+            reasons.push((keep(std::slice::from_ref(&failed.key)), true));
+        }
         return reasons;
     }
     let visible = named.and_then(<[Anchor]>::first);
@@ -231,13 +235,16 @@ fn reasons(
     };
     let file = frames::crate_relative(&location.file);
     let mut reasons = Vec::new();
-    if let Some(enclosing) = enclosing {
-        let failed = format!("{file}#{enclosing}");
-        // It may have been inlined into who asked for it, of the same file.
-        let asked = visible.and_then(|anchor| symbol::last_segment(&anchor.key));
-        let asked = asked.map(|last| format!("{file}#{last}"));
-        if let Some(asked) = asked.filter(|asked| *asked != failed) {
-            reasons.push((keep(&[failed.clone(), asked]), true));
+    let functions = source.map(Functions::read);
+    if let Some(functions) = functions
+        && let Some(failing) = functions.at(location.line)
+    {
+        let failed = format!("{file}#{failing}");
+        // It may have been inlined into who asked for it, and both into what is visible.
+        let visible = visible.and_then(|anchor| symbol::last_segment(&anchor.key));
+        if let Some(visible) = visible.filter(|visible| *visible != failing) {
+            let asked = functions.caller(visible, failing).unwrap_or(visible);
+            reasons.push((keep(&[failed.clone(), format!("{file}#{asked}")]), true));
         }
         reasons.push((keep(&[failed]), true));
     }
@@ -442,13 +449,36 @@ mod tests {
 
         let kinds = |all: &[Fingerprint]| all.iter().map(|it| it.is_weak()).collect::<Vec<_>>();
         assert_eq!(kinds(&debug), [false, true, true, true]);
-        assert_eq!(kinds(&release), [true]);
+        assert_eq!(kinds(&release), [true, true]);
         assert_eq!(debug[3], release[0]);
         assert_ne!(debug[0], other[0]);
         assert_eq!(debug[3], other[3], "which is why it is weak");
         let named = [list, ("shop::run", "src/main.rs", 7)];
         let named = group(&panic(INDEX, &named), None).fingerprints;
         assert_eq!(kinds(&named), [false, true, true]);
+    }
+
+    #[test]
+    fn a_closure_without_a_name_is_of_the_function_that_calls_it_from_the_same_file() {
+        let std = "/rustc/59807616e/library/core/src/iter/adapters/map.rs";
+        let stack = |closure: &str, caller: &str| {
+            let stack = [
+                (closure, "src/weigh.rs", 8),
+                ("fold<u8>", std, 3),
+                ("shop::weigh", caller, 7),
+                ("shop::load", "src/load.rs", 2),
+            ];
+            group(&panic(INDEX, &stack), None).fingerprints
+        };
+        let debug = stack("shop::weigh::{{closure}}", "src/weigh.rs");
+
+        assert_eq!(stack("{closure#1}", "src/weigh.rs")[..3], debug[..3]);
+        assert_ne!(stack("{closure#1}", "src/scales.rs")[0], debug[0]);
+        let of_async = stack("{async_fn#0}", "src/weigh.rs");
+        assert!(
+            of_async.iter().all(|it| it.is_weak()),
+            "who awaits is another"
+        );
     }
 
     #[test]
@@ -553,7 +583,8 @@ mod tests {
         );
         let alone = panic(INDEX, &[("shop::price::tier", "src/price.rs", 7)]);
 
-        let told = group(&without, Some("tier"));
+        let source = "fn total() { tier(); }\nfn tier() {\n\n\n\n\n\n}";
+        let told = group(&without, Some(source));
 
         assert!(!told.explanation.provisional);
         assert!(told.fingerprints.iter().all(|it| it.is_weak()));

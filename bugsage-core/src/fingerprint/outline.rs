@@ -1,6 +1,7 @@
 //! What of a stack counts, worked out once for all events that share it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::event::Text;
 use crate::stacktrace::{Frame, StackTrace};
@@ -106,7 +107,8 @@ pub(super) struct Anchor {
     /// The whole normalized name, for readers.
     pub(super) function: Option<Text>,
     pub(super) has_file: bool,
-    is_nameless: bool,
+    /// Whether it is a closure that counts by its file alone.
+    pub(super) is_nameless: bool,
 }
 
 impl Anchor {
@@ -152,6 +154,9 @@ fn walk(
         } else if *part != Part::App {
             Some(part.rule())
         } else if let Some(name) = name {
+            let within = &named[at + 1..bounds.end];
+            let parent = || parent(frame, &stack.frames[at + 1..bounds.end], within);
+            let name = &parent_if_nameless(frame, name, parent);
             let with = push(&mut by_name, Anchor::new(frame, name, true));
             let without = push(&mut nameless, Anchor::new(frame, name, false));
             with.and(without).err()
@@ -167,6 +172,30 @@ fn walk(
         named: is_known.then_some(by_name),
         nameless,
     }
+}
+
+/// The name that counts of a function: of a closure that has none, that of who called it, where that is known.
+fn parent_if_nameless(frame: &Frame, name: &Name, parent: impl FnOnce() -> Option<Name>) -> Name {
+    let is_nameless = symbol::last_segment(&name.normalized).is_none();
+    // The body of an async function is called by who awaits it, which is another function.
+    let is_async = frame
+        .function
+        .as_deref()
+        .is_some_and(|name| name.contains("async"));
+    let parent = (is_nameless && !is_async).then(parent).flatten();
+    parent.unwrap_or_else(|| name.clone())
+}
+
+/// The function that a closure stands in, most likely: the next of the app, if it is of the same file. Between the
+/// two lies at most what calls closures, as iterators do.
+fn parent(closure: &Frame, frames: &[Arc<Frame>], named: &[(Option<Name>, Part)]) -> Option<Name> {
+    let mut outer = frames.iter().zip(named);
+    let (frame, name) = outer.find_map(|(frame, (name, part))| {
+        let name = name.as_ref().filter(|_| *part == Part::App)?;
+        symbol::last_segment(&name.normalized)?;
+        Some((frame, name))
+    })?;
+    (frame.file.is_some() && frame.file == closure.file).then(|| name.clone())
 }
 
 /// Adds a function of the app, or says why it does not count.

@@ -6,64 +6,125 @@
 /// The longest file that is read. Longer ones were generated.
 const SOURCE_BYTES_MAX: usize = 4 << 20;
 
-/// The name of the innermost function around a line, counted from 1. Costs one pass over the file.
-pub fn enclosing(source: &str, line: u32) -> Option<&str> {
-    if source.len() > SOURCE_BYTES_MAX {
-        return None;
-    }
-    let mut scanner = Scanner::new(source);
-    // Functions whose body is open: name and the depth of their braces.
-    let mut open: Vec<(&str, usize)> = Vec::new();
-    let (mut depth, mut parens) = (0_usize, 0_usize);
-    // One whose body has not begun, and the depth of parentheses that it began in.
-    let mut declared: Option<(&str, usize, u32)> = None;
-    let mut is_name = false;
-    let mut found = None;
-    while let Some(token) = scanner.next_token() {
-        if scanner.token_line > line {
-            // A body that began on an earlier line and is still open is around the line.
-            break;
+/// How many calls lie between two functions of a file at most, for one to be looked for behind the other.
+const CALLS_MAX: usize = 6;
+
+/// Functions of a file that are looked at. More are a generator's.
+const FUNCTIONS_MAX: usize = 4_096;
+
+/// A function with a body.
+#[derive(Debug, PartialEq, Eq)]
+struct Function<'a> {
+    name: &'a str,
+    /// From its name to the end of its body, counted from 1.
+    lines: (u32, u32),
+    /// What it names that may be a function: words outside of nested functions.
+    words: Vec<&'a str>,
+}
+
+/// The functions of a source file, as far as words and braces tell them.
+#[derive(Debug)]
+pub struct Functions<'a> {
+    /// In the order in which they end, so that inner ones come first.
+    all: Vec<Function<'a>>,
+}
+
+impl<'a> Functions<'a> {
+    /// Reads a file. Costs one pass over it.
+    pub fn read(source: &'a str) -> Self {
+        let mut all = Vec::new();
+        if source.len() > SOURCE_BYTES_MAX {
+            return Self { all };
         }
-        match token {
-            Token::Word("fn") => is_name = true,
-            Token::Word(word) if is_name => {
-                declared = Some((word, parens, scanner.token_line));
-                is_name = false;
-            }
-            Token::Mark(b'(' | b'[') => {
-                // `fn(u8)` is a type.
-                is_name = false;
-                parens += 1;
-            }
-            Token::Mark(b')' | b']') => parens = parens.saturating_sub(1),
-            Token::Mark(b';') if declared.is_some_and(|(_, within, _)| within == parens) => {
-                declared = None;
-            }
-            Token::Mark(b'{') => {
-                depth += 1;
-                if let Some((name, within, _)) = declared
-                    && within == parens
-                {
-                    open.push((name, depth));
-                    declared = None;
+        let mut scanner = Scanner::new(source);
+        // Those whose body is open, with the depth of their braces.
+        let mut open: Vec<(Function<'a>, usize)> = Vec::new();
+        let (mut depth, mut parens) = (0_usize, 0_usize);
+        // One whose body has not begun, and the depth of parentheses that it began in.
+        let mut declared: Option<(&'a str, u32, usize)> = None;
+        let mut is_name = false;
+        while let Some(token) = scanner.next_token() {
+            let line = scanner.token_line;
+            match token {
+                Token::Word("fn") => is_name = true,
+                Token::Word(word) if is_name => {
+                    declared = Some((word, line, parens));
+                    is_name = false;
                 }
-            }
-            Token::Mark(b'}') => {
-                if open.last().is_some_and(|(_, own)| *own == depth) {
-                    let closed = open.pop();
-                    // It ends on the line that is asked for.
-                    if scanner.token_line == line {
-                        found = closed.map(|(name, _)| name);
+                Token::Word(word) => {
+                    if let Some((function, _)) = open.last_mut() {
+                        function.words.push(word);
                     }
                 }
-                depth = depth.saturating_sub(1);
+                Token::Mark(b'(' | b'[') => {
+                    // `fn(u8)` is a type.
+                    is_name = false;
+                    parens += 1;
+                }
+                Token::Mark(b')' | b']') => parens = parens.saturating_sub(1),
+                Token::Mark(b';') if declared.is_some_and(|(.., within)| within == parens) => {
+                    declared = None;
+                }
+                Token::Mark(b'{') => {
+                    depth += 1;
+                    let begins = declared.take_if(|(.., within)| *within == parens);
+                    if let Some((name, begun, _)) = begins {
+                        let function = Function {
+                            name,
+                            lines: (begun, u32::MAX),
+                            words: Vec::new(),
+                        };
+                        open.push((function, depth));
+                    }
+                }
+                Token::Mark(b'}') => {
+                    if let Some((mut function, _)) = open.pop_if(|(_, own)| *own == depth) {
+                        function.lines.1 = line;
+                        all.push(function);
+                        if all.len() == FUNCTIONS_MAX {
+                            break;
+                        }
+                    }
+                    depth = depth.saturating_sub(1);
+                }
+                Token::Mark(_) => {}
             }
-            _ => {}
         }
+        Self { all }
     }
-    let signature = declared.filter(|(_, _, begun)| *begun <= line);
-    let around = open.last().map(|(name, _)| *name);
-    signature.map(|(name, ..)| name).or(found).or(around)
+
+    /// The innermost function around a line, counted from 1.
+    pub fn at(&self, line: u32) -> Option<&'a str> {
+        let is_around =
+            |function: &&Function<'_>| (function.lines.0..=function.lines.1).contains(&line);
+        self.all
+            .iter()
+            .find(is_around)
+            .map(|function| function.name)
+    }
+
+    /// The function that calls `inner` on the shortest way from `outer` to it, which may be `outer` itself. `None`
+    /// where there is no such way within the file, or none that is the only shortest.
+    pub fn caller(&self, outer: &str, inner: &str) -> Option<&'a str> {
+        let named = |name: &str| self.all.iter().position(|function| function.name == name);
+        let mut known = vec![named(outer)?];
+        let mut reached = known.clone();
+        for _ in 0..CALLS_MAX {
+            let calls = |at: &&usize| self.all[**at].words.contains(&inner);
+            let mut callers = reached.iter().filter(calls).map(|at| self.all[*at].name);
+            if let Some(caller) = callers.next() {
+                return callers.next().is_none().then_some(caller);
+            }
+            let words = reached.iter().flat_map(|at| &self.all[*at].words);
+            let mut next: Vec<usize> = words.filter_map(|word| named(word)).collect();
+            next.sort_unstable();
+            next.dedup();
+            next.retain(|at| !known.contains(at));
+            known.extend(&next);
+            reached = next;
+        }
+        None
+    }
 }
 
 enum Token<'a> {
@@ -268,16 +329,36 @@ fn array(x: [u8; 4]) -> [u8; 4] {
             let at = SOURCE.find(text).expect("stands there");
             let line =
                 SOURCE[..at].lines().count() as u32 + u32::from(SOURCE[..at].ends_with('\n'));
-            assert_eq!(enclosing(SOURCE, line.max(1)), name, "{text}");
+            assert_eq!(Functions::read(SOURCE).at(line.max(1)), name, "{text}");
         }
-        assert_eq!(enclosing("", 1), None);
+        assert_eq!(Functions::read("").at(1), None);
+    }
+
+    #[test]
+    fn the_way_from_one_function_to_another_leads_through_callers() {
+        let functions = Functions::read(
+            "fn field(line: &str) -> &str { line }
+             fn name(line: &str) -> &str { field(line) }
+             fn city(line: &str) -> &str { field(line) }
+             fn show() { name(\"\"); }
+             fn print() { name(\"\"); city(\"\"); }
+             fn direct() { field(\"\"); name(\"\"); }
+             fn circle() { circle(); }",
+        );
+        assert_eq!(functions.caller("show", "field"), Some("name"));
+        assert_eq!(functions.caller("direct", "field"), Some("direct"));
+        assert_eq!(functions.caller("print", "field"), None, "two lead there");
+        assert_eq!(functions.caller("circle", "field"), None);
+        assert_eq!(functions.caller("nobody", "field"), None);
     }
 
     proptest! {
         #[test]
         fn any_text_has_functions_or_none(text in "[a-zé fn{}()'\"/*r#\\\\;\n]{0,120}", line in 0_u32..9) {
-            if let Some(name) = enclosing(&text, line) {
+            let functions = Functions::read(&text);
+            if let Some(name) = functions.at(line) {
                 prop_assert!(text.contains(name));
+                let _ = functions.caller(name, "a");
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use bugsage_core::batch;
 use bugsage_core::event::Event;
-use bugsage_core::fingerprint::source;
 
 /// How a program was built, as the name of its file says: `PROGRAM.PROFILE.MANGLING[.VARIANT]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,8 +55,8 @@ pub(crate) struct Sample {
     pub(crate) way: String,
     /// How many samples of the same build, function and way stand before it.
     pub(crate) number: usize,
-    /// The function around its location, by the source.
-    pub(crate) enclosing: Option<String>,
+    /// The file of its location.
+    pub(crate) source: Option<Arc<str>>,
     /// What was reported, without the truth.
     pub(crate) event: Event,
 }
@@ -130,17 +130,17 @@ fn sample(corpus: &Path, build: &Build, mut event: Event) -> anyhow::Result<Samp
         shown_by,
         way,
         number: 0,
-        enclosing: enclosing(corpus, build, &event),
+        source: source(corpus, build, &event),
         event,
     })
 }
 
 /// As who has the repository finds it. The source of variants is not kept.
-fn enclosing(corpus: &Path, build: &Build, event: &Event) -> Option<String> {
+fn source(corpus: &Path, build: &Build, event: &Event) -> Option<Arc<str>> {
     let location = event
         .location
         .as_ref()
         .filter(|_| build.variant == "base")?;
     let source = fs::read_to_string(corpus.join(&*location.file)).ok()?;
-    source::enclosing(&source, location.line).map(str::to_owned)
+    Some(source.into())
 }

@@ -132,7 +132,7 @@ fn ours<'a>(samples: &'a [Sample]) -> Clusters {
     let place = |sample: &'a Sample| {
         let Sample { build, event, .. } = sample;
         let project = projects.entry(&build.program).or_default();
-        let fingerprints = fingerprint::group(event, sample.enclosing.as_deref()).fingerprints;
+        let fingerprints = fingerprint::group(event, sample.source.as_deref()).fingerprints;
         let Ok(found) = place::find(&fingerprints, project);
         let issue = found.unwrap_or_else(|| {
             issues += 1;
@@ -341,7 +341,7 @@ mod tests {
             shown_by: bug.to_owned(),
             way: "direct".to_owned(),
             number: 0,
-            enclosing: None,
+            source: None,
             event: Maker::new(shape, 1).event(),
         }
     }

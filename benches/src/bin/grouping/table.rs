@@ -55,7 +55,7 @@ fn line(name: &str, quality: &Quality, stability: f64, plain: f64, issues: usize
 pub(crate) fn show(samples: &[Sample], bug: &str) {
     for sample in samples.iter().filter(|sample| sample.bug.ends_with(bug)) {
         let event = &sample.event;
-        let grouping = fingerprint::group(event, sample.enclosing.as_deref());
+        let grouping = fingerprint::group(event, sample.source.as_deref());
         println!(
             "{} by {} {}",
             sample.build.name(),
