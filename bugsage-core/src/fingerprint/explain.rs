@@ -201,8 +201,13 @@ fn reasons(
     outline: &Outline,
     source: Option<&str>,
 ) -> Vec<(Explanation, bool)> {
+    let location = event.location.as_ref();
     let keys = |anchors: &[Anchor]| -> Vec<String> {
-        anchors.iter().map(|anchor| anchor.key.clone()).collect()
+        let mut keys: Vec<String> = anchors.iter().map(|anchor| anchor.key.clone()).collect();
+        if let (Some(key), Some(innermost)) = (keys.first_mut(), anchors.first()) {
+            *key = located(innermost, location);
+        }
+        keys
     };
     let keep = |functions: &[String]| keep(event, class, functions, None);
     let (named, nameless) = (outline.named(), outline.nameless());
@@ -217,7 +222,7 @@ fn reasons(
         }
         reasons.push((keep(&keys(nameless)), true));
         if let Some(failed) = nameless.first().filter(|failed| !failed.is_nameless) {
-            reasons.push((keep(std::slice::from_ref(&failed.key)), true));
+            reasons.push((keep(&[located(failed, location)]), true));
         }
         return reasons;
     }
@@ -248,6 +253,14 @@ fn reasons(
         }
         reasons.push((keep(&[failed]), true));
     }
+    if let Some(visible) = visible {
+        let key = located(visible, Some(location));
+        if key != visible.key {
+            let mut guessed = keep(&[key]);
+            guessed.provisional = true;
+            reasons.push((guessed, true));
+        }
+    }
     let functions: Vec<String> = visible
         .map(|anchor| anchor.key.clone())
         .into_iter()
@@ -256,6 +269,27 @@ fn reasons(
     provisional.provisional = true;
     reasons.push((provisional, true));
     reasons
+}
+
+/// What counts of the innermost function: where its frame has no file, the location's is its own if the function's
+/// path names the same module.
+fn located(anchor: &Anchor, location: Option<&Location>) -> String {
+    let file = location.map(|location| frames::crate_relative(&location.file));
+    let (Some(file), false) = (file, anchor.has_file) else {
+        return anchor.key.clone();
+    };
+    let mut folders = file.trim_end_matches(".rs").rsplit('/');
+    let stem = match folders.next() {
+        Some("mod") => folders.next(),
+        stem => stem,
+    };
+    let is_root = matches!(stem, Some("lib" | "main"));
+    let mut modules = anchor.key.split("::");
+    let is_of_file = is_root || modules.any(|module| Some(module) == stem);
+    match symbol::last_segment(&anchor.key) {
+        Some(last) if is_of_file => format!("{file}#{last}"),
+        _ => anchor.key.clone(),
+    }
 }
 
 /// What counts of an event, where these functions count of its stack, and perhaps a file.
@@ -619,7 +653,7 @@ mod tests {
             .iter()
             .map(|kept| &*kept.value)
             .collect();
-        let expected = ["index_out_of_bounds", "src/price.rs", "shop::price::tier"];
+        let expected = ["index_out_of_bounds", "src/price.rs#tier"];
         assert_eq!(kept, expected);
     }
 

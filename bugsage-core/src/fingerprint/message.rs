@@ -19,7 +19,7 @@ pub fn template(message: &str) -> String {
         if let Some(length) = quoted(rest) {
             template.push_str("<text>");
             rest = &rest[length..];
-        } else if is_word(c) || c == '/' || c == '~' {
+        } else if is_word(c) || c == '/' || c == '~' || is_sign(&template, rest) {
             let length = rest.find(|c: char| !is_word(c) && !"/.:~@+-".contains(c));
             let (word, behind) = rest.split_at(length.unwrap_or(rest.len()));
             let kept = word.trim_end_matches(['.', ':', '-']);
@@ -44,6 +44,17 @@ pub fn opening(template: &str) -> String {
         return template.split_whitespace().next().unwrap_or("").to_owned();
     }
     words.join(" ")
+}
+
+/// Whether a number begins here with its sign.
+fn is_sign(before: &str, text: &str) -> bool {
+    let mut chars = text.chars();
+    matches!(chars.next(), Some('-' | '+'))
+        && chars.next().is_some_and(|c| c.is_ascii_digit())
+        && before
+            .chars()
+            .next_back()
+            .is_none_or(|c| !is_word(c) && c != '>')
 }
 
 fn is_word(c: char) -> bool {
@@ -106,6 +117,8 @@ mod tests {
             ),
             ("at 0x7ffe and deadbeef00", "at <hex> and <hex>"),
             ("took 1.5 s.\nsecond line", "took <n> s."),
+            ("quantity -3 is below -0.5", "quantity <n> is below <n>"),
+            ("pages 3-7", "pages <n>"),
             ("SKU-12345 is gone", "<id> is gone"),
             ("", ""),
         ] {
