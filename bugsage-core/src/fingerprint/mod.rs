@@ -11,8 +11,10 @@
 //!    it, so there is a second, weak fingerprint for which closures have no names.
 //! 3. The words of the message count only where the stack does not separate: where no function is
 //!    left, and where the class is the app's own text (`panic!("...")`), by its first words.
-//! 4. Without source files in the stack (no debug information) file and class decide, and the
-//!    fingerprint is marked provisional.
+//! 4. Without source files in the stack (no debug information) the function around the panic's line decides, by the
+//!    source of the commit that ran. Where that is not at hand, the file and the function that is visible do, and
+//!    the fingerprint is marked provisional.
+//! 5. All of this but the first is weak: other bugs may share it. [`place`] says what a weak fingerprint finds.
 //!
 //! Old fingerprints stay with their issue for ever, so a new version of the rules splits nothing.
 

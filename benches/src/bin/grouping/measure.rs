@@ -347,6 +347,22 @@ mod tests {
     }
 
     #[test]
+    fn the_rules_do_on_the_corpus_what_they_did() {
+        let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus");
+        let samples = crate::corpus::read(&corpus).expect("is recorded");
+        let clusters = ours(&samples);
+        let quality = quality(&samples, &clusters);
+        let (stability, plain_release) = summed(&axes(&samples, &clusters));
+        // What was reached; a change of the rules may raise it.
+        assert!(quality.pairwise_precision > 0.98, "{quality:?}");
+        assert!(quality.pairwise_recall > 0.84, "{quality:?}");
+        assert!(quality.bcubed_f1 > 0.93, "{quality:?}");
+        assert!(quality.overmerged < 0.01, "{quality:?}");
+        assert!(stability > 0.96, "{stability}");
+        assert!(plain_release > 0.87, "{plain_release}");
+    }
+
+    #[test]
     fn perfect_issues_have_perfect_figures() {
         let samples: Vec<Sample> = ["a", "a", "b"].map(sample).into();
         let quality = quality(&samples, &vec![1, 1, 2]);
