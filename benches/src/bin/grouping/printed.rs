@@ -17,7 +17,9 @@ pub(crate) fn events(printed: &str) -> Vec<Event> {
         started_at: Timestamp(0),
         sdk: "std".into(),
     });
-    let parts = printed.split("== ").skip(1);
+    // At the beginning of a line: messages of assertions have the same two characters.
+    let printed = format!("\n{printed}");
+    let parts = printed.split("\n== ").skip(1);
     let events = parts.filter_map(|part| {
         let (truth, text) = part.split_once('\n')?;
         let (bug, way) = truth.split_once(' ')?;
