@@ -218,7 +218,11 @@ fn reasons(
             reasons.push((keep(&named), false));
             // For those who know no better, and do not know whether they know all.
             reasons.push((keep(&named), true));
-            reasons.push((keep(&named[..1]), true));
+            reasons.extend(
+                named
+                    .first()
+                    .map(|failed| (keep(std::slice::from_ref(failed)), true)),
+            );
         }
         reasons.push((keep(&keys(nameless)), true));
         if let Some(failed) = nameless.first().filter(|failed| !failed.is_nameless) {
