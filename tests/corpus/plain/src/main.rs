@@ -64,7 +64,11 @@ fn level(bug: fn(), left: u32) {
 
 fn main() {
     for (name, bug) in BUGS {
-        for (way, go) in [("direct", direct as fn(fn())), ("thread", thread), ("deep", deep)] {
+        for (way, go) in [
+            ("direct", direct as fn(fn())),
+            ("thread", thread),
+            ("deep", deep),
+        ] {
             eprintln!("== {name} {way}");
             go(*bug);
         }

@@ -1,8 +1,8 @@
 //! Errors that are reported, and lines of the log.
 
+use crate::black_box;
 use std::fmt;
 use std::fs::File;
-use crate::black_box;
 use std::io;
 
 use anyhow::Context;
@@ -101,5 +101,8 @@ pub fn delivery_fails() {
 
 pub fn disk_is_full_by_log() {
     let error = io::Error::from(io::ErrorKind::StorageFull);
-    error!(error = &error as &dyn std::error::Error, "could not save the basket");
+    error!(
+        error = &error as &dyn std::error::Error,
+        "could not save the basket"
+    );
 }

@@ -28,7 +28,10 @@ impl Transport for Recorder {
     fn send(&mut self, batch: Batch) -> Sending {
         let bytes = batch.bytes();
         let length = (bytes.len() as u32).to_le_bytes();
-        let written = self.0.write_all(&length).and_then(|()| self.0.write_all(bytes));
+        let written = self
+            .0
+            .write_all(&length)
+            .and_then(|()| self.0.write_all(bytes));
         Box::pin(ready(match written {
             Ok(()) => Answer::Taken,
             Err(_) => Answer::Refused,
@@ -52,7 +55,10 @@ macro_rules! tasks {
 const SAME: &[(&str, &str)] = &[
     ("parse::date_by_form", "parse::date_by_table"),
     ("parse::largest_of_no_names", "parse::largest_of_no_numbers"),
-    ("traits::end_of_a_long_chain", "traits::end_of_a_short_chain"),
+    (
+        "traits::end_of_a_long_chain",
+        "traits::end_of_a_short_chain",
+    ),
 ];
 
 fn main() {
@@ -63,7 +69,9 @@ fn main() {
         .without_spool()
         .release("shop@1.0.0")
         .init();
-    tracing_subscriber::registry().with(bugsage_sdk::layer()).init();
+    tracing_subscriber::registry()
+        .with(bugsage_sdk::layer())
+        .init();
     // What is expected needs no text on the terminal; the SDK's hook stays in front.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -111,5 +119,9 @@ fn main() {
         guard.flush(Duration::from_secs(60));
     }
     let report = guard.shutdown(Duration::from_secs(60));
-    println!("{} reports, {} lost", report.produced, report.dropped_total());
+    println!(
+        "{} reports, {} lost",
+        report.produced,
+        report.dropped_total()
+    );
 }

@@ -1,7 +1,7 @@
 //! Orders: one bug a function, and functions that call each other as in any shop.
 
-use std::collections::HashMap;
 use crate::black_box;
+use std::collections::HashMap;
 
 pub struct Order {
     pub number: u64,

@@ -95,7 +95,10 @@ pub fn digit_that_is_none() {
 }
 
 fn check_digit(number: &str) -> u32 {
-    number.chars().map(|digit| digit.to_digit(10).unwrap()).sum()
+    number
+        .chars()
+        .map(|digit| digit.to_digit(10).unwrap())
+        .sum()
 }
 
 /// A generic function, of two instances: one bug.

@@ -1,8 +1,8 @@
 //! The stock: containers, cells and numbers.
 
+use crate::black_box;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use crate::black_box;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -130,7 +130,10 @@ fn take_apart(shelf: Rc<String>) -> String {
 }
 
 pub fn delivery_before_the_order() {
-    black_box(waited(black_box(Duration::from_secs(1)), black_box(Duration::from_secs(2))));
+    black_box(waited(
+        black_box(Duration::from_secs(1)),
+        black_box(Duration::from_secs(2)),
+    ));
 }
 
 fn waited(delivered: Duration, ordered: Duration) -> Duration {

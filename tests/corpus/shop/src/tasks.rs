@@ -1,7 +1,7 @@
 //! Async code and threads.
 
-use std::future::Future;
 use crate::black_box;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;

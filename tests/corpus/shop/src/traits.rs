@@ -1,8 +1,8 @@
 //! Traits, generics, recursion and destructors.
 
+use crate::black_box;
 use std::any::Any;
 use std::collections::HashMap;
-use crate::black_box;
 
 trait Total {
     fn total(&self) -> u64;

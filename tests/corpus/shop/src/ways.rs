@@ -1,8 +1,8 @@
 //! The ways that lead to a bug: who asks for it is no part of it.
 
+use crate::black_box;
 use std::any::Any;
 use std::future::Future;
-use crate::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
