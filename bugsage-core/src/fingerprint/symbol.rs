@@ -69,8 +69,7 @@ fn home(text: &str, depth: usize) -> Option<&str> {
         // An impl stands where its path says, whatever it is for.
         return first_of_path(text);
     };
-    let qualified = split_top(inner, ">").next()?;
-    let mut parts = split_top(qualified, " as ");
+    let mut parts = split_top(inner, " as ");
     let own = parts.next().map(bare_type);
     let own = own.and_then(|own| home(own, depth + 1));
     let of_trait = parts.next().and_then(first_of_path);

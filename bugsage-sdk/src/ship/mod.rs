@@ -222,9 +222,7 @@ impl Shipper {
             }
             self.own.news.alive(&self.own.books.words, client::now());
             let is_ending = progress.stop == Stop::AfterFlush;
-            if !is_ending {
-                self.note_flushed();
-            }
+            self.note_flushed(is_ending);
             let everything = self.flushes.is_collecting() || is_ending;
             self.look_for_dead();
             if let Some(folder) = self.dead.pop_front() {
@@ -236,9 +234,7 @@ impl Shipper {
             }
             self.bound();
             self.send(Instant::now());
-            if !is_ending {
-                self.note_flushed();
-            }
+            self.note_flushed(is_ending);
             let is_idle = self.is_idle();
             if is_ending && is_idle {
                 self.leave();
@@ -271,9 +267,10 @@ impl Shipper {
         }
     }
 
-    /// Tells those who wait how far their flushes have got.
-    fn note_flushed(&mut self) {
-        if !self.flushes.is_waiting() {
+    /// Tells those who wait how far their flushes have got. Where the program ends nothing is captured any more, and
+    /// all of them wait for idleness.
+    fn note_flushed(&mut self, is_ending: bool) {
+        if is_ending || !self.flushes.is_waiting() {
             return;
         }
         if let Some(flushed) = self.flushes.gone_before(self.outbox.oldest_number()) {

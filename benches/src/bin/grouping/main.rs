@@ -12,7 +12,7 @@ mod table;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 fn main() -> ExitCode {
     match run() {
@@ -43,7 +43,10 @@ fn run() -> anyhow::Result<()> {
         }
         ["--show", bug] => {
             let events = corpus::read(&folder)?;
-            table::show(&events, bug);
+            ensure!(
+                table::show(&events, bug),
+                "no bug is named {bug}: the table names those that are not alone in one issue"
+            );
             Ok(())
         }
         ["--record"] => record::all(root, &folder),

@@ -29,13 +29,16 @@ pub(crate) struct Report {
     pub(crate) axes: BTreeMap<String, f64>,
     /// Of the samples of Cargo's plain release, and of debug builds beside them.
     pub(crate) plain_release: f64,
+    /// Our rules where nobody has the source, as the collector groups today.
+    pub(crate) without_source: Rules,
     /// The same measures for the rules of others.
-    pub(crate) peers: BTreeMap<&'static str, PeerReport>,
+    pub(crate) peers: BTreeMap<&'static str, Rules>,
     pub(crate) cases: Vec<Case>,
 }
 
+/// What some rules come to.
 #[derive(Serialize)]
-pub(crate) struct PeerReport {
+pub(crate) struct Rules {
     pub(crate) issues: usize,
     #[serde(flatten)]
     pub(crate) quality: Quality,
@@ -69,21 +72,12 @@ pub(crate) struct Case {
 pub(crate) type Clusters = Vec<usize>;
 
 pub(crate) fn report(samples: &[Sample]) -> Report {
-    let clusters = ours(samples);
+    let clusters = ours(samples, true);
     let axes = axes(samples, &clusters);
     let (stability, plain_release) = summed(&axes);
-    let peers = peers::ALL.iter().map(|(name, key)| {
-        let clusters = by_key(samples, key);
-        let axes = self::axes(samples, &clusters);
-        let (stability, plain_release) = summed(&axes);
-        let report = PeerReport {
-            issues: count(&clusters),
-            quality: quality(samples, &clusters),
-            stability,
-            plain_release,
-        };
-        (*name, report)
-    });
+    let peers = peers::ALL
+        .iter()
+        .map(|(name, key)| (*name, rules(samples, &by_key(samples, key))));
     let bugs: BTreeSet<&str> = samples.iter().map(|sample| &*sample.bug).collect();
     Report {
         events: samples.len(),
@@ -92,12 +86,23 @@ pub(crate) fn report(samples: &[Sample]) -> Report {
         quality: quality(samples, &clusters),
         stability,
         plain_release,
+        without_source: rules(samples, &ours(samples, false)),
         axes: axes
             .iter()
             .map(|(axis, share)| (axis.clone(), share.value()))
             .collect(),
         peers: peers.collect(),
         cases: cases(samples, &clusters),
+    }
+}
+
+fn rules(samples: &[Sample], clusters: &Clusters) -> Rules {
+    let (stability, plain_release) = summed(&axes(samples, clusters));
+    Rules {
+        issues: count(clusters),
+        quality: quality(samples, clusters),
+        stability,
+        plain_release,
     }
 }
 
@@ -125,14 +130,16 @@ impl Owners for Project {
     }
 }
 
-/// The samples in issues by our rules, as the collector sorts them in their order.
-fn ours<'a>(samples: &'a [Sample]) -> Clusters {
+/// The samples in issues by our rules, as the collector sorts them in their order; with the source of the commit
+/// that ran, or without.
+fn ours<'a>(samples: &'a [Sample], has_source: bool) -> Clusters {
     let mut projects: BTreeMap<&str, Project> = BTreeMap::new();
     let mut issues = 0;
     let place = |sample: &'a Sample| {
         let Sample { build, event, .. } = sample;
         let project = projects.entry(&build.program).or_default();
-        let fingerprints = fingerprint::group(event, sample.source.as_deref()).fingerprints;
+        let source = sample.source.as_deref().filter(|_| has_source);
+        let fingerprints = fingerprint::group(event, source).fingerprints;
         let Ok(found) = place::find(&fingerprints, project);
         let issue = found.unwrap_or_else(|| {
             issues += 1;
@@ -350,7 +357,7 @@ mod tests {
     fn the_rules_do_on_the_corpus_what_they_did() {
         let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus");
         let samples = crate::corpus::read(&corpus).expect("is recorded");
-        let clusters = ours(&samples);
+        let clusters = ours(&samples, true);
         let quality = quality(&samples, &clusters);
         let (stability, plain_release) = summed(&axes(&samples, &clusters));
         // What was reached; a change of the rules may raise it.

@@ -21,13 +21,16 @@ pub(crate) fn print(report: &Report) {
         report.plain_release,
         report.issues,
     );
-    for (name, peer) in &report.peers {
+    let others = report.peers.iter().map(|(name, rules)| (*name, rules));
+    for (name, rules) in
+        std::iter::once(("ours, without source", &report.without_source)).chain(others)
+    {
         line(
             name,
-            &peer.quality,
-            peer.stability,
-            peer.plain_release,
-            peer.issues,
+            &rules.quality,
+            rules.stability,
+            rules.plain_release,
+            rules.issues,
         );
     }
     println!("\nthe same issue in both of two builds, or by both of two ways, that differ in");
@@ -51,9 +54,15 @@ fn line(name: &str, quality: &Quality, stability: f64, plain: f64, issues: usize
     );
 }
 
-/// What counted of each event of a bug, and the stacks with what became of each frame.
-pub(crate) fn show(samples: &[Sample], bug: &str) {
-    for sample in samples.iter().filter(|sample| sample.bug.ends_with(bug)) {
+/// What counted of each event of a bug, and the stacks with what became of each frame. False where no bug is
+/// named so.
+pub(crate) fn show(samples: &[Sample], bug: &str) -> bool {
+    let mut shown = samples
+        .iter()
+        .filter(|sample| sample.bug.ends_with(bug))
+        .peekable();
+    let is_there = shown.peek().is_some();
+    for sample in shown {
         let event = &sample.event;
         let grouping = fingerprint::group(event, sample.source.as_deref());
         println!(
@@ -76,4 +85,5 @@ pub(crate) fn show(samples: &[Sample], bug: &str) {
             );
         }
     }
+    is_there
 }

@@ -72,7 +72,6 @@ fn main() {
     tracing_subscriber::registry()
         .with(bugsage_sdk::layer())
         .init();
-    // What is expected needs no text on the terminal; the SDK's hook stays in front.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_time()
