@@ -85,7 +85,7 @@ pub struct App {
     background: JoinSet<()>,
     address: SocketAddr,
     /// Held while the collector runs, so that a second one is refused.
-    _lock: File,
+    _lock: FolderLock,
     address_file: PathBuf,
 }
 
@@ -260,8 +260,20 @@ fn retention(config: &Config) -> Retention {
 #[error("another collector runs on {}: stop it, or choose another --data", .0.display())]
 pub(crate) struct Taken(PathBuf);
 
+/// The right to a data folder.
+#[derive(Debug)]
+pub(crate) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // To close the file is not enough: a child that was forked and did not get to `exec` yet has the
+        // same open file, and would keep it locked. Where it fails, the end of the process unlocks it.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Holds a data folder for one collector, or for a command that no collector may run beside.
-pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
+pub(crate) fn lock(data: &Path) -> anyhow::Result<FolderLock> {
     make_folder(data)?;
     let path = data.join("lock");
     let file = File::options()
@@ -271,7 +283,7 @@ pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
         .open(&path);
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => Err(Taken(data.to_owned()).into()),
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
