@@ -21,30 +21,56 @@ pub const VERSION: u8 = 1;
 /// reader looks at more.
 const NAME_BYTES_MAX: usize = 300;
 
+/// How much a fingerprint tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Strength {
+    /// No more than a file and what is visible: all bugs of a class there have it, until source or symbols come.
+    Provisional,
+    /// It leaves out what not every build can tell, so that two bugs may share it.
+    Weak,
+    /// All that there is to know: two bugs differ in it.
+    Strong,
+}
+
+impl Strength {
+    const ALL: [Strength; 3] = [Strength::Provisional, Strength::Weak, Strength::Strong];
+
+    /// What a fingerprint of this strength begins with.
+    pub fn letter(self) -> char {
+        match self {
+            Strength::Provisional => 'p',
+            Strength::Weak => 'w',
+            Strength::Strong => 'v',
+        }
+    }
+
+    fn of_letter(letter: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.letter() == letter)
+    }
+}
+
 /// The identity of a bug: the rules' version and 128 bits of SHA-256 over what counted.
 ///
 /// SHA-256, cut, because whoever can send events must not be able to aim at another bug's issue.
 ///
-/// A weak one leaves out what not every build can tell, so that two bugs may share it. It finds an
-/// issue for an event that has nothing better, or an issue that has nothing better.
+/// One that is not strong finds an issue for an event that has nothing better, or an issue that has nothing better.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint {
-    is_weak: bool,
+    strength: Strength,
     version: u8,
     hash: [u8; 16],
 }
 
 impl Fingerprint {
-    /// Whether two bugs may share it.
-    pub fn is_weak(self) -> bool {
-        self.is_weak
+    /// How much it tells.
+    pub fn strength(self) -> Strength {
+        self.strength
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.is_weak { 'w' } else { 'v' };
-        write!(f, "{kind}{}-", self.version)?;
+        write!(f, "{}{}-", self.strength.letter(), self.version)?;
         self.hash
             .iter()
             .try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -66,11 +92,10 @@ impl FromStr for Fingerprint {
     type Err = InvalidFingerprint;
 
     fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
-        let is_weak = text.starts_with('w');
-        let (version, hex) = text
-            .strip_prefix(['v', 'w'])
-            .and_then(|t| t.split_once('-'))
-            .ok_or(InvalidFingerprint)?;
+        let mut rest = text.chars();
+        let strength = rest.next().and_then(Strength::of_letter);
+        let strength = strength.ok_or(InvalidFingerprint)?;
+        let (version, hex) = rest.as_str().split_once('-').ok_or(InvalidFingerprint)?;
         let version = version.parse().map_err(|_| InvalidFingerprint)?;
         if hex.len() != 32 || !hex.is_ascii() {
             return Err(InvalidFingerprint);
@@ -81,7 +106,7 @@ impl FromStr for Fingerprint {
             *byte = u8::from_str_radix(pair, 16).map_err(|_| InvalidFingerprint)?;
         }
         Ok(Self {
-            is_weak,
+            strength,
             version,
             hash,
         })
@@ -137,8 +162,8 @@ pub struct Dropped {
 /// Groups one event, with all reasons. Costs a few microseconds per frame.
 ///
 /// `source` is the file of the event's location as the commit that ran has it: where there is no debug information,
-/// the function around the location counts.
-pub fn group(event: &Event, source: Option<&str>) -> Grouping {
+/// the function around the location counts. [`Outline::lacks_source`] tells whether it would.
+pub fn group(event: &Event, source: Option<&Functions>) -> Grouping {
     let mut dropped = Vec::new();
     let outline = match &event.stack {
         Some(stack) => Outline::explained(stack, &mut Names::default(), &mut dropped),
@@ -151,12 +176,12 @@ pub fn group(event: &Event, source: Option<&str>) -> Grouping {
 
 /// Groups an event on the outline of its stack, which many events may share. The explanation does
 /// not say which frames were dropped.
-pub fn group_on(event: &Event, outline: &Outline, source: Option<&str>) -> Grouping {
+pub fn group_on(event: &Event, outline: &Outline, source: Option<&Functions>) -> Grouping {
     let class = class_of(event);
     let reasons = reasons(event, &class, outline, source);
     let mut fingerprints = Vec::new();
-    for (explanation, is_weak) in &reasons {
-        let fingerprint = fingerprint(event.kind, explanation, *is_weak);
+    for (explanation, strength) in &reasons {
+        let fingerprint = fingerprint(event.kind, explanation, *strength);
         if !fingerprints.contains(&fingerprint) {
             fingerprints.push(fingerprint);
         }
@@ -194,13 +219,13 @@ fn is_in_app(location: &Location) -> bool {
     })
 }
 
-/// What may count of an event, the most telling first, and whether other bugs may have the same.
+/// What may count of an event, the most telling first, and how much it tells.
 fn reasons(
     event: &Event,
     class: &Class,
     outline: &Outline,
-    source: Option<&str>,
-) -> Vec<(Explanation, bool)> {
+    source: Option<&Functions>,
+) -> Vec<(Explanation, Strength)> {
     let location = event.location.as_ref();
     let keys = |anchors: &[Anchor]| -> Vec<String> {
         let mut keys: Vec<String> = anchors.iter().map(|anchor| anchor.key.clone()).collect();
@@ -210,23 +235,24 @@ fn reasons(
         keys
     };
     let keep = |functions: &[String]| keep(event, class, functions, None);
+    let weak = |functions: &[String]| (keep(functions), Strength::Weak);
     let (named, nameless) = (outline.named(), outline.nameless());
-    if nameless.iter().any(|anchor| anchor.has_file) {
+    if outline.has_files() {
         let mut reasons = Vec::new();
         if let Some(named) = named {
             let named = keys(named);
-            reasons.push((keep(&named), false));
+            reasons.push((keep(&named), Strength::Strong));
             // For those who know no better, and do not know whether they know all.
-            reasons.push((keep(&named), true));
+            reasons.push(weak(&named));
             reasons.extend(
                 named
                     .first()
-                    .map(|failed| (keep(std::slice::from_ref(failed)), true)),
+                    .map(|failed| weak(std::slice::from_ref(failed))),
             );
         }
-        reasons.push((keep(&keys(nameless)), true));
+        reasons.push(weak(&keys(nameless)));
         if let Some(failed) = nameless.first().filter(|failed| !failed.is_nameless) {
-            reasons.push((keep(&[located(failed, location)]), true));
+            reasons.push(weak(&[located(failed, location)]));
         }
         return reasons;
     }
@@ -234,35 +260,35 @@ fn reasons(
     let Some(location) = event.location.as_ref().filter(|_| event.stack.is_some()) else {
         // A line of the log, or an error that nobody knows the place of.
         let functions = named.map(keys).unwrap_or_default();
-        let is_provisional = event.stack.is_some();
         let mut explanation = match &event.location {
             Some(location) => self::keep(event, class, &functions, Some(location)),
             None => keep(&functions),
         };
-        explanation.provisional = is_provisional;
-        return vec![(explanation, is_provisional)];
+        explanation.provisional = event.stack.is_some();
+        let strength = match explanation.provisional {
+            true => Strength::Provisional,
+            false => Strength::Strong,
+        };
+        return vec![(explanation, strength)];
     };
     let file = frames::crate_relative(&location.file);
     let mut reasons = Vec::new();
-    let functions = source.map(Functions::read);
-    if let Some(functions) = functions
-        && let Some(failing) = functions.at(location.line)
-    {
+    let failing = source.and_then(|source| Some((source, source.at(location.line)?)));
+    if let Some((source, failing)) = failing {
         let failed = format!("{file}#{failing}");
         // It may have been inlined into who asked for it, and both into what is visible.
         let visible = visible.and_then(|anchor| symbol::last_segment(&anchor.key));
         if let Some(visible) = visible.filter(|visible| *visible != failing) {
-            let asked = functions.caller(visible, failing).unwrap_or(visible);
-            reasons.push((keep(&[failed.clone(), format!("{file}#{asked}")]), true));
+            let asked = source.caller(visible, failing).unwrap_or(visible);
+            reasons.push(weak(&[failed.clone(), format!("{file}#{asked}")]));
         }
-        reasons.push((keep(&[failed]), true));
-    }
-    if let Some(visible) = visible {
+        reasons.push(weak(&[failed]));
+    } else if let Some(visible) = visible {
         let key = located(visible, Some(location));
         if key != visible.key {
             let mut guessed = keep(&[key]);
             guessed.provisional = true;
-            reasons.push((guessed, true));
+            reasons.push((guessed, Strength::Weak));
         }
     }
     let functions: Vec<String> = visible
@@ -271,7 +297,7 @@ fn reasons(
         .collect();
     let mut provisional = self::keep(event, class, &functions, Some(location));
     provisional.provisional = true;
-    reasons.push((provisional, true));
+    reasons.push((provisional, Strength::Provisional));
     reasons
 }
 
@@ -332,7 +358,7 @@ impl Explanation {
     }
 }
 
-fn fingerprint(kind: EventKind, explanation: &Explanation, is_weak: bool) -> Fingerprint {
+fn fingerprint(kind: EventKind, explanation: &Explanation, strength: Strength) -> Fingerprint {
     let mut hash = Sha256::new();
     let mut part = |text: &str| {
         // With its length, so that no two lists of parts look alike.
@@ -348,7 +374,7 @@ fn fingerprint(kind: EventKind, explanation: &Explanation, is_weak: bool) -> Fin
     let mut hash = [0; 16];
     hash.copy_from_slice(&digest[..16]);
     Fingerprint {
-        is_weak,
+        strength,
         version: VERSION,
         hash,
     }
@@ -622,10 +648,14 @@ mod tests {
         let alone = panic(INDEX, &[("shop::price::tier", "src/price.rs", 7)]);
 
         let source = "fn total() { tier(); }\nfn tier() {\n\n\n\n\n\n}";
-        let told = group(&without, Some(source));
+        let told = group(&without, Some(&Functions::read(source)));
 
         assert!(!told.explanation.provisional);
-        assert!(told.fingerprints.iter().all(|it| it.is_weak()));
+        assert!(
+            told.fingerprints
+                .iter()
+                .all(|it| it.strength() < Strength::Strong)
+        );
         let shared = |event: &Event| {
             group(event, None)
                 .fingerprints

@@ -14,7 +14,8 @@
 //! 4. Without source files in the stack (no debug information) the function around the panic's line decides, by the
 //!    source of the commit that ran. Where that is not at hand, the file and the function that is visible do, and
 //!    the fingerprint is marked provisional.
-//! 5. All of this but the first is weak: other bugs may share it. [`place`] says what a weak fingerprint finds.
+//! 5. Only the first of these is strong. Other bugs may share the rest, by how much they leave out: [`place`] says
+//!    what such a fingerprint finds.
 //!
 //! Old fingerprints stay with their issue for ever, so a new version of the rules splits nothing.
 
@@ -30,6 +31,8 @@ mod explain;
 pub mod place;
 
 #[cfg(feature = "fingerprint")]
-pub use explain::{Dropped, Explanation, Fingerprint, Grouping, Kept, VERSION, group, group_on};
+pub use explain::{
+    Dropped, Explanation, Fingerprint, Grouping, Kept, Strength, VERSION, group, group_on,
+};
 #[cfg(feature = "fingerprint")]
 pub use outline::{Names, Outline};

@@ -88,6 +88,12 @@ impl Outline {
         })
     }
 
+    /// Whether the stack tells source files. Where it does not, the function around the event's location counts,
+    /// for which its source has to be at hand.
+    pub fn has_files(&self) -> bool {
+        self.nameless.iter().any(|anchor| anchor.has_file)
+    }
+
     /// By names, innermost first, each once in a row, recursion folded.
     pub(super) fn named(&self) -> Option<&[Anchor]> {
         self.named.as_deref()

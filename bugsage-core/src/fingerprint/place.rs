@@ -1,6 +1,6 @@
 //! Which issue an event belongs to, of those that own fingerprints already.
 
-use super::Fingerprint;
+use super::{Fingerprint, Strength};
 
 /// Who owns fingerprints: a project's issues.
 pub trait Owners {
@@ -16,18 +16,18 @@ pub trait Owners {
     /// Where those who own cannot be asked now.
     fn owner(&mut self, fingerprint: Fingerprint) -> Result<Option<Self::Issue>, Self::Error>;
 
-    /// Whether an issue owns a fingerprint that is not weak.
+    /// Whether an issue owns a fingerprint that is stronger than this.
     ///
     /// # Errors
     ///
     /// Where those who own cannot be asked now.
-    fn is_known_well(&mut self, issue: Self::Issue) -> Result<bool, Self::Error>;
+    fn has_stronger(&mut self, issue: Self::Issue, than: Strength) -> Result<bool, Self::Error>;
 }
 
 /// The issue that an event with these fingerprints belongs to; `None` where it is the first of a new one.
 ///
-/// The first fingerprint that somebody owns decides. Two bugs may share a weak one: it does not lead to an issue
-/// that is known to be another.
+/// The first fingerprint that somebody owns decides. Two bugs may share one that is not strong: where both the event
+/// and the issue have better ones, it shows nothing.
 ///
 /// # Errors
 ///
@@ -36,12 +36,13 @@ pub fn find<O: Owners>(
     fingerprints: &[Fingerprint],
     owners: &mut O,
 ) -> Result<Option<O::Issue>, O::Error> {
-    let is_known_well = fingerprints.iter().any(|it| !it.is_weak());
+    let best = fingerprints.iter().map(|it| it.strength()).max();
     for fingerprint in fingerprints {
         let Some(issue) = owners.owner(*fingerprint)? else {
             continue;
         };
-        if fingerprint.is_weak() && is_known_well && owners.is_known_well(issue)? {
+        let strength = fingerprint.strength();
+        if best > Some(strength) && owners.has_stronger(issue, strength)? {
             continue;
         }
         return Ok(Some(issue));

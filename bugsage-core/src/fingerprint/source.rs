@@ -12,111 +12,81 @@ const CALLS_MAX: usize = 6;
 /// Functions of a file that are looked at. More are a generator's.
 const FUNCTIONS_MAX: usize = 4_096;
 
+/// A part of the source, in bytes.
+type Part = std::ops::Range<u32>;
+
 /// A function with a body.
-#[derive(Debug, PartialEq, Eq)]
-struct Function<'a> {
-    name: &'a str,
+#[derive(Debug)]
+struct Function {
+    name: Part,
     /// From its name to the end of its body, counted from 1.
     lines: (u32, u32),
     /// What it names that may be a function: words outside of nested functions.
-    words: Vec<&'a str>,
+    words: Vec<Part>,
 }
 
 /// The functions of a source file, as far as words and braces tell them.
 #[derive(Debug)]
-pub struct Functions<'a> {
+pub struct Functions {
+    source: Box<str>,
     /// In the order in which they end, so that inner ones come first.
-    all: Vec<Function<'a>>,
+    all: Vec<Function>,
+    /// Where they stand in `all`, in the order of their names.
+    by_name: Vec<u32>,
 }
 
-impl<'a> Functions<'a> {
-    /// Reads a file. Costs one pass over it.
-    pub fn read(source: &'a str) -> Self {
-        let mut all = Vec::new();
-        if source.len() > SOURCE_BYTES_MAX {
-            return Self { all };
-        }
-        let mut scanner = Scanner::new(source);
-        // Those whose body is open, with the depth of their braces.
-        let mut open: Vec<(Function<'a>, usize)> = Vec::new();
-        let (mut depth, mut parens) = (0_usize, 0_usize);
-        // One whose body has not begun, and the depth of parentheses that it began in.
-        let mut declared: Option<(&'a str, u32, usize)> = None;
-        let mut is_name = false;
-        while let Some(token) = scanner.next_token() {
-            let line = scanner.token_line;
-            match token {
-                Token::Word("fn") => is_name = true,
-                Token::Word(word) if is_name => {
-                    declared = Some((word, line, parens));
-                    is_name = false;
-                }
-                Token::Word(word) => {
-                    if let Some((function, _)) = open.last_mut() {
-                        function.words.push(word);
-                    }
-                }
-                Token::Mark(b'(' | b'[') => {
-                    // `fn(u8)` is a type.
-                    is_name = false;
-                    parens += 1;
-                }
-                Token::Mark(b')' | b']') => parens = parens.saturating_sub(1),
-                Token::Mark(b';') if declared.is_some_and(|(.., within)| within == parens) => {
-                    declared = None;
-                }
-                Token::Mark(b'{') => {
-                    depth += 1;
-                    let begins = declared.take_if(|(.., within)| *within == parens);
-                    if let Some((name, begun, _)) = begins {
-                        let function = Function {
-                            name,
-                            lines: (begun, u32::MAX),
-                            words: Vec::new(),
-                        };
-                        open.push((function, depth));
-                    }
-                }
-                Token::Mark(b'}') => {
-                    if let Some((mut function, _)) = open.pop_if(|(_, own)| *own == depth) {
-                        function.lines.1 = line;
-                        all.push(function);
-                        if all.len() == FUNCTIONS_MAX {
-                            break;
-                        }
-                    }
-                    depth = depth.saturating_sub(1);
-                }
-                Token::Mark(_) => {}
-            }
-        }
-        Self { all }
+impl Functions {
+    /// Reads a file. Costs one pass over it, and some three times its size while it is kept.
+    pub fn read(source: &str) -> Self {
+        let source = if source.len() > SOURCE_BYTES_MAX {
+            ""
+        } else {
+            source
+        };
+        let mut functions = Self {
+            source: source.into(),
+            all: functions(source),
+            by_name: Vec::new(),
+        };
+        let mut by_name: Vec<u32> = (0..functions.all.len() as u32).collect();
+        by_name.sort_by_key(|at| functions.name(*at as usize));
+        functions.by_name = by_name;
+        functions
+    }
+
+    /// What it takes in memory, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        let words: usize = self.all.iter().map(|it| it.words.capacity()).sum();
+        self.source.len()
+            + self.all.len() * size_of::<Function>()
+            + words * size_of::<Part>()
+            + self.by_name.len() * size_of::<u32>()
     }
 
     /// The innermost function around a line, counted from 1.
-    pub fn at(&self, line: u32) -> Option<&'a str> {
-        let is_around =
-            |function: &&Function<'_>| (function.lines.0..=function.lines.1).contains(&line);
-        self.all
-            .iter()
-            .find(is_around)
-            .map(|function| function.name)
+    pub fn at(&self, line: u32) -> Option<&str> {
+        let is_around = |it: &Function| (it.lines.0..=it.lines.1).contains(&line);
+        self.all.iter().position(is_around).map(|at| self.name(at))
     }
 
     /// The function that calls `inner` on the shortest way from `outer` to it, which may be `outer` itself. `None`
     /// where there is no such way within the file, or none that is the only shortest.
-    pub fn caller(&self, outer: &str, inner: &str) -> Option<&'a str> {
-        let named = |name: &str| self.all.iter().position(|function| function.name == name);
-        let mut known = vec![named(outer)?];
+    pub fn caller(&self, outer: &str, inner: &str) -> Option<&str> {
+        let words = |at: usize| self.all[at].words.iter().map(|word| self.text(word));
+        let mut known = vec![self.named(outer)?];
         let mut reached = known.clone();
         for _ in 0..CALLS_MAX {
-            let calls = |at: &&usize| self.all[**at].words.contains(&inner);
-            let mut callers = reached.iter().filter(calls).map(|at| self.all[*at].name);
+            let calls = |at: &&usize| words(**at).any(|word| word == inner);
+            let mut callers = reached.iter().filter(calls);
             if let Some(caller) = callers.next() {
-                return callers.next().is_none().then_some(caller);
+                let is_only = callers.next().is_none();
+                return is_only.then(|| self.name(*caller));
             }
-            let words = reached.iter().flat_map(|at| &self.all[*at].words);
-            let mut next: Vec<usize> = words.filter_map(|word| named(word)).collect();
+            let mut next: Vec<usize> = reached
+                .iter()
+                .flat_map(|at| words(*at))
+                .filter_map(|word| self.named(word))
+                .collect();
             next.sort_unstable();
             next.dedup();
             next.retain(|at| !known.contains(at));
@@ -125,10 +95,86 @@ impl<'a> Functions<'a> {
         }
         None
     }
+
+    /// The first function of a name.
+    fn named(&self, name: &str) -> Option<usize> {
+        let at = self
+            .by_name
+            .partition_point(|at| self.name(*at as usize) < name);
+        let at = *self.by_name.get(at)? as usize;
+        (self.name(at) == name).then_some(at)
+    }
+
+    fn name(&self, at: usize) -> &str {
+        self.text(&self.all[at].name)
+    }
+
+    fn text(&self, part: &Part) -> &str {
+        &self.source[part.start as usize..part.end as usize]
+    }
+}
+
+fn functions(source: &str) -> Vec<Function> {
+    let mut all = Vec::new();
+    let mut scanner = Scanner::new(source);
+    // Those whose body is open, with the depth of their braces.
+    let mut open: Vec<(Function, usize)> = Vec::new();
+    let (mut depth, mut parens) = (0_usize, 0_usize);
+    // One whose body has not begun, and the depth of parentheses that it began in.
+    let mut declared: Option<(Part, u32, usize)> = None;
+    let mut is_name = false;
+    while let Some(token) = scanner.next_token() {
+        let line = scanner.token_line;
+        match token {
+            Token::Word("fn", _) => is_name = true,
+            Token::Word(_, part) if is_name => {
+                declared = Some((part, line, parens));
+                is_name = false;
+            }
+            Token::Word(_, part) => {
+                if let Some((function, _)) = open.last_mut() {
+                    function.words.push(part);
+                }
+            }
+            Token::Mark(b'(' | b'[') => {
+                // `fn(u8)` is a type.
+                is_name = false;
+                parens += 1;
+            }
+            Token::Mark(b')' | b']') => parens = parens.saturating_sub(1),
+            Token::Mark(b';') if declared.as_ref().is_some_and(|it| it.2 == parens) => {
+                declared = None;
+            }
+            Token::Mark(b'{') => {
+                depth += 1;
+                let begins = declared.take_if(|(.., within)| *within == parens);
+                if let Some((name, begun, _)) = begins {
+                    let function = Function {
+                        name,
+                        lines: (begun, u32::MAX),
+                        words: Vec::new(),
+                    };
+                    open.push((function, depth));
+                }
+            }
+            Token::Mark(b'}') => {
+                if let Some((mut function, _)) = open.pop_if(|(_, own)| *own == depth) {
+                    function.lines.1 = line;
+                    all.push(function);
+                    if all.len() == FUNCTIONS_MAX {
+                        break;
+                    }
+                }
+                depth = depth.saturating_sub(1);
+            }
+            Token::Mark(_) => {}
+        }
+    }
+    all
 }
 
 enum Token<'a> {
-    Word(&'a str),
+    Word(&'a str, Part),
     Mark(u8),
 }
 
@@ -171,9 +217,11 @@ impl<'a> Scanner<'a> {
                 b'"' => self.string(),
                 b'\'' => self.quote(),
                 b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | 0x80.. => {
+                    let begin = self.at as u32;
                     let word = self.word();
+                    let part = begin..self.at as u32;
                     if !self.is_literal(word) {
-                        return Some(Token::Word(word));
+                        return Some(Token::Word(word, part));
                     }
                 }
                 byte if byte.is_ascii_whitespace() => self.step(1),

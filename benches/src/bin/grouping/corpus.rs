@@ -1,12 +1,14 @@
 //! The events of the corpus, each with the bug that it really shows.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use bugsage_core::batch;
-use bugsage_core::event::Event;
+use bugsage_core::event::{Event, Text};
+use bugsage_core::fingerprint::source::Functions;
 
 /// How a program was built, as the name of its file says: `PROGRAM.PROFILE.MANGLING[.VARIANT]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +47,7 @@ impl Build {
 }
 
 /// A report of a bug that is known.
+#[derive(Clone)]
 pub(crate) struct Sample {
     pub(crate) build: Build,
     /// The bug: what counts.
@@ -56,7 +59,7 @@ pub(crate) struct Sample {
     /// How many samples of the same build, function and way stand before it.
     pub(crate) number: usize,
     /// The file of its location.
-    pub(crate) source: Option<Arc<str>>,
+    pub(crate) source: Option<Arc<Functions>>,
     /// What was reported, without the truth.
     pub(crate) event: Event,
 }
@@ -71,12 +74,16 @@ pub(crate) fn read(corpus: &Path) -> anyhow::Result<Vec<Sample>> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     paths.sort();
     let mut samples: Vec<Sample> = Vec::new();
+    let mut sources = Sources {
+        corpus,
+        known: HashMap::new(),
+    };
     for path in paths {
         let name = path.file_name().and_then(|name| name.to_str());
         let build = name.and_then(|name| Build::parse(name.strip_suffix(".batches")?));
         let build = build.with_context(|| format!("{} is named for no build", path.display()))?;
         for event in events(&path)? {
-            samples.push(sample(corpus, &build, event)?);
+            samples.push(sample(&build, event, &mut sources)?);
             if let Some((last, before)) = samples.split_last_mut() {
                 let is_same = |other: &&Sample| {
                     (&other.build, &other.shown_by, &other.way)
@@ -117,7 +124,7 @@ pub(crate) fn events(path: &Path) -> anyhow::Result<Vec<Event>> {
     Ok(events)
 }
 
-fn sample(corpus: &Path, build: &Build, mut event: Event) -> anyhow::Result<Sample> {
+fn sample(build: &Build, mut event: Event, sources: &mut Sources<'_>) -> anyhow::Result<Sample> {
     let mut take = |name: &str| {
         let at = event.tags.iter().position(|(known, _)| &**known == name);
         let at = at.with_context(|| format!("an event of {} has no {name}", build.name()))?;
@@ -130,17 +137,28 @@ fn sample(corpus: &Path, build: &Build, mut event: Event) -> anyhow::Result<Samp
         shown_by,
         way,
         number: 0,
-        source: source(corpus, build, &event),
+        source: sources.of(build, &event),
         event,
     })
 }
 
-/// As who has the repository finds it. The source of variants is not kept.
-fn source(corpus: &Path, build: &Build, event: &Event) -> Option<Arc<str>> {
-    let location = event
-        .location
-        .as_ref()
-        .filter(|_| build.variant == "base")?;
-    let source = fs::read_to_string(corpus.join(&*location.file)).ok()?;
-    Some(source.into())
+/// Files of the corpus as who has the repository finds them, each read once.
+struct Sources<'a> {
+    corpus: &'a Path,
+    known: HashMap<Text, Option<Arc<Functions>>>,
+}
+
+impl Sources<'_> {
+    /// The file of an event's location. The source of variants is not kept.
+    fn of(&mut self, build: &Build, event: &Event) -> Option<Arc<Functions>> {
+        let location = event
+            .location
+            .as_ref()
+            .filter(|_| build.variant == "base")?;
+        let known = self.known.entry(location.file.clone());
+        let read = || fs::read_to_string(self.corpus.join(&*location.file)).ok();
+        known
+            .or_insert_with(|| Some(Arc::new(Functions::read(&read()?))))
+            .clone()
+    }
 }

@@ -3,12 +3,14 @@
 //! Pairwise precision and recall are over all pairs of events; B-cubed is by Bagga and Baldwin (Algorithms for
 //! Scoring Coreference Chains, 1998), each event counting the same.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bugsage_core::event::Event;
 use bugsage_core::fingerprint::place::{self, Owners};
-use bugsage_core::fingerprint::{self, Fingerprint};
+use bugsage_core::fingerprint::{self, Fingerprint, Strength};
 use serde::Serialize;
 
 use crate::corpus::{Build, Sample};
@@ -29,8 +31,12 @@ pub(crate) struct Report {
     pub(crate) axes: BTreeMap<String, f64>,
     /// Of the samples of Cargo's plain release, and of debug builds beside them.
     pub(crate) plain_release: f64,
-    /// Our rules where nobody has the source, as the collector groups today.
+    /// Our rules where nobody has the source.
     pub(crate) without_source: Rules,
+    /// Our rules where the samples come in another order, by chance: the worst of several for each measure.
+    pub(crate) shuffled: Rules,
+    /// Our rules where nothing but Cargo's plain release ever comes.
+    pub(crate) plain_release_alone: Quality,
     /// The same measures for the rules of others.
     pub(crate) peers: BTreeMap<&'static str, Rules>,
     pub(crate) cases: Vec<Case>,
@@ -72,7 +78,8 @@ pub(crate) struct Case {
 pub(crate) type Clusters = Vec<usize>;
 
 pub(crate) fn report(samples: &[Sample]) -> Report {
-    let clusters = ours(samples, true);
+    let in_order: Vec<usize> = (0..samples.len()).collect();
+    let clusters = ours(samples, &in_order, true);
     let axes = axes(samples, &clusters);
     let (stability, plain_release) = summed(&axes);
     let peers = peers::ALL
@@ -86,7 +93,9 @@ pub(crate) fn report(samples: &[Sample]) -> Report {
         quality: quality(samples, &clusters),
         stability,
         plain_release,
-        without_source: rules(samples, &ours(samples, false)),
+        without_source: rules(samples, &ours(samples, &in_order, false)),
+        shuffled: shuffled(samples),
+        plain_release_alone: alone(samples, |build| build.profile == "release"),
         axes: axes
             .iter()
             .map(|(axis, share)| (axis.clone(), share.value()))
@@ -106,6 +115,32 @@ fn rules(samples: &[Sample], clusters: &Clusters) -> Rules {
     }
 }
 
+impl Rules {
+    /// The worse of two for each measure.
+    fn worst(self, other: Self) -> Self {
+        Self {
+            issues: self.issues.max(other.issues),
+            quality: self.quality.worst(&other.quality),
+            stability: self.stability.min(other.stability),
+            plain_release: self.plain_release.min(other.plain_release),
+        }
+    }
+}
+
+impl Quality {
+    fn worst(&self, other: &Self) -> Self {
+        let least = |of: fn(&Self) -> f64| of(self).min(of(other));
+        Self {
+            pairwise_precision: least(|it| it.pairwise_precision),
+            pairwise_recall: least(|it| it.pairwise_recall),
+            bcubed_precision: least(|it| it.bcubed_precision),
+            bcubed_recall: least(|it| it.bcubed_recall),
+            bcubed_f1: least(|it| it.bcubed_f1),
+            overmerged: self.overmerged.max(other.overmerged),
+        }
+    }
+}
+
 fn count(clusters: &Clusters) -> usize {
     clusters.iter().collect::<BTreeSet<_>>().len()
 }
@@ -114,7 +149,7 @@ fn count(clusters: &Clusters) -> usize {
 #[derive(Default)]
 struct Project {
     owners: HashMap<Fingerprint, usize>,
-    known_well: BTreeSet<usize>,
+    strengths: HashMap<usize, Strength>,
 }
 
 impl Owners for Project {
@@ -125,17 +160,46 @@ impl Owners for Project {
         Ok(self.owners.get(&fingerprint).copied())
     }
 
-    fn is_known_well(&mut self, issue: usize) -> Result<bool, Infallible> {
-        Ok(self.known_well.contains(&issue))
+    fn has_stronger(&mut self, issue: usize, than: Strength) -> Result<bool, Infallible> {
+        Ok(self.strengths.get(&issue) > Some(&than))
     }
 }
 
-/// The samples in issues by our rules, as the collector sorts them in their order; with the source of the commit
+/// How many orders by chance are tried.
+const ORDERS: u64 = 5;
+
+fn shuffled(samples: &[Sample]) -> Rules {
+    let orders = (1..=ORDERS).map(|seed| {
+        let by_chance = |at: &usize| {
+            let mut hasher = DefaultHasher::new();
+            (seed, *at).hash(&mut hasher);
+            hasher.finish()
+        };
+        let mut order: Vec<usize> = (0..samples.len()).collect();
+        order.sort_by_key(by_chance);
+        rules(samples, &ours(samples, &order, true))
+    });
+    orders
+        .reduce(Rules::worst)
+        .unwrap_or_else(|| rules(samples, &vec![0; samples.len()]))
+}
+
+/// The quality where only samples of some builds come.
+fn alone(samples: &[Sample], is_of: impl Fn(&Build) -> bool) -> Quality {
+    let of = samples.iter().filter(|sample| is_of(&sample.build));
+    let samples: Vec<Sample> = of.cloned().collect();
+    let order: Vec<usize> = (0..samples.len()).collect();
+    quality(&samples, &ours(&samples, &order, true))
+}
+
+/// The samples in issues by our rules, as the collector sorts them in this order; with the source of the commit
 /// that ran, or without.
-fn ours<'a>(samples: &'a [Sample], has_source: bool) -> Clusters {
+fn ours(samples: &[Sample], order: &[usize], has_source: bool) -> Clusters {
     let mut projects: BTreeMap<&str, Project> = BTreeMap::new();
     let mut issues = 0;
-    let place = |sample: &'a Sample| {
+    let mut clusters = vec![0; samples.len()];
+    for at in order {
+        let sample = &samples[*at];
         let Sample { build, event, .. } = sample;
         let project = projects.entry(&build.program).or_default();
         let source = sample.source.as_deref().filter(|_| has_source);
@@ -146,14 +210,16 @@ fn ours<'a>(samples: &'a [Sample], has_source: bool) -> Clusters {
             issues
         });
         for fingerprint in fingerprints {
-            if !fingerprint.is_weak() {
-                project.known_well.insert(issue);
+            if let Entry::Vacant(entry) = project.owners.entry(fingerprint) {
+                entry.insert(issue);
+                let strength = project.strengths.entry(issue);
+                let strength = strength.or_insert(fingerprint.strength());
+                *strength = (*strength).max(fingerprint.strength());
             }
-            project.owners.entry(fingerprint).or_insert(issue);
         }
-        issue
-    };
-    samples.iter().map(place).collect()
+        clusters[*at] = issue;
+    }
+    clusters
 }
 
 fn by_key(samples: &[Sample], key: impl Fn(&Event) -> String) -> Clusters {

@@ -22,9 +22,11 @@ pub(crate) fn print(report: &Report) {
         report.issues,
     );
     let others = report.peers.iter().map(|(name, rules)| (*name, rules));
-    for (name, rules) in
-        std::iter::once(("ours, without source", &report.without_source)).chain(others)
-    {
+    let ours = [
+        ("ours, without source", &report.without_source),
+        ("ours, worst of orders", &report.shuffled),
+    ];
+    for (name, rules) in ours.into_iter().chain(others) {
         line(
             name,
             &rules.quality,
@@ -33,6 +35,15 @@ pub(crate) fn print(report: &Report) {
             rules.issues,
         );
     }
+    let alone = &report.plain_release_alone;
+    println!(
+        "{:<22} {:>9.3} {:>9.3} {:>9.3} {:>10.3}",
+        "plain release alone",
+        alone.pairwise_precision,
+        alone.pairwise_recall,
+        alone.bcubed_f1,
+        alone.overmerged,
+    );
     println!("\nthe same issue in both of two builds, or by both of two ways, that differ in");
     for (axis, share) in &report.axes {
         println!("{axis:<22} {share:>9.3}");

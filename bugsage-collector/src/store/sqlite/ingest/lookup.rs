@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::Event;
-use bugsage_core::fingerprint::Fingerprint;
 use bugsage_core::fingerprint::place::{self, Owners};
+use bugsage_core::fingerprint::{Fingerprint, Strength};
 
 use crate::group::regression;
 use crate::store::StoreError;
@@ -119,11 +119,16 @@ impl Owners for ProjectIssues<'_> {
         Ok(owner.query_row(key, |row| row.get(0)).optional()?)
     }
 
-    fn is_known_well(&mut self, issue: i64) -> Result<bool, StoreError> {
-        let mut strong = self.tx.prepare_cached(
-            "select 1 from fingerprints where project = ? and issue = ? and fingerprint not like 'w%'",
+    fn has_stronger(&mut self, issue: i64, than: Strength) -> Result<bool, StoreError> {
+        let mut stronger = self.tx.prepare_cached(
+            "select 1 from fingerprints where project = ? and issue = ?
+             and instr(?, substr(fingerprint, 1, 1)) > 0",
         )?;
-        Ok(strong.exists(params![sql(self.project), issue])?)
+        let letters = match than {
+            Strength::Provisional => "wv",
+            Strength::Weak | Strength::Strong => "v",
+        };
+        Ok(stronger.exists(params![sql(self.project), issue, letters])?)
     }
 }
 
