@@ -6,6 +6,7 @@ use std::hint::black_box;
 
 use bugsage_benches::events::{Maker, Shape};
 use bugsage_benches::{Figures, nanos_per_call};
+use bugsage_core::fingerprint::source::NoSources;
 use bugsage_core::{fingerprint, scrub};
 
 fn main() {
@@ -22,7 +23,9 @@ fn main() {
     let event = maker.event();
     let control = nanos_per_call(20_000, |_| drop(black_box(event.clone())));
     figures.add("clone_us", control / 1e3, "the control: cloning the event");
-    let group = nanos_per_call(2_000, |_| drop(black_box(fingerprint::group(&event, None))));
+    let group = nanos_per_call(2_000, |_| {
+        drop(black_box(fingerprint::group(&event, &mut NoSources)))
+    });
     figures.add("fingerprint_us", group / 1e3, "an event with 60 frames");
     let clean = nanos_per_call(2_000, |_| {
         let mut event = event.clone();

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, SpanContext};
 use bugsage_core::fingerprint;
+use bugsage_core::fingerprint::source::NoSources;
 use bugsage_core::limits::cut;
 use bugsage_core::stacktrace::Frame;
 use bugsage_pipeline::analyze::Analysis;
@@ -378,7 +379,7 @@ fn history(detail: &IssueDetail, case: Option<&Case>, now: Timestamp) -> Markup 
 
 /// Why the event belongs to this issue.
 fn grouping(event: &Event) -> Markup {
-    let grouping = fingerprint::group(event, None);
+    let grouping = fingerprint::group(event, &mut NoSources);
     html! {
         section {
             details {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use bugsage_core::batch::{Batch, Rejected};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, EventKind, RunState};
+use bugsage_core::fingerprint::source::NoSources;
 use bugsage_core::fingerprint::{self, Outline};
 use bugsage_core::limits;
 use bugsage_core::scrub::Cleaner;
@@ -133,8 +134,8 @@ fn group_event(mut event: Event, received_at: Timestamp, stacks: &mut Stacks) ->
     let stack = event.stack.take();
     let stack = stack.map(|stack| stacks.judge(&stack));
     let grouping = match stack {
-        Some(stack) => fingerprint::group_on(&event, &stack.outline, None),
-        None => fingerprint::group_on(&event, &Outline::default(), None),
+        Some(stack) => fingerprint::group_on(&event, &stack.outline, &mut NoSources),
+        None => fingerprint::group_on(&event, &Outline::default(), &mut NoSources),
     };
     GroupedEvent {
         stack: stack.map(|stack| stack.stored.clone()),

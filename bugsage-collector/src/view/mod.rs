@@ -15,6 +15,7 @@ use serde_json::Value;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, Location, Pairs};
 use bugsage_core::fingerprint;
+use bugsage_core::fingerprint::source::NoSources;
 use bugsage_pipeline::analyze::Analysis;
 use bugsage_pipeline::apply::Branch;
 use bugsage_pipeline::case::{Case, Fix};
@@ -362,7 +363,7 @@ impl EventView {
     /// An event as it was stored. Why it is where it is, is found out anew.
     pub fn new(stored: &StoredEvent) -> Self {
         let event = &stored.event;
-        let grouping = fingerprint::group(event, None);
+        let grouping = fingerprint::group(event, &mut NoSources);
         Self {
             id: event.id.to_string(),
             issue: stored.issue,

@@ -11,7 +11,7 @@ use crate::panic_class::{self, PanicClass};
 use crate::stacktrace::Frame;
 
 use super::outline::{Anchor, Names, Outline};
-use super::source::Functions;
+use super::source::Sources;
 use super::{frames, message, symbol};
 
 /// The version of the rules in this module.
@@ -26,6 +26,8 @@ const NAME_BYTES_MAX: usize = 300;
 pub enum Strength {
     /// No more than a file and what is visible: all bugs of a class there have it, until source or symbols come.
     Provisional,
+    /// The function that failed, and not who asked for it: two bugs of one helper share it.
+    Single,
     /// It leaves out what not every build can tell, so that two bugs may share it.
     Weak,
     /// All that there is to know: two bugs differ in it.
@@ -33,12 +35,18 @@ pub enum Strength {
 }
 
 impl Strength {
-    const ALL: [Strength; 3] = [Strength::Provisional, Strength::Weak, Strength::Strong];
+    const ALL: [Strength; 4] = [
+        Strength::Provisional,
+        Strength::Single,
+        Strength::Weak,
+        Strength::Strong,
+    ];
 
     /// What a fingerprint of this strength begins with.
     pub fn letter(self) -> char {
         match self {
             Strength::Provisional => 'p',
+            Strength::Single => 's',
             Strength::Weak => 'w',
             Strength::Strong => 'v',
         }
@@ -161,24 +169,25 @@ pub struct Dropped {
 
 /// Groups one event, with all reasons. Costs a few microseconds per frame.
 ///
-/// `source` is the file of the event's location as the commit that ran has it: where there is no debug information,
-/// the function around the location counts. [`Outline::lacks_source`] tells whether it would.
-pub fn group(event: &Event, source: Option<&Functions>) -> Grouping {
+/// `sources` are those of the commit that ran: where debug information does not name a function, the source does. They
+/// are asked for nothing else.
+pub fn group(event: &Event, sources: &mut dyn Sources) -> Grouping {
     let mut dropped = Vec::new();
     let outline = match &event.stack {
         Some(stack) => Outline::explained(stack, &mut Names::default(), &mut dropped),
         None => Outline::default(),
     };
-    let mut grouping = group_on(event, &outline, source);
+    let mut grouping = group_on(event, &outline, sources);
     grouping.explanation.dropped = dropped;
     grouping
 }
 
 /// Groups an event on the outline of its stack, which many events may share. The explanation does
 /// not say which frames were dropped.
-pub fn group_on(event: &Event, outline: &Outline, source: Option<&Functions>) -> Grouping {
+pub fn group_on(event: &Event, outline: &Outline, sources: &mut dyn Sources) -> Grouping {
     let class = class_of(event);
-    let reasons = reasons(event, &class, outline, source);
+    let named = outline.named(sources);
+    let reasons = reasons(event, &class, outline, named.as_deref(), sources);
     let mut fingerprints = Vec::new();
     for (explanation, strength) in &reasons {
         let fingerprint = fingerprint(event.kind, explanation, *strength);
@@ -191,7 +200,7 @@ pub fn group_on(event: &Event, outline: &Outline, source: Option<&Functions>) ->
         .next()
         .map(|(explanation, _)| explanation);
 
-    let anchors = outline.named().unwrap_or(outline.nameless());
+    let anchors = named.as_deref().unwrap_or(outline.nameless());
     let location = event.location.as_ref();
     let culprit = anchors.iter().find_map(|anchor| anchor.function.as_deref());
     let culprit = culprit.map(name);
@@ -224,7 +233,8 @@ fn reasons(
     event: &Event,
     class: &Class,
     outline: &Outline,
-    source: Option<&Functions>,
+    named: Option<&[Anchor]>,
+    sources: &mut dyn Sources,
 ) -> Vec<(Explanation, Strength)> {
     let location = event.location.as_ref();
     let keys = |anchors: &[Anchor]| -> Vec<String> {
@@ -236,7 +246,8 @@ fn reasons(
     };
     let keep = |functions: &[String]| keep(event, class, functions, None);
     let weak = |functions: &[String]| (keep(functions), Strength::Weak);
-    let (named, nameless) = (outline.named(), outline.nameless());
+    let single = |function: String| (keep(&[function]), Strength::Single);
+    let nameless = outline.nameless();
     if outline.has_files() {
         let mut reasons = Vec::new();
         if let Some(named) = named {
@@ -244,15 +255,11 @@ fn reasons(
             reasons.push((keep(&named), Strength::Strong));
             // For those who know no better, and do not know whether they know all.
             reasons.push(weak(&named));
-            reasons.extend(
-                named
-                    .first()
-                    .map(|failed| weak(std::slice::from_ref(failed))),
-            );
+            reasons.extend(named.first().map(|failed| single(failed.clone())));
         }
         reasons.push(weak(&keys(nameless)));
         if let Some(failed) = nameless.first().filter(|failed| !failed.is_nameless) {
-            reasons.push(weak(&[located(failed, location)]));
+            reasons.push(single(located(failed, location)));
         }
         return reasons;
     }
@@ -273,22 +280,30 @@ fn reasons(
     };
     let file = frames::crate_relative(&location.file);
     let mut reasons = Vec::new();
-    let failing = source.and_then(|source| Some((source, source.at(location.line)?)));
+    let source = sources.functions(&location.file);
+    let failing = source
+        .as_ref()
+        .and_then(|it| Some((it, it.at(location.line)?)));
     if let Some((source, failing)) = failing {
         let failed = format!("{file}#{failing}");
         // It may have been inlined into who asked for it, and both into what is visible.
         let visible = visible.and_then(|anchor| symbol::last_segment(&anchor.key));
         if let Some(visible) = visible.filter(|visible| *visible != failing) {
-            let asked = source.caller(visible, failing).unwrap_or(visible);
-            reasons.push(weak(&[failed.clone(), format!("{file}#{asked}")]));
+            let asked = source.caller(visible, failing);
+            let strength = match asked {
+                Some(_) => Strength::Weak,
+                None => Strength::Single,
+            };
+            let asked = asked.unwrap_or(visible);
+            reasons.push((keep(&[failed.clone(), format!("{file}#{asked}")]), strength));
         }
-        reasons.push(weak(&[failed]));
+        reasons.push(single(failed));
     } else if let Some(visible) = visible {
         let key = located(visible, Some(location));
         if key != visible.key {
             let mut guessed = keep(&[key]);
             guessed.provisional = true;
-            reasons.push((guessed, Strength::Weak));
+            reasons.push((guessed, Strength::Single));
         }
     }
     let functions: Vec<String> = visible
@@ -438,6 +453,7 @@ fn title(event: &Event, class: &Class) -> String {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::source::{Functions, NoSources};
     use super::*;
     use crate::clock::Timestamp;
     use crate::event::{Level, Location, Run, Thread};
@@ -446,6 +462,15 @@ mod tests {
 
     const INDEX: &str = "index out of bounds: the len is 3 but the index is 9";
     const LIBRARY: &str = "/rustc/59807616e/library/core/src/panicking.rs";
+
+    /// One text for all files.
+    struct Everywhere(&'static str);
+
+    impl Sources for Everywhere {
+        fn functions(&mut self, _file: &str) -> Option<Arc<Functions>> {
+            Some(Arc::new(Functions::read(self.0)))
+        }
+    }
 
     fn panic(message: &str, frames: &[(&str, &str, u32)]) -> Event {
         let frames = frames.iter().map(|(function, file, line)| {
@@ -496,7 +521,7 @@ mod tests {
     }
 
     fn of(message: &str, frames: &[(&str, &str, u32)]) -> Fingerprint {
-        group(&panic(message, frames), None).fingerprints[0]
+        group(&panic(message, frames), &mut NoSources).fingerprints[0]
     }
 
     #[test]
@@ -504,7 +529,7 @@ mod tests {
         let list = ("list::pick", "src/list.rs", 3);
         let of_build = |closure: &str| {
             let frames = [list, (closure, "src/main.rs", 7)];
-            group(&panic(INDEX, &frames), None).fingerprints
+            group(&panic(INDEX, &frames), &mut NoSources).fingerprints
         };
 
         let debug = of_build("shop::run::{{closure}}");
@@ -518,7 +543,7 @@ mod tests {
         assert_ne!(debug[0], other[0]);
         assert_eq!(debug[3], other[3], "which is why it is weak");
         let named = [list, ("shop::run", "src/main.rs", 7)];
-        let named = group(&panic(INDEX, &named), None).fingerprints;
+        let named = group(&panic(INDEX, &named), &mut NoSources).fingerprints;
         assert_eq!(kinds(&named), [false, true, true]);
     }
 
@@ -532,7 +557,7 @@ mod tests {
                 ("shop::weigh", caller, 7),
                 ("shop::load", "src/load.rs", 2),
             ];
-            group(&panic(INDEX, &stack), None).fingerprints
+            group(&panic(INDEX, &stack), &mut NoSources).fingerprints
         };
         let debug = stack("shop::weigh::{{closure}}", "src/weigh.rs");
 
@@ -648,7 +673,7 @@ mod tests {
         let alone = panic(INDEX, &[("shop::price::tier", "src/price.rs", 7)]);
 
         let source = "fn total() { tier(); }\nfn tier() {\n\n\n\n\n\n}";
-        let told = group(&without, Some(&Functions::read(source)));
+        let told = group(&without, &mut Everywhere(source));
 
         assert!(!told.explanation.provisional);
         assert!(
@@ -657,14 +682,14 @@ mod tests {
                 .all(|it| it.strength() < Strength::Strong)
         );
         let shared = |event: &Event| {
-            group(event, None)
+            group(event, &mut NoSources)
                 .fingerprints
                 .contains(&told.fingerprints[0])
         };
         assert!(shared(&with) && !shared(&alone));
         let failed = told.fingerprints[1];
-        assert!(group(&alone, None).fingerprints.contains(&failed));
-        let later = group(&without, None).fingerprints;
+        assert!(group(&alone, &mut NoSources).fingerprints.contains(&failed));
+        let later = group(&without, &mut NoSources).fingerprints;
         assert_eq!(
             told.fingerprints.last(),
             later.last(),
@@ -676,7 +701,7 @@ mod tests {
     fn without_debug_information_the_place_decides_for_now() {
         let grouping = group(
             &panic(INDEX, &[("shop::price::tier", "", 0), ("main", "", 0)]),
-            None,
+            &mut NoSources,
         );
 
         assert!(grouping.explanation.provisional);
@@ -697,7 +722,7 @@ mod tests {
             ("core::panicking::panic_fmt", LIBRARY, 1),
             ("shop::tier", "src/price.rs", 7),
         ];
-        let grouping = group(&panic(INDEX, &frames), None);
+        let grouping = group(&panic(INDEX, &frames), &mut NoSources);
 
         let kept: Vec<_> = grouping
             .explanation

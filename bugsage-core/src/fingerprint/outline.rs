@@ -1,5 +1,6 @@
 //! What of a stack counts, worked out once for all events that share it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,11 +9,16 @@ use crate::stacktrace::{Frame, StackTrace};
 
 use super::explain::Dropped;
 use super::frames::{self, Part};
+use super::source::Sources;
 use super::symbol::{self, Symbol};
 
 /// How many of the app's functions count: where it failed, and who asked for it. One alone would
 /// fold all bugs of a shared helper; three would split a bug by the way that led to it.
 const ANCHORS_MAX: usize = 2;
+
+/// How many functions are looked at for those that count, where the source has to name some first: a closure and what
+/// it stands in are one, and recursion may lie between.
+const CANDIDATES_MAX: usize = 8;
 
 /// Names of functions as they count, each worked out once: the frames of a batch share their text,
 /// and a sender may let a thousand stacks refer to one that is long.
@@ -62,8 +68,8 @@ impl Names {
 /// every build can tell.
 #[derive(Debug, Clone, Default)]
 pub struct Outline {
-    /// `None` where a closure that counts has no name.
-    named: Option<Vec<Anchor>>,
+    /// Where a closure among them has no name, up to [`CANDIDATES_MAX`]: named by the source, two may be one.
+    by_name: Vec<Anchor>,
     nameless: Vec<Anchor>,
 }
 
@@ -94,9 +100,24 @@ impl Outline {
         self.nameless.iter().any(|anchor| anchor.has_file)
     }
 
-    /// By names, innermost first, each once in a row, recursion folded.
-    pub(super) fn named(&self) -> Option<&[Anchor]> {
-        self.named.as_deref()
+    /// By names, innermost first, each once in a row, recursion folded. `None` where a closure that counts has no
+    /// name, and the source does not tell it.
+    pub(super) fn named(&self, sources: &mut dyn Sources) -> Option<Cow<'_, [Anchor]>> {
+        if !self.by_name.iter().any(|anchor| anchor.is_nameless) {
+            return Some(Cow::Borrowed(&self.by_name));
+        }
+        let mut named = Vec::new();
+        for anchor in &self.by_name {
+            let anchor = match anchor.is_nameless {
+                true => anchor.named_by(sources)?,
+                false => anchor.clone(),
+            };
+            // Those that follow do not count.
+            if push(&mut named, Some(anchor)).is_err() && named.len() == ANCHORS_MAX {
+                break;
+            }
+        }
+        Some(Cow::Owned(named))
     }
 
     /// The same, with no names for closures.
@@ -115,6 +136,8 @@ pub(super) struct Anchor {
     pub(super) has_file: bool,
     /// Whether it is a closure that counts by its file alone.
     pub(super) is_nameless: bool,
+    /// Where that closure is.
+    place: Option<(Text, u32)>,
 }
 
 impl Anchor {
@@ -134,6 +157,21 @@ impl Anchor {
             function: last.map(|_| function.into()),
             has_file: file.is_some(),
             is_nameless,
+            place: frame.file.clone().zip(frame.line).filter(|_| is_nameless),
+        })
+    }
+
+    /// A closure without a name, by the function that it stands in.
+    fn named_by(&self, sources: &mut dyn Sources) -> Option<Self> {
+        let (file, line) = self.place.as_ref()?;
+        let functions = sources.functions(file)?;
+        let name = functions.at(*line)?;
+        Some(Self {
+            key: format!("{}#{name}", frames::crate_relative(file)),
+            function: Some(name.into()),
+            has_file: true,
+            is_nameless: false,
+            place: None,
         })
     }
 }
@@ -163,7 +201,7 @@ fn walk(
             let within = &named[at + 1..bounds.end];
             let parent = || parent(frame, &stack.frames[at + 1..bounds.end], within);
             let name = &parent_if_nameless(frame, name, parent);
-            let with = push(&mut by_name, Anchor::new(frame, name, true));
+            let with = push_candidate(&mut by_name, Anchor::new(frame, name, true));
             let without = push(&mut nameless, Anchor::new(frame, name, false));
             with.and(without).err()
         } else {
@@ -173,11 +211,7 @@ fn walk(
             drop(rule, frame, name.as_ref().map(|name| &*name.normalized));
         }
     }
-    let is_known = !by_name.iter().any(|anchor| anchor.is_nameless);
-    Outline {
-        named: is_known.then_some(by_name),
-        nameless,
-    }
+    Outline { by_name, nameless }
 }
 
 /// The name that counts of a function: of a closure that has none, that of who called it, where that is known.
@@ -202,6 +236,18 @@ fn parent(closure: &Frame, frames: &[Arc<Frame>], named: &[(Option<Name>, Part)]
         Some((frame, name))
     })?;
     (frame.file.is_some() && frame.file == closure.file).then(|| name.clone())
+}
+
+/// As [`push`], and beyond what counts where a closure among them has no name.
+fn push_candidate(anchors: &mut Vec<Anchor>, anchor: Option<Anchor>) -> Result<(), &'static str> {
+    let is_open = anchors.len() < CANDIDATES_MAX && anchors.iter().any(|it| it.is_nameless);
+    match anchor {
+        Some(anchor) if is_open => {
+            anchors.push(anchor);
+            Ok(())
+        }
+        anchor => push(anchors, anchor),
+    }
 }
 
 /// Adds a function of the app, or says why it does not count.

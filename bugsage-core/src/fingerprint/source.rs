@@ -3,6 +3,8 @@
 //! A build without debug information names no function that was inlined, but a panic tells its file and line.
 //! Where the source of that commit is at hand, the function around the line is what every other build names.
 
+use std::sync::Arc;
+
 /// The longest file that is read. Longer ones were generated.
 const SOURCE_BYTES_MAX: usize = 4 << 20;
 
@@ -11,6 +13,22 @@ const CALLS_MAX: usize = 6;
 
 /// Functions of a file that are looked at. More are a generator's.
 const FUNCTIONS_MAX: usize = 4_096;
+
+/// Where the source of what ran is at hand.
+pub trait Sources {
+    /// The functions of a file that a frame or a location names.
+    fn functions(&mut self, file: &str) -> Option<Arc<Functions>>;
+}
+
+/// Nobody has it.
+#[derive(Debug)]
+pub struct NoSources;
+
+impl Sources for NoSources {
+    fn functions(&mut self, _file: &str) -> Option<Arc<Functions>> {
+        None
+    }
+}
 
 /// A part of the source, in bytes.
 type Part = std::ops::Range<u32>;

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
 use bugsage_core::batch;
-use bugsage_core::event::{Event, Text};
-use bugsage_core::fingerprint::source::Functions;
+use bugsage_core::event::Event;
+use bugsage_core::fingerprint::source::{Functions, NoSources, Sources};
+use bugsage_core::fingerprint::{self, Grouping};
 
 /// How a program was built, as the name of its file says: `PROGRAM.PROFILE.MANGLING[.VARIANT]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,10 +59,20 @@ pub(crate) struct Sample {
     pub(crate) way: String,
     /// How many samples of the same build, function and way stand before it.
     pub(crate) number: usize,
-    /// The file of its location.
-    pub(crate) source: Option<Arc<Functions>>,
+    /// The files that were built, where they are kept.
+    pub(crate) sources: Option<Arc<Files>>,
     /// What was reported, without the truth.
     pub(crate) event: Event,
+}
+
+impl Sample {
+    /// What our rules say of it.
+    pub(crate) fn group(&self, has_source: bool) -> Grouping {
+        match self.sources.as_deref().filter(|_| has_source) {
+            Some(mut files) => fingerprint::group(&self.event, &mut files),
+            None => fingerprint::group(&self.event, &mut NoSources),
+        }
+    }
 }
 
 /// All samples, build by build in the order of their names.
@@ -74,16 +85,13 @@ pub(crate) fn read(corpus: &Path) -> anyhow::Result<Vec<Sample>> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     paths.sort();
     let mut samples: Vec<Sample> = Vec::new();
-    let mut sources = Sources {
-        corpus,
-        known: HashMap::new(),
-    };
+    let files = Arc::new(Files::new(corpus));
     for path in paths {
         let name = path.file_name().and_then(|name| name.to_str());
         let build = name.and_then(|name| Build::parse(name.strip_suffix(".batches")?));
         let build = build.with_context(|| format!("{} is named for no build", path.display()))?;
         for event in events(&path)? {
-            samples.push(sample(&build, event, &mut sources)?);
+            samples.push(sample(&build, event, &files)?);
             if let Some((last, before)) = samples.split_last_mut() {
                 let is_same = |other: &&Sample| {
                     (&other.build, &other.shown_by, &other.way)
@@ -124,7 +132,7 @@ pub(crate) fn events(path: &Path) -> anyhow::Result<Vec<Event>> {
     Ok(events)
 }
 
-fn sample(build: &Build, mut event: Event, sources: &mut Sources<'_>) -> anyhow::Result<Sample> {
+fn sample(build: &Build, mut event: Event, files: &Arc<Files>) -> anyhow::Result<Sample> {
     let mut take = |name: &str| {
         let at = event.tags.iter().position(|(known, _)| &**known == name);
         let at = at.with_context(|| format!("an event of {} has no {name}", build.name()))?;
@@ -137,27 +145,37 @@ fn sample(build: &Build, mut event: Event, sources: &mut Sources<'_>) -> anyhow:
         shown_by,
         way,
         number: 0,
-        source: sources.of(build, &event),
+        sources: (build.variant == "base").then(|| files.clone()),
         event,
     })
 }
 
+/// The folder that the programs of the corpus are built in, as their frames tell it.
+pub(crate) const BUILT_IN: &str = "/home/dev/shop";
+
 /// Files of the corpus as who has the repository finds them, each read once.
-struct Sources<'a> {
-    corpus: &'a Path,
-    known: HashMap<Text, Option<Arc<Functions>>>,
+pub(crate) struct Files {
+    corpus: PathBuf,
+    known: Mutex<HashMap<String, Option<Arc<Functions>>>>,
 }
 
-impl Sources<'_> {
-    /// The file of an event's location. The source of variants is not kept.
-    fn of(&mut self, build: &Build, event: &Event) -> Option<Arc<Functions>> {
-        let location = event
-            .location
-            .as_ref()
-            .filter(|_| build.variant == "base")?;
-        let known = self.known.entry(location.file.clone());
-        let read = || fs::read_to_string(self.corpus.join(&*location.file)).ok();
-        known
+impl Files {
+    fn new(corpus: &Path) -> Self {
+        Self {
+            corpus: corpus.to_owned(),
+            known: Mutex::default(),
+        }
+    }
+}
+
+impl Sources for &Files {
+    fn functions(&mut self, file: &str) -> Option<Arc<Functions>> {
+        let path = file.strip_prefix(BUILT_IN).unwrap_or(file);
+        let path = path.trim_start_matches('/');
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = || fs::read_to_string(self.corpus.join(path)).ok();
+        let functions = known.entry(path.to_owned());
+        functions
             .or_insert_with(|| Some(Arc::new(Functions::read(&read()?))))
             .clone()
     }

@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bugsage_core::event::Event;
 use bugsage_core::fingerprint::place::{self, Owners};
-use bugsage_core::fingerprint::{self, Fingerprint, Strength};
+use bugsage_core::fingerprint::{Fingerprint, Strength};
 use serde::Serialize;
 
 use crate::corpus::{Build, Sample};
@@ -200,10 +200,8 @@ fn ours(samples: &[Sample], order: &[usize], has_source: bool) -> Clusters {
     let mut clusters = vec![0; samples.len()];
     for at in order {
         let sample = &samples[*at];
-        let Sample { build, event, .. } = sample;
-        let project = projects.entry(&build.program).or_default();
-        let source = sample.source.as_deref().filter(|_| has_source);
-        let fingerprints = fingerprint::group(event, source).fingerprints;
+        let project = projects.entry(&sample.build.program).or_default();
+        let fingerprints = sample.group(has_source).fingerprints;
         let Ok(found) = place::find(&fingerprints, project);
         let issue = found.unwrap_or_else(|| {
             issues += 1;
@@ -414,7 +412,7 @@ mod tests {
             shown_by: bug.to_owned(),
             way: "direct".to_owned(),
             number: 0,
-            source: None,
+            sources: None,
             event: Maker::new(shape, 1).event(),
         }
     }

@@ -13,7 +13,7 @@ use bugsage_core::event::{Event, Run};
 use bugsage_core::id::{BatchId, EventId, RunId};
 use bugsage_core::stacktrace::{Frame, Module, StackTrace};
 
-use crate::corpus::{self, Build};
+use crate::corpus::{self, BUILT_IN, Build};
 use crate::printed;
 
 /// All builds that are kept.
@@ -132,7 +132,7 @@ fn printed_by(source: &Path, work: &Path, build: &Build) -> anyhow::Result<Vec<E
         .args(["--edition", "2021", "--crate-name", "corpus_plain"])
         .args([
             "--remap-path-prefix",
-            &format!("{}=/home/dev/shop", source.display()),
+            &format!("{}={BUILT_IN}", source.display()),
         ])
         .arg("-o")
         .arg(&program)
@@ -239,7 +239,7 @@ fn compile(source: &Path, work: &Path, build: &Build) -> anyhow::Result<PathBuf>
     let target = work.join(format!("target-{}", build.mangling));
     let mut flags = vec![
         // What was built where tells nothing about a bug.
-        format!("--remap-path-prefix={}=/home/dev/shop", source.display()),
+        format!("--remap-path-prefix={}={BUILT_IN}", source.display()),
     ];
     if let Some(home) = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)

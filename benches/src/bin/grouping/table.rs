@@ -75,7 +75,7 @@ pub(crate) fn show(samples: &[Sample], bug: &str) -> bool {
     let is_there = shown.peek().is_some();
     for sample in shown {
         let event = &sample.event;
-        let grouping = fingerprint::group(event, sample.source.as_deref());
+        let grouping = sample.group(true);
         println!(
             "{} by {} {}",
             sample.build.name(),

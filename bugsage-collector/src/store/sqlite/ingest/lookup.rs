@@ -125,7 +125,8 @@ impl Owners for ProjectIssues<'_> {
              and instr(?, substr(fingerprint, 1, 1)) > 0",
         )?;
         let letters = match than {
-            Strength::Provisional => "wv",
+            Strength::Provisional => "swv",
+            Strength::Single => "wv",
             Strength::Weak | Strength::Strong => "v",
         };
         Ok(stronger.exists(params![sql(self.project), issue, letters])?)
