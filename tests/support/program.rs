@@ -1,7 +1,7 @@
 //! Runs a program as a child process: bounded in time, its output collected, killed on drop.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::PATIENCE;
 use super::account::Account;
-use super::collector::Folder;
+use super::collector::{Folder, wait_for};
 
 /// Output that is kept of one stream; more is read and thrown away.
 const OUTPUT_BYTES_MAX: usize = 4 << 20;
@@ -161,7 +161,13 @@ impl Program {
 
     pub(crate) fn spawn(mut self) -> Running {
         let started = Instant::now();
-        let mut child = self.command.spawn().expect("the program can be started");
+        let mut child = wait_for("nobody to write the program", || {
+            match self.command.spawn() {
+                // Another story was forking while this one wrote it, and its child is not at exec yet.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
+                spawned => Some(spawned.expect("the program can be started")),
+            }
+        });
         let stdout = Output::of(child.stdout.take().expect("is piped"));
         let stderr = Output::of(child.stderr.take().expect("is piped"));
         Running {

@@ -251,7 +251,11 @@ fn reasons(
     if outline.has_files() {
         let mut reasons = Vec::new();
         if let Some(named) = named {
+            let is_handed = matches!(named, [failed, asked] if asked.was_handed(failed, sources));
             let named = keys(named);
+            if is_handed {
+                reasons.push((keep(&named[..1]), Strength::Strong));
+            }
             reasons.push((keep(&named), Strength::Strong));
             // For those who know no better, and do not know whether they know all.
             reasons.push(weak(&named));
@@ -524,6 +528,59 @@ mod tests {
         group(&panic(message, frames), &mut NoSources).fingerprints[0]
     }
 
+    fn letters(all: &[Fingerprint]) -> String {
+        all.iter().map(|it| it.strength().letter()).collect()
+    }
+
+    #[test]
+    fn the_source_names_a_closure_that_debug_information_does_not() {
+        let stack = |closure: &str| {
+            let frames = [
+                (closure, "src/greet.rs", 2),
+                ("shop::serve", "src/main.rs", 9),
+            ];
+            panic(INDEX, &frames)
+        };
+        let source =
+            &mut Everywhere("async fn greet() {\n  name();\n}\nfn serve() {\n\n\n\n\n  greet(); }");
+
+        let named = group(&stack("shop::greet::{async_fn#0}"), source);
+        let nameless = group(&stack("{async_fn#0}"), source);
+
+        assert_eq!(nameless.fingerprints[0], named.fingerprints[0]);
+        assert_eq!(letters(&nameless.fingerprints), "vwsw");
+        assert_eq!(nameless.culprit, "greet");
+    }
+
+    #[test]
+    fn who_only_runs_what_it_was_handed_does_not_count_where_the_source_shows_it() {
+        let by = |caller: &str, line: u32| {
+            let frames = [
+                ("shop::ship", "src/ship.rs", 1),
+                (caller, "src/run.rs", line),
+            ];
+            panic(INDEX, &frames)
+        };
+        let source =
+            "fn run(job: fn()) { job() }\nfn retry(job: fn()) { job() }\nfn order() { ship() }";
+        let first = |event: &Event| group(event, &mut Everywhere(source)).fingerprints[0];
+        let (run, retry, order) = (
+            by("shop::run", 1),
+            by("shop::retry", 2),
+            by("shop::order", 3),
+        );
+
+        assert_eq!(first(&run), first(&retry));
+        assert_ne!(first(&run), first(&order));
+        let without = group(&run, &mut NoSources).fingerprints;
+        let with = group(&run, &mut Everywhere(source)).fingerprints;
+        assert!(
+            with.contains(&without[0]),
+            "what came without the source is found"
+        );
+        assert_ne!(without[0], group(&retry, &mut NoSources).fingerprints[0]);
+    }
+
     #[test]
     fn a_closure_without_a_name_shares_a_weak_fingerprint_with_the_same_one_that_has_one() {
         let list = ("list::pick", "src/list.rs", 3);
@@ -536,15 +593,14 @@ mod tests {
         let release = of_build("{closure#0}");
         let other = of_build("shop::stop::{{closure}}");
 
-        let kinds = |all: &[Fingerprint]| all.iter().map(|it| it.is_weak()).collect::<Vec<_>>();
-        assert_eq!(kinds(&debug), [false, true, true, true]);
-        assert_eq!(kinds(&release), [true, true]);
+        assert_eq!(letters(&debug), "vwsw");
+        assert_eq!(letters(&release), "ws");
         assert_eq!(debug[3], release[0]);
         assert_ne!(debug[0], other[0]);
         assert_eq!(debug[3], other[3], "which is why it is weak");
         let named = [list, ("shop::run", "src/main.rs", 7)];
         let named = group(&panic(INDEX, &named), &mut NoSources).fingerprints;
-        assert_eq!(kinds(&named), [false, true, true]);
+        assert_eq!(letters(&named), "vws");
     }
 
     #[test]
@@ -564,10 +620,7 @@ mod tests {
         assert_eq!(stack("{closure#1}", "src/weigh.rs")[..3], debug[..3]);
         assert_ne!(stack("{closure#1}", "src/scales.rs")[0], debug[0]);
         let of_async = stack("{async_fn#0}", "src/weigh.rs");
-        assert!(
-            of_async.iter().all(|it| it.is_weak()),
-            "who awaits is another"
-        );
+        assert_eq!(letters(&of_async), "w", "who awaits is another");
     }
 
     #[test]

@@ -20,6 +20,66 @@ const ANCHORS_MAX: usize = 2;
 /// it stands in are one, and recursion may lie between.
 const CANDIDATES_MAX: usize = 8;
 
+/// Functions that are called by operators, loops, macros, `?` or the end of a scope, without their name.
+const IMPLICIT_CALLS: &[&str] = &[
+    "add",
+    "add_assign",
+    "bitand",
+    "bitand_assign",
+    "bitor",
+    "bitor_assign",
+    "bitxor",
+    "bitxor_assign",
+    "borrow",
+    "call",
+    "call_mut",
+    "call_once",
+    "clone",
+    "cmp",
+    "deref",
+    "deref_mut",
+    "div",
+    "div_assign",
+    "drop",
+    "eq",
+    "fmt",
+    "from",
+    "from_output",
+    "from_residual",
+    "from_str",
+    "ge",
+    "gt",
+    "index",
+    "index_mut",
+    "into",
+    "into_future",
+    "into_iter",
+    "le",
+    "lt",
+    "main",
+    "mul",
+    "mul_assign",
+    "ne",
+    "neg",
+    "next",
+    "not",
+    "partial_cmp",
+    "poll",
+    "rem",
+    "rem_assign",
+    "serialize",
+    "deserialize",
+    "shl",
+    "shl_assign",
+    "shr",
+    "shr_assign",
+    "sub",
+    "sub_assign",
+    "to_string",
+    "try_from",
+    "try_into",
+];
+
 /// Names of functions as they count, each worked out once: the frames of a batch share their text,
 /// and a sender may let a thousand stacks refer to one that is long.
 #[derive(Debug, Default)]
@@ -136,7 +196,7 @@ pub(super) struct Anchor {
     pub(super) has_file: bool,
     /// Whether it is a closure that counts by its file alone.
     pub(super) is_nameless: bool,
-    /// Where that closure is.
+    /// The line of the frame and its file, where both are known.
     place: Option<(Text, u32)>,
 }
 
@@ -157,8 +217,21 @@ impl Anchor {
             function: last.map(|_| function.into()),
             has_file: file.is_some(),
             is_nameless,
-            place: frame.file.clone().zip(frame.line).filter(|_| is_nameless),
+            place: frame.file.clone().zip(frame.line),
         })
+    }
+
+    /// Whether this one only runs what it was handed, a function or a future: its source does not name what it called.
+    pub(super) fn was_handed(&self, called: &Anchor, sources: &mut dyn Sources) -> bool {
+        let called = called.function.as_deref().and_then(symbol::last_segment);
+        let (Some(called), Some((file, line))) = (called, &self.place) else {
+            return false;
+        };
+        if IMPLICIT_CALLS.contains(&called) {
+            return false;
+        }
+        let functions = sources.functions(file);
+        functions.is_some_and(|functions| functions.names(*line, called) == Some(false))
     }
 
     /// A closure without a name, by the function that it stands in.
@@ -171,7 +244,7 @@ impl Anchor {
             function: Some(name.into()),
             has_file: true,
             is_nameless: false,
-            place: None,
+            place: self.place.clone(),
         })
     }
 }

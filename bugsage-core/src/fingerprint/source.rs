@@ -87,6 +87,14 @@ impl Functions {
         self.all.iter().position(is_around).map(|at| self.name(at))
     }
 
+    /// Whether the function around a line names this one anywhere, as whoever calls it does; whoever was handed it does
+    /// not. `None` where no function is around the line.
+    pub fn names(&self, line: u32, function: &str) -> Option<bool> {
+        let is_around = |it: &Function| (it.lines.0..=it.lines.1).contains(&line);
+        let words = &self.all.iter().find(|it| is_around(it))?.words;
+        Some(words.iter().any(|word| self.text(word) == function))
+    }
+
     /// The function that calls `inner` on the shortest way from `outer` to it, which may be `outer` itself. `None`
     /// where there is no such way within the file, or none that is the only shortest.
     pub fn caller(&self, outer: &str, inner: &str) -> Option<&str> {

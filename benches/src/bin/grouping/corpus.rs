@@ -11,6 +11,8 @@ use bugsage_core::event::Event;
 use bugsage_core::fingerprint::source::{Functions, NoSources, Sources};
 use bugsage_core::fingerprint::{self, Grouping};
 
+use crate::record;
+
 /// How a program was built, as the name of its file says: `PROGRAM.PROFILE.MANGLING[.VARIANT]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Build {
@@ -59,8 +61,8 @@ pub(crate) struct Sample {
     pub(crate) way: String,
     /// How many samples of the same build, function and way stand before it.
     pub(crate) number: usize,
-    /// The files that were built, where they are kept.
-    pub(crate) sources: Option<Arc<Files>>,
+    /// The files that were built.
+    pub(crate) sources: Arc<Files>,
     /// What was reported, without the truth.
     pub(crate) event: Event,
 }
@@ -68,9 +70,9 @@ pub(crate) struct Sample {
 impl Sample {
     /// What our rules say of it.
     pub(crate) fn group(&self, has_source: bool) -> Grouping {
-        match self.sources.as_deref().filter(|_| has_source) {
-            Some(mut files) => fingerprint::group(&self.event, &mut files),
-            None => fingerprint::group(&self.event, &mut NoSources),
+        match has_source {
+            true => fingerprint::group(&self.event, &mut &*self.sources),
+            false => fingerprint::group(&self.event, &mut NoSources),
         }
     }
 }
@@ -85,13 +87,16 @@ pub(crate) fn read(corpus: &Path) -> anyhow::Result<Vec<Sample>> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     paths.sort();
     let mut samples: Vec<Sample> = Vec::new();
-    let files = Arc::new(Files::new(corpus));
+    let mut files: HashMap<String, Arc<Files>> = HashMap::new();
     for path in paths {
         let name = path.file_name().and_then(|name| name.to_str());
         let build = name.and_then(|name| Build::parse(name.strip_suffix(".batches")?));
         let build = build.with_context(|| format!("{} is named for no build", path.display()))?;
+        let files = files
+            .entry(build.variant.clone())
+            .or_insert_with(|| Arc::new(Files::new(corpus, &build.variant)));
         for event in events(&path)? {
-            samples.push(sample(&build, event, &files)?);
+            samples.push(sample(&build, event, files)?);
             if let Some((last, before)) = samples.split_last_mut() {
                 let is_same = |other: &&Sample| {
                     (&other.build, &other.shown_by, &other.way)
@@ -145,7 +150,7 @@ fn sample(build: &Build, mut event: Event, files: &Arc<Files>) -> anyhow::Result
         shown_by,
         way,
         number: 0,
-        sources: (build.variant == "base").then(|| files.clone()),
+        sources: files.clone(),
         event,
     })
 }
@@ -156,13 +161,15 @@ pub(crate) const BUILT_IN: &str = "/home/dev/shop";
 /// Files of the corpus as who has the repository finds them, each read once.
 pub(crate) struct Files {
     corpus: PathBuf,
+    variant: String,
     known: Mutex<HashMap<String, Option<Arc<Functions>>>>,
 }
 
 impl Files {
-    fn new(corpus: &Path) -> Self {
+    pub(crate) fn new(corpus: &Path, variant: &str) -> Self {
         Self {
             corpus: corpus.to_owned(),
+            variant: variant.to_owned(),
             known: Mutex::default(),
         }
     }
@@ -173,10 +180,12 @@ impl Sources for &Files {
         let path = file.strip_prefix(BUILT_IN).unwrap_or(file);
         let path = path.trim_start_matches('/');
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = || fs::read_to_string(self.corpus.join(path)).ok();
+        let read = || {
+            let text = fs::read_to_string(self.corpus.join(path)).ok()?;
+            let text = record::varied(text, &self.variant);
+            Some(Arc::new(Functions::read(&text)))
+        };
         let functions = known.entry(path.to_owned());
-        functions
-            .or_insert_with(|| Some(Arc::new(Functions::read(&read()?))))
-            .clone()
+        functions.or_insert_with(read).clone()
     }
 }

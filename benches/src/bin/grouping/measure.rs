@@ -412,7 +412,7 @@ mod tests {
             shown_by: bug.to_owned(),
             way: "direct".to_owned(),
             number: 0,
-            sources: None,
+            sources: Arc::new(Files::new(Path::new(""), "base")),
             event: Maker::new(shape, 1).event(),
         }
     }

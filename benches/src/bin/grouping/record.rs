@@ -169,10 +169,9 @@ fn source(root: &Path, folder: &Path, work: &Path, variant: &str) -> anyhow::Res
             let sdk = root.join("bugsage-sdk");
             return text.replace("../../../bugsage-sdk", &sdk.to_string_lossy());
         }
-        match variant {
-            "drift" if path.extension().is_some_and(|it| it == "rs") => drifted(&text),
-            "renamed" if path.extension().is_some_and(|it| it == "rs") => renamed(&text),
-            _ => text,
+        match path.extension().is_some_and(|it| it == "rs") {
+            true => varied(text, variant),
+            false => text,
         }
     })?;
     Ok(copy)
@@ -198,6 +197,15 @@ fn copy_folder(
         }
     }
     Ok(())
+}
+
+/// A file as the variant has it.
+pub(crate) fn varied(text: String, variant: &str) -> String {
+    match variant {
+        "drift" => drifted(&text),
+        "renamed" => renamed(&text),
+        _ => text,
+    }
 }
 
 /// Lines before every function, more with each.
