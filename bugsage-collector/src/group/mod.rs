@@ -9,6 +9,7 @@
 
 pub mod regression;
 pub mod sample;
+pub mod sources;
 pub mod stacks;
 mod spans;
 
@@ -19,7 +20,6 @@ use std::sync::Arc;
 use bugsage_core::batch::{Batch, Rejected};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, EventKind, RunState};
-use bugsage_core::fingerprint::source::NoSources;
 use bugsage_core::fingerprint::{self, Outline};
 use bugsage_core::limits;
 use bugsage_core::scrub::Cleaner;
@@ -29,6 +29,7 @@ use crate::store::model::{GroupedBatch, GroupedEvent, Limited};
 use crate::store::pack::Packer;
 
 use sample::{Candidate, Keep, Sampler};
+use sources::{BatchSources, SourceCache};
 use stacks::{StackCache, Stacks};
 
 /// A sender's clock may be ahead by this much before it is worth a note.
@@ -41,6 +42,8 @@ pub struct Memory {
     pub sampler: Sampler,
     /// What came of stacks.
     pub stacks: StackCache,
+    /// The source of what ran.
+    pub sources: SourceCache,
 }
 
 impl Memory {
@@ -49,11 +52,12 @@ impl Memory {
         Self {
             sampler: Sampler::new(keep),
             stacks: StackCache::default(),
+            sources: SourceCache::default(),
         }
     }
 }
 
-/// Groups a batch of a project.
+/// Groups a batch of a project, which may have a repository.
 ///
 /// # Errors
 ///
@@ -61,13 +65,15 @@ impl Memory {
 pub fn group(
     batch: Batch,
     project: u64,
+    repository: Option<&Arc<str>>,
     received_at: Timestamp,
     memory: &Memory,
 ) -> io::Result<GroupedBatch> {
     let (mut cleaner, mut stacks) = (Cleaner::default(), Stacks::new(&memory.stacks));
+    let mut sources = BatchSources::new(&memory.sources, repository);
     let events = batch.events.into_iter().map(|(_, mut event)| {
         cleaner.head(&mut event);
-        group_event(event, received_at, &mut stacks)
+        group_event(event, received_at, &mut stacks, &mut sources)
     });
     let mut events: Vec<GroupedEvent> = events.collect();
     let candidates = events.iter().filter_map(|grouped| {
@@ -129,13 +135,19 @@ pub fn only_count(batch: Batch, reason: &'static str, received_at: Timestamp) ->
     }
 }
 
-fn group_event(mut event: Event, received_at: Timestamp, stacks: &mut Stacks) -> GroupedEvent {
+fn group_event(
+    mut event: Event,
+    received_at: Timestamp,
+    stacks: &mut Stacks,
+    sources: &mut BatchSources,
+) -> GroupedEvent {
     clamp(&mut event, received_at);
+    sources.of(event.run.release.as_ref());
     let stack = event.stack.take();
     let stack = stack.map(|stack| stacks.judge(&stack));
     let grouping = match stack {
-        Some(stack) => fingerprint::group_on(&event, &stack.outline, &mut NoSources),
-        None => fingerprint::group_on(&event, &Outline::default(), &mut NoSources),
+        Some(stack) => fingerprint::group_on(&event, &stack.outline, sources),
+        None => fingerprint::group_on(&event, &Outline::default(), sources),
     };
     GroupedEvent {
         stack: stack.map(|stack| stack.stored.clone()),

@@ -1,5 +1,6 @@
 //! Who may go on, before a body is read: fair shares under load, rates of keys and projects. And what a
-//! quota leaves of a batch. What projects ask of their apps is remembered here too: it is read with limits.
+//! quota leaves of a batch. What else is wanted of a project for each batch is remembered here too: it is read with
+//! its limits.
 //!
 //! While there is little to do, everybody goes on. Once requests pile up, those of each project are held
 //! to its share, so that a loud one is turned away and a quiet one is not. Once the store is far
@@ -93,9 +94,15 @@ pub(super) struct Admitted {
     admission: Arc<Admission>,
     project: u64,
     settings: RemoteSettings,
+    repository: Option<Arc<str>>,
 }
 
 impl Admitted {
+    /// Where its project's source is.
+    pub(super) fn repository(&self) -> Option<Arc<str>> {
+        self.repository.clone()
+    }
+
     /// What its project asks of the app that has sent it.
     pub(super) fn settings(&self) -> RemoteSettings {
         self.settings
@@ -130,6 +137,7 @@ impl Admission {
             admission: self.clone(),
             project,
             settings,
+            repository: self.repository(project),
         })
     }
 
@@ -138,6 +146,11 @@ impl Admission {
         let state = self.state();
         let project = state.projects.get(&project)?;
         exhausted(&project.quota, project.since_read, at)
+    }
+
+    fn repository(&self, project: u64) -> Option<Arc<str>> {
+        let state = self.state();
+        state.projects.get(&project)?.quota.repository.clone()
     }
 
     /// Takes events from what may still come.
@@ -168,7 +181,7 @@ impl Admission {
             under_way: 0,
             seen: now,
             bucket: Bucket::default(),
-            quota,
+            quota: Quota::default(),
             read: None,
             since_read: 0,
         });
@@ -334,6 +347,7 @@ mod tests {
             admission: admission.clone(),
             project,
             settings,
+            repository: None,
         })
     }
 

@@ -147,7 +147,13 @@ impl Ingest {
     }
 
     /// Decodes and groups a body. Takes the time of a processor: not for an async thread.
-    fn read(&self, scope: &Scope, body: &[u8], received_at: Timestamp) -> Result<Read, ApiError> {
+    fn read(
+        &self,
+        scope: &Scope,
+        repository: Option<&Arc<str>>,
+        body: &[u8],
+        received_at: Timestamp,
+    ) -> Result<Read, ApiError> {
         let project = scope.ingest_project().ok_or_else(ApiError::internal)?;
         let metrics = &self.observer.metrics.ingest;
         let begun = Instant::now();
@@ -167,8 +173,10 @@ impl Ingest {
         let begun = Instant::now();
         let grouped = match exhausted {
             Some(exhausted) => group::only_count(batch, exhausted.reason, received_at),
-            None => group::group(batch, project, received_at, &self.memory)
-                .map_err(|_| ApiError::internal())?,
+            None => {
+                let grouped = group::group(batch, project, repository, received_at, &self.memory);
+                grouped.map_err(|_| ApiError::internal())?
+            }
         };
         metrics.group.since(begun);
         Ok(Read {
@@ -187,9 +195,11 @@ impl Ingest {
     /// With what is wrong with it, or with the store. The batch stays where it is.
     pub async fn replay(self: Arc<Self>, scope: &Scope, batch: BatchId) -> anyhow::Result<Receipt> {
         let (of_key, poison) = self.store.poison(scope, batch).await?;
+        let quota = self.store.quota(&of_key, self.clock.now()).await?;
         let (ingest, sender) = (self.clone(), of_key.clone());
         let worked = tokio::task::spawn_blocking(move || {
-            faults::contained(|| ingest.read(&sender, &poison.body, poison.received_at))
+            let repository = quota.repository.as_ref();
+            faults::contained(|| ingest.read(&sender, repository, &poison.body, poison.received_at))
         });
         let still = |reason: &str| anyhow::anyhow!("batch {batch} still cannot be read: {reason}");
         let read = worked.await?.map_err(|fault| still(&fault.reason))?;

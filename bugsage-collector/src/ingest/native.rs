@@ -167,7 +167,7 @@ async fn accept(
     // A task of its own: a client that goes away must not free the room of a batch that is still
     // worked on.
     let taken = tokio::spawn(async move {
-        let answer = take(ingest, scope, body, in_body).await;
+        let answer = take(ingest, scope, admitted.repository(), body, in_body).await;
         let settings = admitted.settings();
         drop(admitted);
         answer.map(|answer| Answer { settings, ..answer })
@@ -178,6 +178,7 @@ async fn accept(
 async fn take(
     ingest: Arc<Ingest>,
     scope: Scope,
+    repository: Option<Arc<str>>,
     body: Vec<u8>,
     in_body: OwnedSemaphorePermit,
 ) -> Result<Answer, ApiError> {
@@ -194,7 +195,7 @@ async fn take(
     let body = Arc::new(body);
     let worked = tokio::task::spawn_blocking({
         let (ingest, scope, body) = (ingest.clone(), scope.clone(), body.clone());
-        move || faults::contained(|| ingest.read(&scope, &body, received_at))
+        move || faults::contained(|| ingest.read(&scope, repository.as_ref(), &body, received_at))
     });
     let taken = match worked.await.map_err(|_| ApiError::internal())? {
         Ok(read) => {

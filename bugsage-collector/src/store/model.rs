@@ -59,13 +59,15 @@ pub struct Limits {
     pub monthly_quota: Option<u64>,
 }
 
-/// Limits with what was used of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Limits with what was used of them, and what else of a project is wanted for each batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Quota {
     /// The limits.
     pub limits: Limits,
-    /// What the project asks of its apps. It is read with the limits since both are wanted for each batch.
+    /// What the project asks of its apps.
     pub settings: RemoteSettings,
+    /// Where its source is.
+    pub repository: Option<Arc<str>>,
     /// Events that were counted this month, where there is a quota.
     pub month: u64,
     /// Events that were counted this hour, where there is a quota.

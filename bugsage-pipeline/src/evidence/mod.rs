@@ -8,6 +8,8 @@
 mod place;
 // The commits since the last release without the bug.
 mod window;
+// The source that a release was built from.
+mod built;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,7 @@ use crate::limits;
 use crate::repository::{Commit, Repository, RepositoryError, Tree};
 use crate::subject::Subject;
 
+pub use self::built::BuiltSource;
 pub(crate) use self::place::simple_name;
 pub use self::place::{FrameSource, Place, PlaceKnownBy, SourceLine};
 pub use self::window::{KnownBy, KnownCommit, Window};

@@ -276,7 +276,7 @@ fn decoded(
 
 /// What all of it is kept of.
 fn grouped(batch: Batch, received_at: Timestamp) -> GroupedBatch {
-    let grouped = group::group(batch, 1, received_at, &group::Memory::new(Keep::All));
+    let grouped = group::group(batch, 1, None, received_at, &group::Memory::new(Keep::All));
     grouped.expect("can be packed")
 }
 

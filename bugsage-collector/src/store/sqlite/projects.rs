@@ -1,5 +1,7 @@
 //! Projects and their ingest keys.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use bugsage_core::clock::Timestamp;
@@ -205,17 +207,22 @@ pub(super) fn set_remote_settings(
 
 /// The limits and settings of a project, and where there is a quota, what was used of it.
 pub(super) fn quota(c: &Connection, project: u64, now: Timestamp) -> Result<Quota, StoreError> {
-    let (limits, settings) = c
+    let (limits, settings, repository) = c
         .prepare_cached(
             "select l.rate, l.key_rate, l.monthly_quota,
-                 s.traces_rate, s.event_level, s.breadcrumb_level
+                 s.traces_rate, s.event_level, s.breadcrumb_level, p.repository
              from projects p
                  left join project_limits l on l.project = p.id
                  left join project_settings s on s.project = p.id
              where p.id = ?",
         )?
         .query_row([sql(project)], |row| {
-            Ok((limits(row, 0)?, settings(row, 3)?))
+            let repository: Option<String> = row.get(6)?;
+            Ok((
+                limits(row, 0)?,
+                settings(row, 3)?,
+                repository.map(Arc::from),
+            ))
         })
         .optional()?
         .unwrap_or_default();
@@ -223,6 +230,7 @@ pub(super) fn quota(c: &Connection, project: u64, now: Timestamp) -> Result<Quot
         return Ok(Quota {
             limits,
             settings,
+            repository,
             ..Quota::default()
         });
     }
@@ -245,6 +253,7 @@ pub(super) fn quota(c: &Connection, project: u64, now: Timestamp) -> Result<Quot
     Ok(Quota {
         limits,
         settings,
+        repository,
         month: counted(month_of(now).start.0 / HOUR_US, hour + 1)?,
         hour: counted(hour, hour + 1)?,
         expected: day.max(same_hours / 7),
