@@ -29,6 +29,8 @@ mod outline;
 mod explain;
 #[cfg(feature = "fingerprint")]
 pub mod place;
+#[cfg(feature = "fingerprint")]
+pub mod rules;
 
 #[cfg(feature = "fingerprint")]
 pub use explain::{
