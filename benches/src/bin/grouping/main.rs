@@ -8,6 +8,8 @@ mod peers;
 mod printed;
 mod record;
 mod table;
+#[cfg(test)]
+mod published;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use bugsage_core::event::Event;
 use bugsage_core::fingerprint::place::{self, Owners};
 use bugsage_core::fingerprint::{Fingerprint, Strength};
 use serde::Serialize;
 
 use crate::corpus::{Build, Sample};
-use crate::peers;
+use crate::peers::{self, Told};
 
 /// All that is printed.
 #[derive(Serialize)]
@@ -84,7 +83,7 @@ pub(crate) fn report(samples: &[Sample]) -> Report {
     let (stability, plain_release) = summed(&axes);
     let peers = peers::ALL
         .iter()
-        .map(|(name, key)| (*name, rules(samples, &by_key(samples, key))));
+        .map(|(name, key)| (*name, rules(samples, &by_key(samples, *key))));
     let bugs: BTreeSet<&str> = samples.iter().map(|sample| &*sample.bug).collect();
     Report {
         events: samples.len(),
@@ -220,12 +219,12 @@ fn ours(samples: &[Sample], order: &[usize], has_source: bool) -> Clusters {
     clusters
 }
 
-fn by_key(samples: &[Sample], key: impl Fn(&Event) -> String) -> Clusters {
+fn by_key(samples: &[Sample], key: fn(&Told) -> String) -> Clusters {
     let mut numbers = HashMap::new();
     let mut clusters = Clusters::new();
     for sample in samples {
         let next = numbers.len() + 1;
-        let key = (&sample.build.program, key(&sample.event));
+        let key = (&sample.build.program, key(&Told::of(&sample.event)));
         clusters.push(*numbers.entry(key).or_insert(next));
     }
     clusters
