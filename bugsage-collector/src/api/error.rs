@@ -132,7 +132,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", message),
             StoreError::Exists { .. } => Self::new(StatusCode::CONFLICT, "exists", message),
-            StoreError::Conflict { .. } | StoreError::Busy { .. } => {
+            StoreError::Conflict { .. } | StoreError::Busy { .. } | StoreError::Refused(_) => {
                 Self::new(StatusCode::CONFLICT, "conflict", message)
             }
             StoreError::Forbidden => Self::new(StatusCode::FORBIDDEN, "forbidden", message),

@@ -152,6 +152,7 @@ fn group_event(
     GroupedEvent {
         stack: stack.map(|stack| stack.stored.clone()),
         fingerprints: grouping.fingerprints,
+        reasons: Vec::new(),
         severity: severity(event.kind),
         wants_case: forward::wants_case(event.kind, grouping.in_app),
         class: grouping.class,

@@ -8,6 +8,7 @@
 
 pub mod scope;
 pub mod model;
+pub mod grouping;
 pub mod pack;
 pub mod trace;
 pub mod sqlite;
@@ -25,6 +26,7 @@ use bugsage_core::trace_context::TraceId;
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
+use grouping::{Regroup, RulesVersion};
 use model::{
     Account, CaseFilter, GroupedBatch, Health, IngestKey, Issue, IssueDetail, IssueFilter,
     LeasedJob, LedgerFilter, Limits, NewProject, Poison, Project, Quarantined, Quota, Receipt,
@@ -53,6 +55,9 @@ pub enum StoreError {
         /// Its name.
         name: String,
     },
+    /// It cannot be done as things are; the reason says what can.
+    #[error("{0}")]
+    Refused(String),
     /// The scope of the caller does not reach that far.
     #[error("this key or person may not do that")]
     Forbidden,
@@ -189,6 +194,34 @@ pub trait Store: Send + Sync + 'static {
         status: Status,
         at: Timestamp,
     ) -> Result<Issue, StoreError>;
+
+    /// Changes what belongs to which issue, and tells the issue that came of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`] where that cannot be, as [`Regroup`] says.
+    async fn regroup(
+        &self,
+        scope: &Scope,
+        regroup: Regroup,
+        at: Timestamp,
+    ) -> Result<Issue, StoreError>;
+
+    /// What a project groups by; `None` where only the built-in rules hold.
+    async fn grouping_rules(
+        &self,
+        scope: &Scope,
+        project: &str,
+    ) -> Result<Option<RulesVersion>, StoreError>;
+
+    /// Sets what a project groups by. It takes effect within a second.
+    async fn set_grouping_rules(
+        &self,
+        scope: &Scope,
+        project: &str,
+        rules: &str,
+        at: Timestamp,
+    ) -> Result<RulesVersion, StoreError>;
 
     /// Events of an issue, the latest first.
     async fn events(

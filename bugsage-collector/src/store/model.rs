@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, Losses, RunState};
-use bugsage_core::fingerprint::Fingerprint;
+use bugsage_core::fingerprint::{Fingerprint, Kept};
 use bugsage_core::id::{BatchId, CaseId, EventId};
 use bugsage_core::remote::RemoteSettings;
 use bugsage_core::stacktrace::StackTrace;
 use bugsage_pipeline::case::State;
 
+use super::grouping::OwnedFingerprint;
 use super::pack::{Pack, Slot};
 use super::trace::{GroupedSpans, SpanAccount};
 
@@ -139,6 +140,8 @@ pub struct GroupedEvent {
     pub stack: Option<StoredStack>,
     /// Its fingerprints, most telling first.
     pub fingerprints: Vec<Fingerprint>,
+    /// What each of them is made of, in the same order.
+    pub reasons: Vec<Vec<Kept>>,
     /// The class of the bug.
     pub class: String,
     /// The function or place that failed.
@@ -272,6 +275,8 @@ pub struct Issue {
     pub latest_event: Option<EventId>,
     /// Its latest case.
     pub case: Option<CaseId>,
+    /// The issue that it is a part of.
+    pub merged_into: Option<u64>,
 }
 
 /// Which issues are wanted.
@@ -322,8 +327,10 @@ pub struct IssueDetail {
     pub hours: Vec<(u64, u64)>,
     /// What happened to it, oldest first.
     pub history: Vec<HistoryEntry>,
-    /// The fingerprints it owns.
-    pub fingerprints: Vec<String>,
+    /// The fingerprints it owns, the first first.
+    pub fingerprints: Vec<OwnedFingerprint>,
+    /// The issues that are a part of it.
+    pub parts: Vec<Issue>,
 }
 
 /// An event as it was stored, with the issue it belongs to.
@@ -331,6 +338,8 @@ pub struct IssueDetail {
 pub struct StoredEvent {
     /// The issue.
     pub issue: u64,
+    /// Its first fingerprint, where that was written down.
+    pub fingerprint: Option<String>,
     /// The event with its stack.
     pub event: Event,
 }

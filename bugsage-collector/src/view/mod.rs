@@ -126,7 +126,11 @@ impl IssueDetailView {
         Ok(Self {
             releases: releases.collect(),
             history: history.collect(),
-            fingerprints: detail.fingerprints,
+            fingerprints: detail
+                .fingerprints
+                .into_iter()
+                .map(|it| it.fingerprint)
+                .collect(),
             issue: IssueView::load(store, scope, detail.issue).await?,
         })
     }

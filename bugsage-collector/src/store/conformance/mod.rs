@@ -7,6 +7,7 @@ mod retention;
 mod traces;
 mod quarantine;
 mod cases;
+mod regroup;
 
 use std::sync::Arc;
 
@@ -86,6 +87,11 @@ macro_rules! suite {
             cases::cases_are_listed_by_project_and_state_and_an_issue_may_get_a_further_one,
             cases::leases_of_the_dead_are_released_and_no_others,
             cases::a_healthy_store_says_so,
+            regroup::merged_issues_count_as_one_and_come_apart_as_they_were,
+            regroup::what_is_said_of_a_part_is_said_of_the_whole,
+            regroup::a_fingerprint_that_is_split_off_stays_apart,
+            regroup::what_cannot_be_regrouped_is_refused,
+            regroup::the_rules_of_a_project_are_those_that_were_set_last,
         }
     };
     ($backend:ident, $open:path, $($part:ident::$claim:ident,)*) => {

@@ -14,10 +14,13 @@ use crate::store::model::StoredEvent;
 use crate::store::pack::{self, Pack};
 use crate::store::scope::Organizations;
 
-use super::{issues, scoped, sql, unsigned};
+use super::issues::{self, PARTS};
+use super::{scoped, sql, unsigned};
 
-const SELECT: &str = "select e.issue, e.id >> 16, e.at, e.bytes, s.document
+const SELECT: &str = "select coalesce(i.merged_into, i.id), e.id >> 16, e.at, e.bytes, s.document,
+        e.fingerprint
     from events e join projects p on p.id = e.project
+    join issues i on i.id = e.issue
     left join stacks s on s.id = e.stack";
 
 pub(super) fn list(
@@ -27,8 +30,9 @@ pub(super) fn list(
     limit: u32,
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let issue = issues::one(c, organizations, issue)?;
-    let query =
-        format!("{SELECT} where e.project = ? and e.issue = ? order by e.first_at desc limit ?");
+    let query = format!(
+        "{SELECT} where e.project = ?1 and e.issue in ({PARTS}) order by e.first_at desc limit ?3"
+    );
     let mut statement = c.prepare_cached(&query)?;
     let rows = statement.query_map(params![sql(issue.project), sql(issue.id), limit], kept)?;
     let mut packs = Packs::new(c);
@@ -63,6 +67,7 @@ struct Kept {
     at: u32,
     bytes: u32,
     stack: Option<Vec<u8>>,
+    fingerprint: Option<String>,
 }
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
@@ -72,6 +77,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         at: row.get(2)?,
         bytes: row.get(3)?,
         stack: row.get(4)?,
+        fingerprint: row.get(5)?,
     })
 }
 
@@ -122,6 +128,10 @@ impl<'a> Packs<'a> {
                 serde_json::from_slice(&stack).map_err(|error| unreadable(error.into()))?;
             event.stack = Some(Arc::new(stack));
         }
-        Ok(StoredEvent { issue, event })
+        Ok(StoredEvent {
+            issue,
+            fingerprint: kept.fingerprint.clone(),
+            event,
+        })
     }
 }

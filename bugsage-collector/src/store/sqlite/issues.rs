@@ -5,8 +5,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::id::{CaseId, EventId};
+use bugsage_core::sketch::Sketch;
 
 use crate::store::StoreError;
+use crate::store::grouping::OwnedFingerprint;
 use crate::store::model::{HistoryEntry, Issue, IssueDetail, IssueFilter, IssueRelease, Status};
 use crate::store::scope::Organizations;
 
@@ -15,15 +17,21 @@ use super::{scoped, sql, unsigned};
 
 const SELECT: &str = "select i.id, i.project, p.name, i.kind, i.level, i.title, i.class, i.culprit,
         i.status, i.substatus, i.severity, i.events, i.users, i.first_seen, i.last_seen,
-        i.first_release, i.last_release, i.latest_event, i.latest_case
+        i.first_release, i.last_release, i.latest_event, i.latest_case, i.merged_into, i.latest_event_at
     from issues i join projects p on p.id = i.project";
+
+/// The numbers of an issue and its parts, where `?2` is the issue's.
+pub(super) const PARTS: &str = "select id from issues where id = ?2 or merged_into = ?2";
 
 pub(super) fn list(
     c: &Connection,
     organizations: Organizations,
     filter: &IssueFilter,
 ) -> Result<Vec<Issue>, StoreError> {
-    let mut query = format!("{SELECT} where {}", scoped(organizations));
+    let mut query = format!(
+        "{SELECT} where {} and i.merged_into is null",
+        scoped(organizations)
+    );
     let mut values: Vec<Value> = Vec::new();
     if let Some(project) = &filter.project {
         let project = super::projects::one(c, organizations, project)?;
@@ -44,7 +52,7 @@ pub(super) fn list(
     values.push(i64::from(filter.limit).into());
     let mut statement = c.prepare_cached(&query)?;
     let issues = statement.query_map(params_from_iter(values), issue)?;
-    Ok(issues.collect::<Result<_, _>>()?)
+    issues.map(|row| whole(c, row?)).collect()
 }
 
 pub(super) fn one(
@@ -57,10 +65,50 @@ pub(super) fn one(
         .prepare_cached(&query)?
         .query_row([sql(id)], issue)
         .optional()?;
-    found.ok_or_else(|| StoreError::NotFound {
+    let not_found = || StoreError::NotFound {
         what: "issue",
         name: id.to_string(),
-    })
+    };
+    whole(c, found.ok_or_else(not_found)?)
+}
+
+/// An issue with what its parts add to it. They count on by themselves.
+fn whole(c: &Connection, (mut issue, mut latest_at): (Issue, i64)) -> Result<Issue, StoreError> {
+    let parts = parts(c, issue.id)?;
+    if parts.is_empty() {
+        return Ok(issue);
+    }
+    for (part, part_latest_at) in parts {
+        issue.events += part.events;
+        if part.first_seen < issue.first_seen {
+            (issue.first_seen, issue.first_release) = (part.first_seen, part.first_release);
+        }
+        if part.last_seen >= issue.last_seen {
+            issue.last_seen = part.last_seen;
+            issue.last_release = part.last_release.or(issue.last_release);
+        }
+        if part_latest_at > latest_at {
+            (issue.latest_event, latest_at) = (part.latest_event, part_latest_at);
+        }
+    }
+    let mut users = Sketch::default();
+    let mut sketches = c.prepare_cached(&format!(
+        "select users from issue_users where project = ?1 and issue in ({PARTS})"
+    ))?;
+    let mut rows = sketches.query(params![sql(issue.project), sql(issue.id)])?;
+    while let Some(row) = rows.next()? {
+        users.merge(&Sketch::from_bytes(row.get_ref(0)?.as_blob()?));
+    }
+    issue.users = users.estimate();
+    Ok(issue)
+}
+
+/// The parts of an issue, each with when its latest event was that was kept.
+pub(super) fn parts(c: &Connection, id: u64) -> Result<Vec<(Issue, i64)>, StoreError> {
+    let query = format!("{SELECT} where i.merged_into = ? order by i.id");
+    let mut statement = c.prepare_cached(&query)?;
+    let parts = statement.query_map([sql(id)], issue)?;
+    Ok(parts.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn detail(
@@ -73,7 +121,8 @@ pub(super) fn detail(
     let releases = c
         .prepare_cached(
             "select release, sum(events), min(first_seen) as first, max(last_seen) from issue_variants
-             where project = ? and issue = ? and release <> ''
+             where project = ?1 and issue in (select id from issues where id = ?2 or merged_into = ?2)
+                 and release <> ''
              group by release order by first, release",
         )?
         .query_map(key, |row| {
@@ -87,7 +136,9 @@ pub(super) fn detail(
         .collect::<Result<_, _>>()?;
     let hours = c
         .prepare_cached(
-            "select hour, events from issue_hours where project = ? and issue = ? order by hour",
+            "select hour, sum(events) from issue_hours
+             where project = ?1 and issue in (select id from issues where id = ?2 or merged_into = ?2)
+             group by hour order by hour",
         )?
         .query_map(key, |row| {
             Ok((unsigned(row.get(0)?), unsigned(row.get(1)?)))
@@ -107,9 +158,22 @@ pub(super) fn detail(
         })?
         .collect::<Result<Vec<_>, _>>()?;
     let fingerprints = c
-        .prepare_cached("select fingerprint from fingerprints where project = ? and issue = ?")?
-        .query_map(key, |row| row.get(0))?
+        .prepare_cached(&format!(
+            "select fingerprint, issue, reason, brought_by from fingerprints
+             where project = ?1 and issue in ({PARTS}) order by added_at, issue, fingerprint"
+        ))?
+        .query_map(key, |row| {
+            let reason: Option<String> = row.get(2)?;
+            let kept = reason.and_then(|reason| serde_json::from_str(&reason).ok());
+            Ok(OwnedFingerprint {
+                fingerprint: row.get(0)?,
+                issue: unsigned(row.get(1)?),
+                kept: kept.unwrap_or_default(),
+                brought_by: row.get(3)?,
+            })
+        })?
         .collect::<Result<_, _>>()?;
+    let parts = parts(c, id)?.into_iter().map(|(part, _)| part).collect();
     let history = history.into_iter().rev().collect();
     Ok(IssueDetail {
         issue,
@@ -117,6 +181,7 @@ pub(super) fn detail(
         hours,
         history,
         fingerprints,
+        parts,
     })
 }
 
@@ -128,7 +193,11 @@ pub(super) fn set_status(
     actor: &str,
     at: Timestamp,
 ) -> Result<Issue, StoreError> {
-    let issue = one(tx, organizations, id)?;
+    let mut issue = one(tx, organizations, id)?;
+    if let Some(whole) = issue.merged_into {
+        issue = one(tx, organizations, whole)?;
+    }
+    let id = issue.id;
     if issue.status == status.as_str() {
         return Ok(issue);
     }
@@ -166,8 +235,9 @@ pub(super) fn set_status(
     one(tx, organizations, id)
 }
 
-fn issue(row: &Row<'_>) -> rusqlite::Result<Issue> {
-    Ok(Issue {
+/// An issue as its row has it, and when its latest event was that was kept.
+fn issue(row: &Row<'_>) -> rusqlite::Result<(Issue, i64)> {
+    let issue = Issue {
         id: unsigned(row.get(0)?),
         project: unsigned(row.get(1)?),
         project_name: row.get(2)?,
@@ -187,7 +257,9 @@ fn issue(row: &Row<'_>) -> rusqlite::Result<Issue> {
         last_release: row.get(16)?,
         latest_event: row.get::<_, Option<[u8; 16]>>(17)?.map(EventId::from_bytes),
         case: row.get::<_, Option<[u8; 16]>>(18)?.map(CaseId::from_bytes),
-    })
+        merged_into: row.get::<_, Option<i64>>(19)?.map(unsigned),
+    };
+    Ok((issue, row.get(20)?))
 }
 
 pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {

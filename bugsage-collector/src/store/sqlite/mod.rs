@@ -10,10 +10,12 @@
 //! process and never checkpoint.
 
 mod open;
+mod errors;
 mod carry;
 mod writer;
 mod ingest;
 mod issues;
+mod grouping;
 mod events;
 mod traces;
 mod files;
@@ -33,8 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::types::FromSqlError;
-use rusqlite::{Connection, ErrorCode, ffi};
+use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use bugsage_core::clock::Timestamp;
@@ -44,6 +45,7 @@ use bugsage_core::trace_context::TraceId;
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
+use super::grouping::{Regroup, RulesVersion};
 use super::model::{
     Account, CaseFilter, GroupedBatch, Health, IngestKey, Issue, IssueDetail, IssueFilter,
     LeasedJob, LedgerFilter, Limits, NewProject, Poison, Project, Quarantined, Quota, Receipt,
@@ -267,6 +269,40 @@ impl Store for SqliteStore {
     ) -> Result<Issue, StoreError> {
         let (organizations, actor) = (scope.organizations(), scope.actor().to_owned());
         self.write(move |tx| issues::set_status(tx, organizations, issue, status, &actor, at))
+            .await
+    }
+
+    async fn regroup(
+        &self,
+        scope: &Scope,
+        regroup: Regroup,
+        at: Timestamp,
+    ) -> Result<Issue, StoreError> {
+        let (organizations, actor) = (scope.organizations(), scope.actor().to_owned());
+        self.write(move |tx| grouping::regroup(tx, organizations, &regroup, &actor, at))
+            .await
+    }
+
+    async fn grouping_rules(
+        &self,
+        scope: &Scope,
+        project: &str,
+    ) -> Result<Option<RulesVersion>, StoreError> {
+        let (organizations, project) = (scope.organizations(), project.to_owned());
+        self.read(move |c| grouping::rules(c, organizations, &project))
+            .await
+    }
+
+    async fn set_grouping_rules(
+        &self,
+        scope: &Scope,
+        project: &str,
+        rules: &str,
+        at: Timestamp,
+    ) -> Result<RulesVersion, StoreError> {
+        let (organizations, actor) = (scope.organizations(), scope.actor().to_owned());
+        let (project, rules) = (project.to_owned(), rules.to_owned());
+        self.write(move |tx| grouping::set_rules(tx, organizations, &project, &rules, &actor, at))
             .await
     }
 
@@ -532,35 +568,6 @@ impl Store for SqliteStore {
             commit_us: state.commit_us(),
             oldest_wait_us: state.oldest_wait_us(),
         }
-    }
-}
-
-/// Any other error of the database, by what it means for whoever writes.
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
-        let is_sync = matches!(
-            extended,
-            ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC
-        );
-        let is_damage = matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-        );
-        if is_sync {
-            return StoreError::Failed(format!("a sync failed: {error}"));
-        }
-        if is_damage {
-            return StoreError::Damaged(error.to_string());
-        }
-        StoreError::Unavailable(error.to_string())
-    }
-}
-
-/// A column is not what it should be.
-impl From<FromSqlError> for StoreError {
-    fn from(error: FromSqlError) -> Self {
-        StoreError::Unavailable(error.to_string())
     }
 }
 

@@ -47,6 +47,10 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../../migrations/sqlite/0005_settings.sql"),
         nothing,
     ),
+    (
+        include_str!("../../../migrations/sqlite/0006_grouping.sql"),
+        nothing,
+    ),
 ];
 
 fn nothing(_: &Connection) -> Result<(), StoreError> {

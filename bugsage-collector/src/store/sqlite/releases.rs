@@ -117,7 +117,7 @@ fn with_counts(
         )?
         .query_row(params![project, name], |row| row.get(0))?;
     let new_issues = c
-        .prepare_cached("select count(*) from issues where project = ? and first_release = ?")?
+        .prepare_cached("select count(*) from issues where project = ? and first_release = ? and merged_into is null")?
         .query_row(params![project, name], |row| row.get(0))?;
     Ok(ReleaseHealth {
         users: users.estimate(),

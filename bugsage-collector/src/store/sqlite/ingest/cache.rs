@@ -40,6 +40,8 @@ pub(super) struct Known {
     pub(super) may_have_case: bool,
     /// How many of its events were kept.
     pub(super) kept: u64,
+    /// The issue that it is a part of, or itself.
+    pub(super) whole: i64,
 }
 
 impl Cache {

@@ -20,6 +20,11 @@ pub(super) fn all(tx: &Connection, tally: &Tally) -> Result<(), StoreError> {
     }
     for (issue, delta) in &tally.issues {
         count(tx, *issue, delta)?;
+        if delta.whole != *issue {
+            // Where the whole stands in lists is by the latest of its parts.
+            tx.prepare_cached("update issues set last_seen = max(last_seen, ?) where id = ?")?
+                .execute(params![sql(delta.last.at.0), delta.whole])?;
+        }
         for (hour, counted) in &delta.hours {
             count_hour(tx, delta.project, *issue, *hour, counted)?;
         }

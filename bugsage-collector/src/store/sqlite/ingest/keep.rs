@@ -92,8 +92,8 @@ impl<'a> Keeper<'a> {
         self.tx
             .prepare_cached(
                 "insert into events (id, project, issue, event, first_at, reports, stack, at, bytes, why,
-                     ordinal, trace)
-                 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                     ordinal, trace, fingerprint)
+                 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 number,
@@ -108,6 +108,7 @@ impl<'a> Keeper<'a> {
                 place.why,
                 sql(place.ordinal),
                 event.trace.map(|trace| trace.id.to_bytes()),
+                grouped.fingerprints.first().map(ToString::to_string),
             ])?;
         Ok(())
     }

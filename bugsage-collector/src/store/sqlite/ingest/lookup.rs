@@ -28,6 +28,8 @@ pub(super) const WHY_REGRESSED: i64 = 4;
 /// Where an event belongs.
 pub(super) struct Place {
     pub(super) issue: i64,
+    /// The issue that this one is a part of, or itself.
+    pub(super) whole: i64,
     /// Why the event must be kept; 0 where it need not be.
     pub(super) why: i64,
     /// How many events of the issue were kept before.
@@ -55,12 +57,7 @@ pub(super) fn place(
                 Some(issue) => issue,
                 None => open(tx, project, grouped)?,
             };
-            for fingerprint in &grouped.fingerprints {
-                tx.prepare_cached(
-                    "insert or ignore into fingerprints (project, fingerprint, issue) values (?, ?, ?)",
-                )?
-                .execute(params![sql(project), fingerprint.to_string(), issue])?;
-            }
+            own(tx, project, issue, grouped, received_at)?;
             cache.set_place(project, &grouped.fingerprints, issue);
             issue
         }
@@ -68,7 +65,13 @@ pub(super) fn place(
     if is_new_variant(tx, cache, project, issue, event)? {
         why |= WHY_VARIANT;
     }
-    let mut known = known(tx, cache, issue)?;
+    let part = known(tx, cache, issue)?;
+    let (ordinal, whole) = (part.kept, part.whole);
+    // A part counts by itself. What becomes of it is said of the whole.
+    let mut known = match whole == issue {
+        true => part,
+        false => known(tx, cache, whole)?,
+    };
     if let Some((resolved_at, resolved_release)) = &known.resolved
         && has_come_back(
             tx,
@@ -79,22 +82,54 @@ pub(super) fn place(
             resolved_release.as_deref(),
         )?
     {
-        reopen(tx, project, issue, grouped, received_at)?;
+        reopen(tx, project, whole, grouped, received_at)?;
         why |= WHY_REGRESSED;
         known.resolved = None;
         known.may_have_case = false;
-        cache.set_issue(issue, known.clone());
+        cache.set_issue(whole, known.clone());
     }
     if grouped.wants_case && known.may_have_case {
-        cases::open_for(tx, project, issue, received_at)?;
+        cases::open_for(tx, project, whole, received_at)?;
         known.may_have_case = false;
-        cache.set_issue(issue, known.clone());
+        cache.set_issue(whole, known.clone());
     }
     Ok(Place {
         issue,
+        whole,
         why,
-        ordinal: known.kept,
+        ordinal,
     })
+}
+
+/// Gives an issue the fingerprints of its event that nobody owns.
+fn own(
+    tx: &Connection,
+    project: u64,
+    issue: i64,
+    grouped: &GroupedEvent,
+    received_at: Timestamp,
+) -> Result<(), StoreError> {
+    let first = grouped.fingerprints.first().map(ToString::to_string);
+    let mut reasons = grouped.reasons.iter();
+    for fingerprint in &grouped.fingerprints {
+        let reason = reasons
+            .next()
+            .and_then(|kept| serde_json::to_string(kept).ok());
+        tx.prepare_cached(
+            "insert or ignore into fingerprints
+                 (project, fingerprint, issue, reason, brought_by, added_at)
+             values (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            sql(project),
+            fingerprint.to_string(),
+            issue,
+            reason,
+            first,
+            sql(received_at.0)
+        ])?;
+    }
+    Ok(())
 }
 
 fn find(tx: &Connection, project: u64, grouped: &GroupedEvent) -> Result<Option<i64>, StoreError> {
@@ -165,7 +200,8 @@ fn known(tx: &Connection, cache: &mut Cache, issue: i64) -> Result<Known, StoreE
     }
     let known = tx
         .prepare_cached(
-            "select status, resolved_at, resolved_release, latest_case is null, kept
+            "select status, resolved_at, resolved_release, latest_case is null, kept,
+                 coalesce(merged_into, id)
              from issues where id = ?",
         )?
         .query_row([issue], |row| {
@@ -176,6 +212,7 @@ fn known(tx: &Connection, cache: &mut Cache, issue: i64) -> Result<Known, StoreE
                 resolved: is_resolved.then_some((Timestamp(at), release)),
                 may_have_case: row.get(3)?,
                 kept: unsigned(row.get(4)?),
+                whole: row.get(5)?,
             })
         })?;
     cache.set_issue(issue, known.clone());

@@ -205,7 +205,7 @@ impl<'a> Session<'a> {
             grouped,
             received_at,
         )?;
-        let issue = place.issue;
+        let (issue, whole) = (place.issue, place.whole);
         let is_kept = id.is_some() || place.why > 0;
         if is_kept {
             keeper.keep(self.cache, &mut self.tally, grouped, id, place)?;
@@ -223,8 +223,13 @@ impl<'a> Session<'a> {
             );
         }
         facets::of(self.tx, self.cache, sender.project, event, &mut self.facets)?;
-        self.tally
-            .count(sender.project, issue, grouped, is_kept, &self.facets);
+        self.tally.count(
+            sender.project,
+            [issue, whole],
+            grouped,
+            is_kept,
+            &self.facets,
+        );
         Ok(true)
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Line {
 /// What changed about an issue.
 pub(super) struct Delta {
     pub(super) project: u64,
+    /// The issue that it is a part of, or itself.
+    pub(super) whole: i64,
     pub(super) reports: u64,
     pub(super) kept: u64,
     pub(super) first_at: Timestamp,
@@ -142,22 +144,23 @@ impl Tally {
     pub(super) fn count(
         &mut self,
         project: u64,
-        issue: i64,
+        [issue, whole]: [i64; 2],
         grouped: &GroupedEvent,
         is_kept: bool,
         facets: &[i64],
     ) {
         let delta = self.issues.entry(issue);
-        let delta = delta.or_insert_with(|| Delta::begin(project, grouped));
+        let delta = delta.or_insert_with(|| Delta::begin(project, whole, grouped));
         delta.add(grouped, is_kept, facets);
     }
 }
 
 impl Delta {
-    fn begin(project: u64, grouped: &GroupedEvent) -> Self {
+    fn begin(project: u64, whole: i64, grouped: &GroupedEvent) -> Self {
         let event = &grouped.event;
         Self {
             project,
+            whole,
             reports: 0,
             kept: 0,
             first_at: event.first_at,

@@ -1,0 +1,206 @@
+//! What people say belongs together, and that it stays so.
+
+use crate::store::grouping::Regroup;
+use crate::store::model::Status;
+
+use super::*;
+
+async fn regroup(store: &dyn Store, regroup: Regroup) -> Result<Issue, StoreError> {
+    store.regroup(&operator(), regroup, later(2_000)).await
+}
+
+async fn refused(store: &dyn Store, wanted: Regroup, part: &str) {
+    let error = regroup(store, wanted).await.expect_err("is refused");
+    assert!(matches!(error, StoreError::Refused(_)), "{error}");
+    assert!(error.to_string().contains(part), "{error}");
+}
+
+/// Three issues with one event each, of users of their own.
+async fn three(store: &dyn Store) -> (Sender, [u64; 3]) {
+    let shop = Sender::new(store, "shop").await;
+    let of = |name: &str, hours| {
+        let user = Some(format!("user of {name}").as_str().into());
+        Event {
+            user,
+            ..at(panic(name), later(hours))
+        }
+    };
+    let events = [of("cart", 3), of("price", 1), of("mail", 2)];
+    shop.send(store, batch(events)).await;
+    let ids: Vec<u64> = all_issues(store).await.iter().map(|it| it.id).collect();
+    (shop, ids.try_into().expect("are three"))
+}
+
+pub(super) async fn merged_issues_count_as_one_and_come_apart_as_they_were(store: &dyn Store) {
+    let (shop, [cart, price, mail]) = three(store).await;
+    let before = all_issues(store).await;
+
+    let merge = Regroup::Merge {
+        into: cart,
+        issues: vec![price, mail],
+    };
+    let whole = regroup(store, merge.clone()).await.expect("are merged");
+
+    assert_eq!((whole.id, whole.events, whole.users), (cart, 3, 3));
+    assert_eq!((whole.first_seen, whole.last_seen), (later(1), later(3)));
+    assert_eq!(all_issues(store).await.len(), 1);
+    regroup(store, merge).await.expect("stays as it is");
+    let detail = store.issue(&operator(), cart).await.expect("is there");
+    assert_eq!(detail.parts.len(), 2);
+    let hours: u64 = detail.hours.iter().map(|(_, events)| events).sum();
+    assert_eq!((hours, detail.releases[0].events), (3, 3));
+    let events = store.events(&operator(), cart, 10).await.expect("are read");
+    assert_eq!(events.len(), 3);
+    assert!(events.iter().all(|event| event.issue == cart));
+
+    // It sticks: what comes later is counted by the part, and shown of the whole.
+    let again = at(panic("price"), later(9));
+    shop.send(store, batch([again])).await;
+    let whole = &all_issues(store).await[0];
+    assert_eq!((whole.events, whole.last_seen), (4, later(9)));
+
+    let apart = Regroup::Unmerge { part: price };
+    let apart = regroup(store, apart).await.expect("is taken out");
+    assert_eq!((apart.id, apart.events), (price, 2));
+    let mail = Regroup::Unmerge { part: mail };
+    regroup(store, mail).await.expect("is taken out");
+    let after = all_issues(store).await;
+    assert_eq!(after[0].events, before[0].events);
+    assert_eq!(after[2].events, before[2].events);
+    assert_eq!(after[2].first_seen, before[2].first_seen);
+    let history = store.issue(&operator(), price).await.expect("is there");
+    let what: Vec<&str> = history.history.iter().map(|it| &*it.what).collect();
+    let merged = format!("merged into issue {cart}");
+    let taken = format!("taken out of issue {cart}");
+    assert_eq!(what, ["opened", &merged, &taken]);
+}
+
+pub(super) async fn what_is_said_of_a_part_is_said_of_the_whole(store: &dyn Store) {
+    let (shop, [cart, price, mail]) = three(store).await;
+    let merge = |into, issue| Regroup::Merge {
+        into,
+        issues: vec![issue],
+    };
+    regroup(store, merge(price, mail))
+        .await
+        .expect("are merged");
+    // With its part.
+    regroup(store, merge(cart, price))
+        .await
+        .expect("are merged");
+    assert_eq!(all_issues(store).await[0].events, 3);
+
+    let scope = operator();
+    let resolved = store.set_status(&scope, mail, Status::Resolved, later(2_000));
+    let resolved = resolved.await.expect("is resolved");
+    assert_eq!((resolved.id, &*resolved.status), (cart, "resolved"));
+
+    let newer = at(in_release("price", "shop@2.0.0"), later(3_000));
+    shop.send(
+        store,
+        grouped(
+            decoded(BatchId::from_bytes([9; 16]), [newer], []),
+            later(3_000),
+        ),
+    )
+    .await;
+    let whole = &all_issues(store).await[0];
+    assert_eq!((whole.id, &*whole.substatus), (cart, "regressed"));
+    assert_eq!(whole.last_release.as_deref(), Some("shop@2.0.0"));
+}
+
+pub(super) async fn a_fingerprint_that_is_split_off_stays_apart(store: &dyn Store) {
+    let (shop, [cart, price, _]) = three(store).await;
+    let merge = Regroup::Merge {
+        into: cart,
+        issues: vec![price],
+    };
+    regroup(store, merge).await.expect("are merged");
+    // Of a release that does not name its closures: found by a weak fingerprint, brings others.
+    let closure = |name: &str| panic_called_by("cart", name);
+    shop.send(store, batch([closure("{closure#0}")])).await;
+    let detail = store.issue(&operator(), cart).await.expect("is there");
+    let owned = |issue: u64| {
+        let of = detail
+            .fingerprints
+            .iter()
+            .filter(move |it| it.issue == issue);
+        of.filter_map(|it| it.brought_by.clone())
+    };
+    let first = owned(cart).next().expect("has one");
+    let second = owned(cart).find(|it| *it != first).expect("has another");
+    let counted = counts(store).await;
+
+    let split = Regroup::Split {
+        issue: cart,
+        fingerprint: second.clone(),
+    };
+    let new = regroup(store, split).await.expect("is split");
+
+    assert!(new.latest_event.is_some(), "the kept event goes along");
+    assert_eq!(new.events, 0);
+    shop.send(store, batch([closure("{closure#1}")])).await;
+    let issues = all_issues(store).await;
+    let of_new = issues.iter().find(|issue| issue.id == new.id);
+    assert_eq!(of_new.map(|issue| issue.events), Some(1));
+    assert_eq!(counts(store).await[..counted.len()], counted);
+
+    let alone = Regroup::Split {
+        issue: price,
+        fingerprint: owned(price).next().expect("has one"),
+    };
+    refused(store, alone, "nothing to split").await;
+}
+
+pub(super) async fn what_cannot_be_regrouped_is_refused(store: &dyn Store) {
+    let (_, [cart, price, mail]) = three(store).await;
+    let office = Sender::new(store, "office").await;
+    office.send(store, batch([panic("desk")])).await;
+    let desk = all_issues(store).await.last().expect("is there").id;
+    let merge = |into, issue| Regroup::Merge {
+        into,
+        issues: vec![issue],
+    };
+
+    refused(store, merge(cart, cart), "into itself").await;
+    refused(store, merge(cart, desk), "of one project").await;
+    refused(
+        store,
+        Regroup::Unmerge { part: cart },
+        "merged into no other",
+    )
+    .await;
+    regroup(store, merge(cart, price))
+        .await
+        .expect("are merged");
+    refused(store, merge(mail, price), "a part of issue").await;
+    refused(store, Regroup::Unmerge { part: cart }, "its parts are").await;
+    for missing in [
+        merge(cart, 99),
+        merge(99, cart),
+        Regroup::Unmerge { part: 99 },
+        Regroup::Split {
+            issue: mail,
+            fingerprint: "v1-00000000000000000000000000000000".to_owned(),
+        },
+    ] {
+        let error = regroup(store, missing).await.expect_err("is not there");
+        assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
+    }
+}
+
+pub(super) async fn the_rules_of_a_project_are_those_that_were_set_last(store: &dyn Store) {
+    create(store, "shop", None).await.expect("can be made");
+    let rules = || async { store.grouping_rules(&operator(), "shop").await };
+    assert_eq!(rules().await.expect("can be read"), None);
+
+    for (text, version) in [("class:a -> b\n", 1), ("", 2)] {
+        let scope = operator();
+        let set = store.set_grouping_rules(&scope, "shop", text, later(version));
+        let set = set.await.expect("can be set");
+        assert_eq!((&*set.rules, set.version), (text, version));
+        assert_eq!(rules().await.expect("can be read"), Some(set));
+    }
+    let other = store.grouping_rules(&operator(), "office").await;
+    assert!(matches!(other, Err(StoreError::NotFound { .. })));
+}

@@ -1,0 +1,56 @@
+//! What is known and said about the grouping of a project's events.
+
+use bugsage_core::clock::Timestamp;
+use bugsage_core::fingerprint::Kept;
+
+/// What a person says belongs together, or does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Regroup {
+    /// These issues become parts of another one: all are shown, counted and resolved as one. They must be of one
+    /// project, and not be parts of a third.
+    Merge {
+        /// The one that stays.
+        into: u64,
+        /// The others.
+        issues: Vec<u64>,
+    },
+    /// A part becomes an issue of its own again, with all that it has counted.
+    Unmerge {
+        /// The part.
+        part: u64,
+    },
+    /// A fingerprint becomes an issue of its own, with those that came with it. Kept events go along; what was
+    /// counted stays. The issue must have another one.
+    Split {
+        /// The issue.
+        issue: u64,
+        /// The first fingerprint of an event.
+        fingerprint: String,
+    },
+}
+
+/// A fingerprint of an issue or of a part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedFingerprint {
+    /// The fingerprint.
+    pub fingerprint: String,
+    /// The issue or part that owns it.
+    pub issue: u64,
+    /// What it is made of; nothing where that was not written down.
+    pub kept: Vec<Kept>,
+    /// The first fingerprint of the event that brought it, where that was written down.
+    pub brought_by: Option<String>,
+}
+
+/// What a project groups by instead of the built-in rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulesVersion {
+    /// Counted from 1.
+    pub version: u64,
+    /// The rules, as they were written.
+    pub rules: String,
+    /// When they were set.
+    pub set_at: Timestamp,
+    /// By whom.
+    pub actor: String,
+}

@@ -1,0 +1,237 @@
+//! What people say about grouping: issues that are one bug, fingerprints that are another, and a project's rules.
+//!
+//! An issue that is merged becomes a part: it keeps its fingerprints and counts on by itself, so that it can be
+//! taken out again without a loss.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use bugsage_core::clock::Timestamp;
+
+use crate::store::StoreError;
+use crate::store::grouping::{Regroup, RulesVersion};
+use crate::store::model::Issue;
+use crate::store::scope::Organizations;
+
+use super::ingest::write_history;
+use super::{issues, projects, sql, unsigned};
+
+pub(super) fn regroup(
+    tx: &Connection,
+    organizations: Organizations,
+    regroup: &Regroup,
+    actor: &str,
+    at: Timestamp,
+) -> Result<Issue, StoreError> {
+    match regroup {
+        Regroup::Merge { into, issues } => merge(tx, organizations, *into, issues, actor, at),
+        Regroup::Unmerge { part } => unmerge(tx, organizations, *part, actor, at),
+        Regroup::Split { issue, fingerprint } => {
+            split(tx, organizations, *issue, fingerprint, actor, at)
+        }
+    }
+}
+
+/// Makes issues parts of another one of their project.
+fn merge(
+    tx: &Connection,
+    organizations: Organizations,
+    into: u64,
+    merged: &[u64],
+    actor: &str,
+    at: Timestamp,
+) -> Result<Issue, StoreError> {
+    let whole = whole(tx, organizations, into)?;
+    for id in merged {
+        let issue = issues::one(tx, organizations, *id)?;
+        if issue.id == whole.id {
+            return Err(StoreError::Refused(format!(
+                "issue {id} cannot be merged into itself: name another one"
+            )));
+        }
+        if issue.project != whole.project {
+            return Err(StoreError::Refused(format!(
+                "issue {id} is of project {}, and issue {} of {}: only issues of one project can be merged",
+                issue.project_name, whole.id, whole.project_name
+            )));
+        }
+        if issue.merged_into == Some(whole.id) {
+            continue;
+        }
+        if let Some(other) = issue.merged_into {
+            return Err(StoreError::Refused(format!(
+                "issue {id} is a part of issue {other} already: unmerge it first, or merge issue {other}"
+            )));
+        }
+        tx.execute(
+            "update issues set merged_into = ?1 where id = ?2 or merged_into = ?2",
+            params![sql(whole.id), sql(*id)],
+        )?;
+        tx.execute(
+            "update issues set last_seen = max(last_seen, ?) where id = ?",
+            params![sql(issue.last_seen.0), sql(whole.id)],
+        )?;
+        let project = whole.project;
+        let what = format!("merged into issue {}", whole.id);
+        write_history(tx, project, sql(*id), at, actor, &what)?;
+        let what = format!("issue {id} was merged into it");
+        write_history(tx, project, sql(whole.id), at, actor, &what)?;
+    }
+    issues::one(tx, organizations, whole.id)
+}
+
+/// Makes a part an issue of its own again. It is as resolved as the whole was.
+fn unmerge(
+    tx: &Connection,
+    organizations: Organizations,
+    id: u64,
+    actor: &str,
+    at: Timestamp,
+) -> Result<Issue, StoreError> {
+    let part = issues::one(tx, organizations, id)?;
+    let Some(whole) = part.merged_into else {
+        let parts = issues::parts(tx, id)?;
+        let parts: Vec<String> = parts.iter().map(|(part, _)| part.id.to_string()).collect();
+        let hint = match parts.is_empty() {
+            true => "`bugsage issues show` tells what an issue is merged from".to_owned(),
+            false => format!("its parts are {}: unmerge one of these", parts.join(", ")),
+        };
+        return Err(StoreError::Refused(format!(
+            "issue {id} was merged into no other; {hint}"
+        )));
+    };
+    tx.execute(
+        "update issues set merged_into = null,
+             (status, substatus, resolved_at, resolved_release) =
+                 (select status, substatus, resolved_at, resolved_release from issues where id = ?1)
+         where id = ?2",
+        params![sql(whole), sql(id)],
+    )?;
+    let what = format!("taken out of issue {whole}");
+    write_history(tx, part.project, sql(id), at, actor, &what)?;
+    let what = format!("issue {id} was taken out of it");
+    write_history(tx, part.project, sql(whole), at, actor, &what)?;
+    issues::one(tx, organizations, id)
+}
+
+/// Makes a fingerprint, with all that came with it, an issue of its own. The events that were kept go along; what was
+/// counted stays where it was counted.
+fn split(
+    tx: &Connection,
+    organizations: Organizations,
+    id: u64,
+    fingerprint: &str,
+    actor: &str,
+    at: Timestamp,
+) -> Result<Issue, StoreError> {
+    let issue = whole(tx, organizations, id)?;
+    let project = issue.project;
+    let owner: Option<i64> = tx
+        .query_row(
+            "select issue from fingerprints where project = ?1 and fingerprint = ?3 and issue in
+                 (select id from issues where id = ?2 or merged_into = ?2)",
+            params![sql(project), sql(issue.id), fingerprint],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let not_found = || StoreError::NotFound {
+        what: "fingerprint of this issue,",
+        name: fingerprint.to_owned(),
+    };
+    let owner = owner.ok_or_else(not_found)?;
+    let others: i64 = tx.query_row(
+        "select count(*) from fingerprints where project = ? and issue = ?
+             and coalesce(brought_by, fingerprint) <> ? and fingerprint <> ?3",
+        params![sql(project), owner, fingerprint],
+        |row| row.get(0),
+    )?;
+    if others == 0 {
+        return Err(StoreError::Refused(format!(
+            "{fingerprint} is all that issue {owner} is known by: there is nothing to split"
+        )));
+    }
+    tx.execute(
+        "insert into issues (project, kind, level, title, class, culprit, status, substatus, severity,
+             events, users, first_seen, last_seen, first_release, last_release)
+         select project, kind, level, title, class, culprit, 'unresolved', 'ongoing', severity,
+             0, 0, ?1, ?1, null, null from issues where id = ?2",
+        params![sql(at.0), owner],
+    )?;
+    let new = tx.last_insert_rowid();
+    tx.execute(
+        "update fingerprints set issue = ?1
+         where project = ?2 and issue = ?3 and (fingerprint = ?4 or brought_by = ?4)",
+        params![new, sql(project), owner, fingerprint],
+    )?;
+    let moved = tx.execute(
+        "update events set issue = ?1 where project = ?2 and issue = ?3 and fingerprint = ?4",
+        params![new, sql(project), owner, fingerprint],
+    )?;
+    tx.execute(
+        "update issues set kept = kept - ?1 where id = ?2",
+        params![moved as i64, owner],
+    )?;
+    tx.execute(
+        "update issues set (kept, latest_event, latest_event_at) =
+             (select count(*), (select event from events where issue = ?1 order by first_at desc limit 1),
+                 coalesce(max(first_at), 0) from events where issue = ?1)
+         where id = ?1",
+        params![new],
+    )?;
+    let what = format!("split off issue {owner} with {fingerprint}");
+    write_history(tx, project, new, at, actor, &what)?;
+    let what = format!("{fingerprint} was split off into issue {new}");
+    write_history(tx, project, owner, at, actor, &what)?;
+    issues::one(tx, organizations, unsigned(new))
+}
+
+/// An issue, or the one that it is a part of.
+fn whole(c: &Connection, organizations: Organizations, id: u64) -> Result<Issue, StoreError> {
+    let issue = issues::one(c, organizations, id)?;
+    match issue.merged_into {
+        Some(whole) => issues::one(c, organizations, whole),
+        None => Ok(issue),
+    }
+}
+
+/// What a project groups by; `None` where only the built-in rules hold.
+pub(super) fn rules(
+    c: &Connection,
+    organizations: Organizations,
+    project: &str,
+) -> Result<Option<RulesVersion>, StoreError> {
+    let project = projects::one(c, organizations, project)?;
+    let found = c
+        .prepare_cached(
+            "select version, rules, set_at, actor from grouping_rules where project = ?
+             order by version desc limit 1",
+        )?
+        .query_row([sql(project.id)], |row| {
+            Ok(RulesVersion {
+                version: unsigned(row.get(0)?),
+                rules: row.get(1)?,
+                set_at: issues::time(row, 2)?,
+                actor: row.get(3)?,
+            })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+/// Sets what a project groups by from now on.
+pub(super) fn set_rules(
+    tx: &Connection,
+    organizations: Organizations,
+    project: &str,
+    rules: &str,
+    actor: &str,
+    at: Timestamp,
+) -> Result<RulesVersion, StoreError> {
+    let id = projects::one(tx, organizations, project)?.id;
+    tx.execute(
+        "insert into grouping_rules (project, version, rules, set_at, actor)
+         select ?1, 1 + coalesce(max(version), 0), ?2, ?3, ?4 from grouping_rules where project = ?1",
+        params![sql(id), rules, sql(at.0), actor],
+    )?;
+    let set = self::rules(tx, organizations, project)?;
+    set.ok_or(StoreError::Conflict { what: "project" })
+}
