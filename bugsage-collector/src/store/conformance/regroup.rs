@@ -110,45 +110,39 @@ pub(super) async fn what_is_said_of_a_part_is_said_of_the_whole(store: &dyn Stor
 }
 
 pub(super) async fn a_fingerprint_that_is_split_off_stays_apart(store: &dyn Store) {
-    let (shop, [cart, price, _]) = three(store).await;
-    let merge = Regroup::Merge {
-        into: cart,
-        issues: vec![price],
-    };
-    regroup(store, merge).await.expect("are merged");
-    // Of a release that does not name its closures: found by a weak fingerprint, brings others.
-    let closure = |name: &str| panic_called_by("cart", name);
-    shop.send(store, batch([closure("{closure#0}")])).await;
-    let detail = store.issue(&operator(), cart).await.expect("is there");
-    let owned = |issue: u64| {
-        let of = detail
-            .fingerprints
-            .iter()
-            .filter(move |it| it.issue == issue);
-        of.filter_map(|it| it.brought_by.clone())
-    };
-    let first = owned(cart).next().expect("has one");
-    let second = owned(cart).find(|it| *it != first).expect("has another");
-    let counted = counts(store).await;
-
+    let shop = Sender::new(store, "shop").await;
+    let called_by = |name: &str| panic_called_by("cart", name);
+    // A release that does not name its closures, and then a build that does: one issue by a weak fingerprint.
+    shop.send(store, batch([called_by("{closure#0}")])).await;
+    shop.send(store, batch([called_by("shop::run::{{closure}}")]))
+        .await;
+    let issue = all_issues(store).await[0].id;
+    let detail = store.issue(&operator(), issue).await.expect("is there");
+    let brought: Vec<String> = detail
+        .fingerprints
+        .iter()
+        .filter_map(|it| it.brought_by.clone())
+        .collect();
+    let second = brought.last().expect("has some").clone();
+    assert_ne!(brought[0], second);
     let split = Regroup::Split {
-        issue: cart,
-        fingerprint: second.clone(),
+        issue,
+        fingerprint: second,
     };
-    let new = regroup(store, split).await.expect("is split");
+
+    let new = regroup(store, split.clone()).await.expect("is split");
 
     assert!(new.latest_event.is_some(), "the kept event goes along");
-    assert_eq!(new.events, 0);
-    shop.send(store, batch([closure("{closure#1}")])).await;
-    let issues = all_issues(store).await;
-    let of_new = issues.iter().find(|issue| issue.id == new.id);
-    assert_eq!(of_new.map(|issue| issue.events), Some(1));
-    assert_eq!(counts(store).await[..counted.len()], counted);
-
-    let alone = Regroup::Split {
-        issue: price,
-        fingerprint: owned(price).next().expect("has one"),
+    assert_eq!(counts(store).await, [2, 0], "what was counted stays");
+    shop.send(store, batch([called_by("shop::run::{{closure}}")]))
+        .await;
+    shop.send(store, batch([called_by("{closure#7}")])).await;
+    assert_eq!(counts(store).await, [3, 1]);
+    let Regroup::Split { fingerprint, .. } = split else {
+        return;
     };
+    let issue = new.id;
+    let alone = Regroup::Split { issue, fingerprint };
     refused(store, alone, "nothing to split").await;
 }
 
