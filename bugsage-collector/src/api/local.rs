@@ -1,5 +1,6 @@
 //! Whether a request comes from this machine and means it.
 
+use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 
@@ -17,11 +18,47 @@ pub fn has_loopback_host(headers: &HeaderMap) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_loopback)
 }
 
+/// Whether a request that changes something comes from a page of ours: a page elsewhere can make a browser send a
+/// form here, and cannot make it say that the form is ours.
+pub fn is_of_ours(request: &Request) -> bool {
+    let header = |name| request.headers().get(name).and_then(|it| it.to_str().ok());
+    match (header("sec-fetch-site"), header("origin"), header("host")) {
+        (Some(site), ..) => site == "same-origin",
+        // Of a browser that is older than 2023.
+        (None, Some(origin), Some(host)) => origin.strip_prefix("http://") == Some(host),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
 
+    use axum::body::Body;
+
     use super::*;
+
+    #[test]
+    fn a_form_is_ours_where_the_browser_says_so() {
+        let is_ours = |headers: &[(&str, &str)]| {
+            let mut request = Request::builder().header("host", "127.0.0.1:4100");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            is_of_ours(&request.body(Body::empty()).expect("is a request"))
+        };
+
+        assert!(is_ours(&[("sec-fetch-site", "same-origin")]));
+        assert!(is_ours(&[("origin", "http://127.0.0.1:4100")]));
+        assert!(!is_ours(&[]));
+        assert!(!is_ours(&[("origin", "null")]));
+        assert!(!is_ours(&[("origin", "http://evil.example")]));
+        let mixed = [
+            ("sec-fetch-site", "cross-site"),
+            ("origin", "http://127.0.0.1:4100"),
+        ];
+        assert!(!is_ours(&mixed));
+    }
 
     #[test]
     fn only_loopback_names_are_let_in() {

@@ -12,7 +12,7 @@ use crate::store::model::{IssueFilter, Status};
 use crate::store::scope::Scope;
 use crate::view::{CaseView, IssueDetailView, IssueView, thousands};
 
-use super::{DataArgs, output};
+use super::{DataArgs, output, regroup};
 
 /// Issues that are listed where nothing else is said.
 const LIMIT: u32 = 100;
@@ -54,6 +54,12 @@ pub(super) enum Issues {
     Ignore(SetStatus),
     /// Take a resolution or an ignore back
     Reopen(SetStatus),
+    /// Say that issues are one bug: they are shown, counted and resolved as one from now on
+    Merge(regroup::Merge),
+    /// Take a part out of an issue again, with all that it has counted
+    Unmerge(regroup::Unmerge),
+    /// Say that a fingerprint of an issue is another bug: what comes with it is an issue of its own
+    Split(regroup::Split),
 }
 
 #[derive(clap::Args)]
@@ -123,6 +129,9 @@ impl Issues {
             Issues::Resolve(set) => set.to(&scope, Status::Resolved).await,
             Issues::Ignore(set) => set.to(&scope, Status::Ignored).await,
             Issues::Reopen(set) => set.to(&scope, Status::Unresolved).await,
+            Issues::Merge(merge) => merge.run(&scope).await,
+            Issues::Unmerge(unmerge) => unmerge.run(&scope).await,
+            Issues::Split(split) => split.run(&scope).await,
         }
     }
 }
@@ -198,6 +207,13 @@ fn show(view: &IssueDetailView, json: bool) -> anyhow::Result<ExitCode> {
         "  since     {}",
         output::plain(issue.first_release.as_deref().unwrap_or("no release told"))
     ));
+    if let Some(whole) = issue.merged_into {
+        output::line(&format!("  part of   issue {whole}"));
+    }
+    if !view.parts.is_empty() {
+        let parts: Vec<String> = view.parts.iter().map(u64::to_string).collect();
+        output::line(&format!("  parts     issues {}", parts.join(", ")));
+    }
     match &issue.case {
         Some(case) => analysis(case),
         None => output::line(

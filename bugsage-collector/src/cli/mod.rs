@@ -7,6 +7,7 @@ mod config;
 mod project;
 mod key;
 mod issues;
+mod regroup;
 mod events;
 mod traces;
 mod releases;
@@ -189,9 +190,12 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     output::error(&format!("bugsage: {error:#}{hint}"));
     let code = match error.downcast_ref::<StoreError>() {
         Some(StoreError::NotFound { .. }) => exit::NOT_FOUND,
-        Some(StoreError::Forbidden | StoreError::Conflict { .. } | StoreError::Busy { .. }) => {
-            exit::REFUSED
-        }
+        Some(
+            StoreError::Forbidden
+            | StoreError::Refused(_)
+            | StoreError::Conflict { .. }
+            | StoreError::Busy { .. },
+        ) => exit::REFUSED,
         _ if error.is::<Refused>() || error.is::<Refusal>() => exit::REFUSED,
         _ if error.is::<WrongUsage>() || error.is::<Problems>() => exit::USAGE,
         _ => exit::FAILED,

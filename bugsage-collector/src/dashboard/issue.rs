@@ -20,7 +20,7 @@ use crate::store::StoreError;
 use crate::store::model::IssueDetail;
 use crate::view::{duration, place, thousands, visible};
 
-use super::{Page, Pages, chart, fix, parts, trace};
+use super::{Page, Pages, chart, fix, parts, regroup, trace};
 
 const HOUR_US: u64 = 3_600_000_000;
 
@@ -67,6 +67,7 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>
             @if let Some(event) = &event { (event_sections(event, trace.as_ref(), case.as_ref(), now)) }
             (releases(&detail, now))
             (history(&detail, case.as_ref(), now))
+            (regroup::section(&detail))
             @if let Some(event) = &event { (grouping(event)) }
         },
     ))

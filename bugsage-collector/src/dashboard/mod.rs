@@ -10,6 +10,7 @@
 pub mod query;
 mod issues;
 mod issue;
+mod regroup;
 mod traces;
 mod trace;
 mod releases;
@@ -28,12 +29,12 @@ use axum::http::header::{
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use maud::Markup;
 
 use bugsage_core::clock::Clock;
 
-use crate::api::local::has_loopback_host;
+use crate::api::local::{has_loopback_host, is_of_ours};
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 
@@ -70,6 +71,9 @@ pub fn routes(pages: Arc<Pages>) -> Router {
         .route("/", get(|| async { Redirect::to("/issues") }))
         .route("/issues", get(issues::page))
         .route("/issues/{id}", get(issue::page))
+        .route("/issues/{id}/merge", post(regroup::merge))
+        .route("/issues/{id}/unmerge", post(regroup::unmerge))
+        .route("/issues/{id}/split", post(regroup::split))
         .route("/traces", get(traces::page))
         .route("/traces/{id}", get(trace::page))
         .route("/releases", get(releases::page))
@@ -86,7 +90,10 @@ async fn style() -> impl IntoResponse {
 /// Lets only this machine in, and sets the headers of every page.
 async fn guard(State(pages): State<Arc<Pages>>, request: Request, next: Next) -> Response {
     let is_allowed = pages.is_local && has_loopback_host(request.headers());
-    let mut response = if is_allowed {
+    let mut response = if is_allowed && !request.method().is_safe() && !is_of_ours(&request) {
+        let message = "This form is not of a page of this collector: open the page again and send it from there\n";
+        (StatusCode::FORBIDDEN, message).into_response()
+    } else if is_allowed {
         next.run(request).await
     } else {
         let message = "Pages are only shown on a loopback address, by a loopback name: \
@@ -96,7 +103,8 @@ async fn guard(State(pages): State<Arc<Pages>>, request: Request, next: Next) ->
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // To ourselves, so that a form says where it comes from.
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -117,6 +125,11 @@ impl IntoResponse for PageError {
                 let page = parts::message("Not found", &format!("There is no {what} {name}."));
                 (StatusCode::NOT_FOUND, page).into_response()
             }
+            error @ StoreError::Refused(_) => {
+                let page =
+                    parts::message("Not so", &format!("{}.", capitalized(&error.to_string())));
+                (StatusCode::CONFLICT, page).into_response()
+            }
             error => {
                 tracing::error!(error = %error, "a page could not be made");
                 let page = parts::message("Not now", "The store cannot be read at the moment.");
@@ -124,6 +137,12 @@ impl IntoResponse for PageError {
             }
         }
     }
+}
+
+fn capitalized(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    let first = chars.next().map(|first| first.to_uppercase());
+    first.into_iter().flatten().chain(chars).collect()
 }
 
 type Page = Result<Markup, PageError>;

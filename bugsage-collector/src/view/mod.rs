@@ -22,6 +22,7 @@ use bugsage_pipeline::case::{Case, Fix};
 use bugsage_pipeline::validate::Verdict;
 
 use crate::clock::rfc3339;
+use crate::store::grouping::OwnedFingerprint;
 use crate::store::model::{Issue, IssueDetail, StoredEvent};
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
@@ -58,6 +59,8 @@ pub struct IssueView {
     latest_event: Option<String>,
     /// The latest case.
     pub case: Option<CaseView>,
+    /// The issue that it is a part of.
+    pub merged_into: Option<u64>,
 }
 
 impl IssueView {
@@ -81,6 +84,7 @@ impl IssueView {
             last_release: issue.last_release,
             latest_event: issue.latest_event.map(|id| id.to_string()),
             case,
+            merged_into: issue.merged_into,
         }
     }
 
@@ -103,6 +107,10 @@ pub struct IssueDetailView {
     releases: Vec<Value>,
     history: Vec<Value>,
     fingerprints: Vec<String>,
+    /// What each of them is made of, and which part owns it.
+    grouping: Vec<Value>,
+    /// The issues that are a part of it.
+    pub parts: Vec<u64>,
 }
 
 impl IssueDetailView {
@@ -126,6 +134,8 @@ impl IssueDetailView {
         Ok(Self {
             releases: releases.collect(),
             history: history.collect(),
+            parts: detail.parts.iter().map(|part| part.id).collect(),
+            grouping: detail.fingerprints.iter().map(owned).collect(),
             fingerprints: detail
                 .fingerprints
                 .into_iter()
@@ -134,6 +144,15 @@ impl IssueDetailView {
             issue: IssueView::load(store, scope, detail.issue).await?,
         })
     }
+}
+
+fn owned(owned: &OwnedFingerprint) -> Value {
+    serde_json::json!({
+        "fingerprint": owned.fingerprint,
+        "issue": owned.issue,
+        "kept": owned.kept,
+        "brought_by": owned.brought_by,
+    })
 }
 
 /// One trip of an issue through the pipeline.
