@@ -76,6 +76,9 @@ pub struct EventTrace {
     pub is_sampled: bool,
 }
 
+/// The tag that an app says with what its events are grouped by: one part a line.
+pub const FINGERPRINT_TAG: &str = "bugsage.fingerprint";
+
 /// Names and values in the order in which they came.
 pub type Pairs = Vec<(Text, Text)>;
 

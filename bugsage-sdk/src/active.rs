@@ -7,7 +7,7 @@ pub use bugsage_core::{event, span, stacktrace};
 pub use crate::capture::error::{
     ReportError, capture_error, capture_error_with_backtrace, capture_message,
 };
-pub use crate::context::{set_context, set_input, set_tag, set_user};
+pub use crate::context::{set_context, set_fingerprint, set_input, set_tag, set_user};
 pub use crate::controls::{
     set_breadcrumb_level, set_breadcrumb_level_of, set_event_level, set_event_level_of,
     set_traces_sample_rate, set_traces_sample_rate_of,

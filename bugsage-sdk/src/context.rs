@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
+use bugsage_core::event::FINGERPRINT_TAG;
 use bugsage_core::limits;
 use bugsage_core::trace_context::TraceContext;
 
@@ -342,6 +343,35 @@ pub fn set_tag(key: impl AsRef<str>, value: impl AsRef<str>) {
     let key: Box<str> = limits::cut(key.as_ref(), limits::KEY_BYTES_MAX).into();
     let value: Box<str> = limits::cut(value.as_ref(), limits::VALUE_BYTES_MAX).into();
     with_scope(|scope| set(&mut scope.tags, limits::PAIRS_MAX, key, value));
+}
+
+/// Says what is one bug of what is reported from here on: by the current span and the spans below it, or by the whole
+/// process where no span is open.
+///
+/// Reports whose parts are the same become one issue. The part `{{ default }}` stands for what BugSage would group by
+/// itself, so that others beside it split what would be one issue; without it, whatever has the same parts is one,
+/// wherever it failed. `{{ class }}`, `{{ message }}`, `{{ culprit }}`, `{{ file }}`, `{{ release }}`,
+/// `{{ environment }}` and `{{ tag.NAME }}` stand for what the report says. No parts take it back.
+///
+/// The first 16 parts count, each up to 200 bytes. It is a tag named `bugsage.fingerprint`, and costs what [`set_tag`]
+/// costs; rules of the collector may say otherwise.
+///
+/// ```
+/// // One issue for each supplier, otherwise as usual.
+/// bugsage_sdk::set_fingerprint(["{{ default }}", "supplier 17"]);
+/// ```
+pub fn set_fingerprint<P: AsRef<str>>(parts: impl IntoIterator<Item = P>) {
+    const PARTS_MAX: usize = 16;
+    const PART_BYTES_MAX: usize = 200;
+    let mut lines = String::new();
+    for part in parts.into_iter().take(PARTS_MAX) {
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        let part = limits::cut(part.as_ref(), PART_BYTES_MAX);
+        lines.extend(part.chars().map(|c| if c == '\n' { ' ' } else { c }));
+    }
+    set_tag(FINGERPRINT_TAG, lines);
 }
 
 /// Attaches a fact of the app's own, under a name of its own, to what is reported from here on: by the

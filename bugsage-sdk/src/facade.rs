@@ -185,6 +185,9 @@ impl<T> ReportError<Boxed> for Result<T, Box<dyn Error + Send + Sync>> {}
 pub fn set_tag(_: impl AsRef<str>, _: impl AsRef<str>) {}
 
 /// Does nothing.
+pub fn set_fingerprint<P: AsRef<str>>(_: impl IntoIterator<Item = P>) {}
+
+/// Does nothing.
 pub fn set_user(_: impl AsRef<str>) {}
 
 /// Does nothing.

@@ -575,3 +575,31 @@ fn a_text_that_returns_an_error_is_cut_and_its_line_goes_out() {
     );
     assert_eq!(&*events[0].inputs[0].1, "so far…");
 }
+
+#[test]
+fn what_an_app_calls_one_bug_follows_the_span_part_by_part() {
+    let (_, events) = recorded(|| {
+        let span = info_span!("import");
+        span.in_scope(|| {
+            bugsage_sdk::set_fingerprint(["{{ default }}", "supplier\n17"]);
+            bugsage_sdk::capture_message(Level::ERROR, "within");
+            bugsage_sdk::set_fingerprint((0..17).map(|part| "é".repeat(101 + part)));
+            bugsage_sdk::capture_message(Level::ERROR, "too much");
+        });
+        bugsage_sdk::capture_message(Level::ERROR, "outside");
+    });
+
+    let wanted = |at: usize| {
+        let mut tags = events[at].tags.iter();
+        let tag = tags.find(|(name, _)| &**name == bugsage_sdk::event::FINGERPRINT_TAG);
+        tag.map(|(_, value)| value.to_string())
+    };
+    assert_eq!(wanted(0).as_deref(), Some("{{ default }}\nsupplier 17"));
+    let cut = wanted(1).expect("is there");
+    assert_eq!(cut.lines().count(), 16);
+    assert!(
+        cut.lines()
+            .all(|part| part.len() <= 200 && part.ends_with('…'))
+    );
+    assert_eq!(wanted(2), None);
+}

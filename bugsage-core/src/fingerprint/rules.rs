@@ -30,7 +30,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::event::{Event, Text};
+use crate::event::{Event, FINGERPRINT_TAG, Text};
 use crate::limits;
 
 use super::message;
@@ -49,9 +49,6 @@ const VALUE_BYTES_MAX: usize = 1_000;
 
 /// The longest pattern or part, in bytes.
 const WORD_BYTES_MAX: usize = 200;
-
-/// The tag that an app says with what its events are grouped by: one part a line.
-pub const CLIENT_TAG: &str = "bugsage.fingerprint";
 
 /// The rules of a project, in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -270,7 +267,10 @@ impl Value {
 
 /// What the app wants its event grouped by, where it says so. What is no part is taken as a word.
 pub(super) fn of_client(event: &Event) -> Option<Vec<Part>> {
-    let (_, wanted) = event.tags.iter().find(|(name, _)| &**name == CLIENT_TAG)?;
+    let (_, wanted) = event
+        .tags
+        .iter()
+        .find(|(name, _)| &**name == FINGERPRINT_TAG)?;
     let parts = wanted
         .lines()
         .map(str::trim)
