@@ -8,6 +8,7 @@ mod project;
 mod key;
 mod issues;
 mod regroup;
+mod rules;
 mod events;
 mod traces;
 mod releases;
@@ -61,6 +62,9 @@ enum Command {
     /// List issues, show one, say what becomes of it
     #[command(subcommand)]
     Issues(issues::Issues),
+    /// Show, try and set what a project's events are grouped by
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// List the events of an issue, show one with its full stack
     #[command(subcommand)]
     Events(events::Events),
@@ -166,6 +170,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Project(project) => project.run().await,
         Command::Key(key) => key.run().await,
         Command::Issues(issues) => issues.run().await,
+        Command::Rules(rules) => rules.run().await,
         Command::Events(events) => events.run().await,
         Command::Traces(traces) => traces.run().await,
         Command::Releases(releases) => releases.run().await,

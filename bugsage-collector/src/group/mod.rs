@@ -11,6 +11,7 @@ pub mod regression;
 pub mod sample;
 pub mod sources;
 pub mod stacks;
+pub mod trial;
 mod spans;
 
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ use crate::store::model::{GroupedBatch, GroupedEvent, Limited};
 use crate::store::pack::Packer;
 
 use sample::{Candidate, Keep, Sampler};
-use sources::{BatchSources, SourceCache};
+use sources::{EventSources, SourceCache};
 use stacks::{StackCache, Stacks};
 
 /// A sender's clock may be ahead by this much before it is worth a note.
@@ -43,7 +44,7 @@ pub struct Memory {
     /// What came of stacks.
     pub stacks: StackCache,
     /// The source of what ran.
-    pub sources: SourceCache,
+    pub sources: Arc<SourceCache>,
 }
 
 impl Memory {
@@ -52,7 +53,7 @@ impl Memory {
         Self {
             sampler: Sampler::new(keep),
             stacks: StackCache::default(),
-            sources: SourceCache::default(),
+            sources: Arc::default(),
         }
     }
 }
@@ -70,7 +71,7 @@ pub fn group(
     memory: &Memory,
 ) -> io::Result<GroupedBatch> {
     let (mut cleaner, mut stacks) = (Cleaner::default(), Stacks::new(&memory.stacks));
-    let mut sources = BatchSources::new(&memory.sources, repository);
+    let mut sources = EventSources::new(&memory.sources, repository);
     let events = batch.events.into_iter().map(|(_, mut event)| {
         cleaner.head(&mut event);
         group_event(event, received_at, &mut stacks, &mut sources)
@@ -139,7 +140,7 @@ fn group_event(
     mut event: Event,
     received_at: Timestamp,
     stacks: &mut Stacks,
-    sources: &mut BatchSources,
+    sources: &mut EventSources,
 ) -> GroupedEvent {
     clamp(&mut event, received_at);
     sources.of(event.run.release.as_ref());

@@ -22,6 +22,9 @@ use bugsage_pipeline::evidence::BuiltSource;
 /// How long a batch waits for git altogether. To find a commit and read a file of it takes some 30 ms.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a command waits altogether.
+const PATIENCE_OF_COMMANDS: Duration = Duration::from_secs(60);
+
 /// Files that are asked for at a time. Beyond that nobody waits long enough.
 const ASKED_MAX: usize = 64;
 
@@ -187,8 +190,8 @@ fn read(key: &Key, builds: &mut Builds) -> (Option<Arc<Functions>>, Option<Insta
     }
 }
 
-/// The sources of a batch's events, one after the other.
-pub(super) struct BatchSources<'a> {
+/// The sources of events of a project, one event after the other.
+pub struct EventSources<'a> {
     cache: &'a SourceCache,
     repository: Option<&'a Arc<str>>,
     release: Option<Text>,
@@ -197,8 +200,9 @@ pub(super) struct BatchSources<'a> {
     known: HashMap<String, Option<Arc<Functions>>>,
 }
 
-impl<'a> BatchSources<'a> {
-    pub(super) fn new(cache: &'a SourceCache, repository: Option<&'a Arc<str>>) -> Self {
+impl<'a> EventSources<'a> {
+    /// Those of a batch, or of a page: nobody waits for them for long.
+    pub fn new(cache: &'a SourceCache, repository: Option<&'a Arc<str>>) -> Self {
         Self {
             cache,
             repository,
@@ -208,8 +212,15 @@ impl<'a> BatchSources<'a> {
         }
     }
 
+    /// Those of a command, which rather takes longer than does without.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.patience = PATIENCE_OF_COMMANDS;
+        self
+    }
+
     /// These are of a release now.
-    pub(super) fn of(&mut self, release: Option<&Text>) {
+    pub fn of(&mut self, release: Option<&Text>) {
         if self.release.as_ref() != release {
             self.release = release.cloned();
             self.known.clear();
@@ -217,7 +228,7 @@ impl<'a> BatchSources<'a> {
     }
 }
 
-impl Sources for BatchSources<'_> {
+impl Sources for EventSources<'_> {
     fn functions(&mut self, file: &str) -> Option<Arc<Functions>> {
         let (repository, release) = (self.repository?, self.release.as_ref()?);
         if let Some(known) = self.known.get(file) {
