@@ -10,7 +10,7 @@ use crate::event::{Event, EventKind, Location};
 use crate::panic_class::{self, PanicClass};
 use crate::stacktrace::Frame;
 
-use super::outline::{Anchor, Names, Outline};
+use super::outline::{Anchor, Outline};
 use super::source::Functions;
 use super::{frames, message, symbol};
 
@@ -141,7 +141,7 @@ pub struct Dropped {
 pub fn group(event: &Event, source: Option<&str>) -> Grouping {
     let mut dropped = Vec::new();
     let outline = match &event.stack {
-        Some(stack) => Outline::explained(stack, &mut Names::default(), &mut dropped),
+        Some(stack) => Outline::explained(stack, &mut dropped),
         None => Outline::default(),
     };
     let mut grouping = group_on(event, &outline, source);
@@ -175,7 +175,7 @@ pub fn group_on(event: &Event, outline: &Outline, source: Option<&str>) -> Group
         // Without frames the location says it: whatever std raises has a file of std's.
         [] => location.is_some_and(is_in_app),
     };
-    let place = location.map(|location| frames::crate_relative(&location.file));
+    let place = location.map(|location| frames::crate_relative(&location.file).into_owned());
     let culprit = culprit.or(place).unwrap_or_else(|| "unknown".to_owned());
     Grouping {
         fingerprints,
@@ -306,7 +306,7 @@ fn keep(
     let mut explanation = Explanation::default();
     explanation.keep("class", class.text.clone());
     if let Some(location) = location {
-        explanation.keep("file", frames::crate_relative(&location.file));
+        explanation.keep("file", frames::crate_relative(&location.file).into_owned());
     }
     for function in functions {
         explanation.keep("function", function.clone());

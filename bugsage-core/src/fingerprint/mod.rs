@@ -28,8 +28,10 @@ mod outline;
 mod explain;
 #[cfg(feature = "fingerprint")]
 pub mod place;
+#[cfg(all(test, feature = "fingerprint"))]
+mod plainly;
 
 #[cfg(feature = "fingerprint")]
 pub use explain::{Dropped, Explanation, Fingerprint, Grouping, Kept, VERSION, group, group_on};
 #[cfg(feature = "fingerprint")]
-pub use outline::{Names, Outline};
+pub use outline::Outline;
