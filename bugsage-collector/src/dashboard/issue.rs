@@ -378,19 +378,19 @@ fn history(detail: &IssueDetail, case: Option<&Case>, now: Timestamp) -> Markup 
 
 /// Why the event belongs to this issue.
 fn grouping(event: &Event) -> Markup {
-    let grouping = fingerprint::group(event, None);
+    let grouping = fingerprint::explain(event, None);
     html! {
         section {
             details {
                 summary { "Why these events are one issue" }
-                @if grouping.explanation.provisional {
+                @if grouping.provisional {
                     p { "For now: there was no source file in the stack, and symbols may still change it." }
                 }
-                ul { @for kept in &grouping.explanation.kept { li { (kept.rule) ": " code { (kept.value) } } } }
-                @if !grouping.explanation.dropped.is_empty() {
+                ul { @for kept in &grouping.kept { li { (kept.rule) ": " code { (kept.value) } } } }
+                @if !grouping.dropped.is_empty() {
                     p class="quiet" { "Frames that did not count:" }
                     ul class="quiet" {
-                        @for dropped in grouping.explanation.dropped.iter().take(FRAMES_SHOWN) { li { (dropped.rule) ": " code { (parts::short(&dropped.frame)) } } }
+                        @for dropped in grouping.dropped.iter().take(FRAMES_SHOWN) { li { (dropped.rule) ": " code { (parts::short(&dropped.frame)) } } }
                     }
                 }
             }

@@ -131,13 +131,13 @@ pub fn only_count(batch: Batch, reason: &'static str, received_at: Timestamp) ->
 fn group_event(mut event: Event, received_at: Timestamp, stacks: &mut Stacks) -> GroupedEvent {
     clamp(&mut event, received_at);
     let stack = event.stack.take();
-    let stack = stack.map(|stack| stacks.judge(&stack));
-    let grouping = match stack {
-        Some(stack) => fingerprint::group_on(&event, &stack.outline, None),
+    let mut stack = stack.map(|stack| stacks.judge(stack));
+    let grouping = match &mut stack {
+        Some(stack) => stack.group(&event, None),
         None => fingerprint::group_on(&event, &Outline::default(), None),
     };
     GroupedEvent {
-        stack: stack.map(|stack| stack.stored.clone()),
+        stack: stack.map(|stack| stack.stored()),
         fingerprints: grouping.fingerprints,
         severity: severity(event.kind),
         wants_case: forward::wants_case(event.kind, grouping.in_app),

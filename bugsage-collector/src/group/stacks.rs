@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use foldhash::fast::RandomState;
 use sha2::{Digest, Sha256};
 
-use bugsage_core::fingerprint::Outline;
+use bugsage_core::event::Event;
 use bugsage_core::fingerprint::frames::{self, Part};
+use bugsage_core::fingerprint::{Alike, Grouping, Outline};
 use bugsage_core::stacktrace::{Frame, StackTrace};
 
 use crate::store::model::StoredStack;
@@ -25,9 +26,9 @@ const SAME_MAX: usize = 4;
 
 /// A stack as it counts and as it is stored.
 #[derive(Debug)]
-pub(super) struct Judged {
-    pub(super) outline: Outline,
-    pub(super) stored: StoredStack,
+struct Judged {
+    outline: Outline,
+    stored: StoredStack,
 }
 
 /// Stacks that were judged a while ago, whoever sent them: what comes of a stack is the same for all.
@@ -81,7 +82,25 @@ pub(super) struct Stacks<'a> {
     cache: &'a StackCache,
     frames: Frames,
     /// By the address of what was decoded, which lives as long as its entry here.
-    known: HashMap<*const StackTrace, (Arc<StackTrace>, Arc<Judged>), RandomState>,
+    known: HashMap<*const StackTrace, KnownStack, RandomState>,
+}
+
+/// A stack of a batch, and what came of its events.
+pub(super) struct KnownStack {
+    /// As it was decoded.
+    _stack: Arc<StackTrace>,
+    judged: Arc<Judged>,
+    alike: Alike,
+}
+
+impl KnownStack {
+    pub(super) fn stored(&self) -> StoredStack {
+        self.judged.stored.clone()
+    }
+
+    pub(super) fn group(&mut self, event: &Event, source: Option<&str>) -> Grouping {
+        self.alike.group_on(event, &self.judged.outline, source)
+    }
 }
 
 /// What became of frames, and what they are doing, by the address of what was decoded.
@@ -96,12 +115,13 @@ impl<'a> Stacks<'a> {
         }
     }
 
-    pub(super) fn judge(&mut self, stack: &Arc<StackTrace>) -> &Judged {
-        let known = self.known.entry(Arc::as_ptr(stack)).or_insert_with(|| {
-            let judged = self.cache.judge(stack, &mut self.frames);
-            (stack.clone(), judged)
-        });
-        &known.1
+    pub(super) fn judge(&mut self, stack: Arc<StackTrace>) -> &mut KnownStack {
+        let known = self.known.entry(Arc::as_ptr(&stack));
+        known.or_insert_with(|| KnownStack {
+            judged: self.cache.judge(&stack, &mut self.frames),
+            _stack: stack,
+            alike: Alike::default(),
+        })
     }
 }
 

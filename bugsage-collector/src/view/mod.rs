@@ -362,7 +362,7 @@ impl EventView {
     /// An event as it was stored. Why it is where it is, is found out anew.
     pub fn new(stored: &StoredEvent) -> Self {
         let event = &stored.event;
-        let grouping = fingerprint::group(event, None);
+        let fingerprints = fingerprint::group(event, None).fingerprints;
         Self {
             id: event.id.to_string(),
             issue: stored.issue,
@@ -383,12 +383,8 @@ impl EventView {
             release: event.run.release.as_deref().map(str::to_owned),
             environment: event.run.environment.as_deref().map(str::to_owned),
             commit: event.run.commit().map(str::to_owned),
-            fingerprints: grouping
-                .fingerprints
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            grouping: grouping.explanation,
+            fingerprints: fingerprints.iter().map(ToString::to_string).collect(),
+            grouping: fingerprint::explain(event, None),
             symbolicated: event.stack.as_ref().is_some_and(|stack| stack.symbolicated),
             uptime_us: event.run.uptime_us(event.first_at),
             trace_id: event.trace.map(|trace| trace.id.to_string()),

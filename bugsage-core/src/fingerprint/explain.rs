@@ -1,5 +1,7 @@
 //! Puts the rules together: an event in, its fingerprints and the reasons out.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,9 +12,10 @@ use crate::event::{Event, EventKind, Location};
 use crate::panic_class::{self, PanicClass};
 use crate::stacktrace::Frame;
 
-use super::outline::{Anchor, Outline};
+use super::outline::{ANCHORS_MAX, Anchor, Outline};
 use super::source::Functions;
-use super::{frames, message, symbol};
+use super::symbol::{self, Symbol};
+use super::{frames, message};
 
 /// The version of the rules in this module.
 pub const VERSION: u8 = 1;
@@ -101,8 +104,6 @@ pub struct Grouping {
     pub title: String,
     /// Whether the culprit is code of the app.
     pub in_app: bool,
-    /// Why it is so.
-    pub explanation: Explanation,
 }
 
 /// Why an event has its fingerprint.
@@ -134,37 +135,96 @@ pub struct Dropped {
     pub frame: String,
 }
 
-/// Groups one event, with all reasons. Costs a few microseconds per frame.
+/// Groups one event.
 ///
 /// `source` is the file of the event's location as the commit that ran has it: where there is no debug information,
 /// the function around the location counts.
 pub fn group(event: &Event, source: Option<&str>) -> Grouping {
+    let outline = event.stack.as_deref().map(Outline::of);
+    group_on(event, &outline.unwrap_or_default(), source)
+}
+
+/// Groups an event on the outline of its stack, which many events may share.
+pub fn group_on(event: &Event, outline: &Outline, source: Option<&str>) -> Grouping {
+    let class = class_of(event);
+    let words = Words::of(event);
+    let judged = judge(event, &class, &words, outline, source);
+    judged.into_grouping(event, &class)
+}
+
+/// Says why an event has its fingerprints, with what did not count of its stack. Groups it for that, but reads the
+/// names of all frames.
+pub fn explain(event: &Event, source: Option<&str>) -> Explanation {
     let mut dropped = Vec::new();
     let outline = match &event.stack {
         Some(stack) => Outline::explained(stack, &mut dropped),
         None => Outline::default(),
     };
-    let mut grouping = group_on(event, &outline, source);
-    grouping.explanation.dropped = dropped;
-    grouping
+    let (class, words) = (class_of(event), Words::of(event));
+    let first = reasons(event, &outline, source).into_iter().next();
+    let Some(reason) = first else {
+        return Explanation::default();
+    };
+    let mut kept = Vec::new();
+    reason.each_part(event.kind, &class, &words, |rule, value| {
+        kept.push(Kept {
+            rule: rule.to_owned(),
+            value: value.to_owned(),
+        });
+    });
+    Explanation {
+        kept,
+        dropped,
+        provisional: reason.is_provisional,
+    }
 }
 
-/// Groups an event on the outline of its stack, which many events may share. The explanation does
-/// not say which frames were dropped.
-pub fn group_on(event: &Event, outline: &Outline, source: Option<&str>) -> Grouping {
-    let class = class_of(event);
-    let reasons = reasons(event, &class, outline, source);
-    let mut fingerprints = Vec::new();
-    for (explanation, is_weak) in &reasons {
-        let fingerprint = fingerprint(event.kind, explanation, *is_weak);
+/// What does not depend on the message of an event, but for its class and perhaps its first words.
+#[derive(Debug, Clone)]
+pub(super) struct Judged {
+    fingerprints: Vec<Fingerprint>,
+    culprit: String,
+    in_app: bool,
+}
+
+impl Judged {
+    pub(super) fn into_grouping(self, event: &Event, class: &Class<'_>) -> Grouping {
+        Grouping {
+            fingerprints: self.fingerprints,
+            title: title(event, class),
+            class: name(&class.text),
+            culprit: self.culprit,
+            in_app: self.in_app,
+        }
+    }
+}
+
+pub(super) fn judge(
+    event: &Event,
+    class: &Class<'_>,
+    words: &Words<'_>,
+    outline: &Outline,
+    source: Option<&str>,
+) -> Judged {
+    let reasons = reasons(event, outline, source);
+    let mut fingerprints = Vec::with_capacity(reasons.len());
+    let mut before: Option<(&Reason<'_>, [u8; 16])> = None;
+    for reason in &reasons {
+        // A strong one and the weak one that follows it stand for the same.
+        let hash = match before {
+            Some((same, hash)) if same.is_of_same(reason) => hash,
+            _ => reason.hash(event.kind, class, words),
+        };
+        before = Some((reason, hash));
+        let fingerprint = Fingerprint {
+            is_weak: reason.is_weak,
+            version: VERSION,
+            hash,
+        };
         if !fingerprints.contains(&fingerprint) {
             fingerprints.push(fingerprint);
         }
     }
-    let explanation = reasons
-        .into_iter()
-        .next()
-        .map(|(explanation, _)| explanation);
 
     let anchors = outline.named().unwrap_or(outline.nameless());
     let location = event.location.as_ref();
@@ -177,13 +237,10 @@ pub fn group_on(event: &Event, outline: &Outline, source: Option<&str>) -> Group
     };
     let place = location.map(|location| frames::crate_relative(&location.file).into_owned());
     let culprit = culprit.or(place).unwrap_or_else(|| "unknown".to_owned());
-    Grouping {
+    Judged {
         fingerprints,
-        title: title(event, &class),
-        class: name(&class.text),
         culprit,
         in_app,
-        explanation: explanation.unwrap_or_default(),
     }
 }
 
@@ -194,53 +251,117 @@ fn is_in_app(location: &Location) -> bool {
     })
 }
 
-/// What may count of an event, the most telling first, and whether other bugs may have the same.
-fn reasons(
-    event: &Event,
-    class: &Class,
-    outline: &Outline,
-    source: Option<&str>,
-) -> Vec<(Explanation, bool)> {
+/// What may count of an event beside its class and its words.
+struct Reason<'a> {
+    file: Option<Cow<'a, str>>,
+    functions: [Option<Cow<'a, str>>; ANCHORS_MAX],
+    /// Whether other bugs may have the same.
+    is_weak: bool,
+    is_provisional: bool,
+}
+
+impl<'a> Reason<'a> {
+    fn of(functions: [Option<Cow<'a, str>>; ANCHORS_MAX]) -> Self {
+        Self {
+            file: None,
+            functions,
+            is_weak: false,
+            is_provisional: false,
+        }
+    }
+
+    fn weak(mut self) -> Self {
+        self.is_weak = true;
+        self
+    }
+
+    /// Calls for all that counts of an event where this does, with the rule.
+    fn each_part(
+        &self,
+        kind: EventKind,
+        class: &Class<'_>,
+        words: &Words<'_>,
+        mut part: impl FnMut(&'static str, &str),
+    ) {
+        part("class", &class.text);
+        if let Some(file) = &self.file {
+            part("file", file);
+        }
+        for function in self.functions.iter().flatten() {
+            part("function", function);
+        }
+        let is_class_alone = self.file.is_none() && self.functions[0].is_none();
+        let words_count = match kind {
+            EventKind::Panic => class.is_own_text || is_class_alone,
+            EventKind::Error => is_class_alone,
+            EventKind::Log => true,
+        };
+        if words_count {
+            part("words", words.get());
+        }
+    }
+
+    fn hash(&self, kind: EventKind, class: &Class<'_>, words: &Words<'_>) -> [u8; 16] {
+        let mut hash = Sha256::new();
+        let mut part = |text: &str| {
+            // With its length, so that no two lists of parts look alike.
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        };
+        part(kind.as_str());
+        self.each_part(kind, class, words, |rule, value| {
+            part(rule);
+            part(value);
+        });
+        let digest = hash.finalize();
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&digest[..16]);
+        hash
+    }
+
+    fn is_of_same(&self, other: &Self) -> bool {
+        self.file == other.file && self.functions == other.functions
+    }
+}
+
+/// What may count of an event, the most telling first.
+fn reasons<'a>(event: &'a Event, outline: &'a Outline, source: Option<&str>) -> Vec<Reason<'a>> {
     let location = event.location.as_ref();
-    let keys = |anchors: &[Anchor]| -> Vec<String> {
-        let mut keys: Vec<String> = anchors.iter().map(|anchor| anchor.key.clone()).collect();
-        if let (Some(key), Some(innermost)) = (keys.first_mut(), anchors.first()) {
-            *key = located(innermost, location);
-        }
-        keys
+    let keys = |anchors: &'a [Anchor]| {
+        let mut anchors = anchors.iter();
+        let failed = anchors.next().map(|failed| located(failed, location));
+        let asked = anchors.next().map(|asked| asked.key.as_str().into());
+        [failed, asked]
     };
-    let keep = |functions: &[String]| keep(event, class, functions, None);
     let (named, nameless) = (outline.named(), outline.nameless());
-    if nameless.iter().any(|anchor| anchor.has_file) {
-        let mut reasons = Vec::new();
+    if outline.has_files() {
+        let mut reasons = Vec::with_capacity(5);
         if let Some(named) = named {
-            let named = keys(named);
-            reasons.push((keep(&named), false));
+            let functions = keys(named);
+            let failed = functions[0].clone();
+            reasons.push(Reason::of(functions.clone()));
             // For those who know no better, and do not know whether they know all.
-            reasons.push((keep(&named), true));
-            reasons.extend(
-                named
-                    .first()
-                    .map(|failed| (keep(std::slice::from_ref(failed)), true)),
-            );
+            reasons.push(Reason::of(functions).weak());
+            if failed.is_some() {
+                reasons.push(Reason::of([failed, None]).weak());
+            }
         }
-        reasons.push((keep(&keys(nameless)), true));
+        reasons.push(Reason::of(keys(nameless)).weak());
         if let Some(failed) = nameless.first().filter(|failed| !failed.is_nameless) {
-            reasons.push((keep(&[located(failed, location)]), true));
+            reasons.push(Reason::of([Some(located(failed, location)), None]).weak());
         }
         return reasons;
     }
     let visible = named.and_then(<[Anchor]>::first);
     let Some(location) = event.location.as_ref().filter(|_| event.stack.is_some()) else {
         // A line of the log, or an error that nobody knows the place of.
-        let functions = named.map(keys).unwrap_or_default();
         let is_provisional = event.stack.is_some();
-        let mut explanation = match &event.location {
-            Some(location) => self::keep(event, class, &functions, Some(location)),
-            None => keep(&functions),
-        };
-        explanation.provisional = is_provisional;
-        return vec![(explanation, is_provisional)];
+        return vec![Reason {
+            file: location.map(|location| frames::crate_relative(&location.file)),
+            functions: named.map(keys).unwrap_or_default(),
+            is_weak: is_provisional,
+            is_provisional,
+        }];
     };
     let file = frames::crate_relative(&location.file);
     let mut reasons = Vec::new();
@@ -248,39 +369,40 @@ fn reasons(
     if let Some(functions) = functions
         && let Some(failing) = functions.at(location.line)
     {
-        let failed = format!("{file}#{failing}");
+        let failed: Cow<'_, str> = format!("{file}#{failing}").into();
         // It may have been inlined into who asked for it, and both into what is visible.
         let visible = visible.and_then(|anchor| symbol::last_segment(&anchor.key));
         if let Some(visible) = visible.filter(|visible| *visible != failing) {
             let asked = functions.caller(visible, failing).unwrap_or(visible);
-            reasons.push((keep(&[failed.clone(), format!("{file}#{asked}")]), true));
+            let asked = format!("{file}#{asked}").into();
+            reasons.push(Reason::of([Some(failed.clone()), Some(asked)]).weak());
         }
-        reasons.push((keep(&[failed]), true));
+        reasons.push(Reason::of([Some(failed), None]).weak());
     }
     if let Some(visible) = visible {
         let key = located(visible, Some(location));
-        if key != visible.key {
-            let mut guessed = keep(&[key]);
-            guessed.provisional = true;
-            reasons.push((guessed, true));
+        if *key != *visible.key {
+            reasons.push(Reason {
+                is_provisional: true,
+                ..Reason::of([Some(key), None]).weak()
+            });
         }
     }
-    let functions: Vec<String> = visible
-        .map(|anchor| anchor.key.clone())
-        .into_iter()
-        .collect();
-    let mut provisional = self::keep(event, class, &functions, Some(location));
-    provisional.provisional = true;
-    reasons.push((provisional, true));
+    let visible = visible.map(|anchor| anchor.key.as_str().into());
+    reasons.push(Reason {
+        file: Some(file),
+        is_provisional: true,
+        ..Reason::of([visible, None]).weak()
+    });
     reasons
 }
 
 /// What counts of the innermost function: where its frame has no file, the location's is its own if the function's
 /// path names the same module.
-fn located(anchor: &Anchor, location: Option<&Location>) -> String {
-    let file = location.map(|location| frames::crate_relative(&location.file));
-    let (Some(file), false) = (file, anchor.has_file) else {
-        return anchor.key.clone();
+fn located<'a>(anchor: &'a Anchor, location: Option<&Location>) -> Cow<'a, str> {
+    let location = location.filter(|_| !anchor.has_file);
+    let Some(file) = location.map(|location| frames::crate_relative(&location.file)) else {
+        return anchor.key.as_str().into();
     };
     let mut folders = file.trim_end_matches(".rs").rsplit('/');
     let stem = match folders.next() {
@@ -291,81 +413,48 @@ fn located(anchor: &Anchor, location: Option<&Location>) -> String {
     let mut modules = anchor.key.split("::");
     let is_of_file = is_root || modules.any(|module| Some(module) == stem);
     match symbol::last_segment(&anchor.key) {
-        Some(last) if is_of_file => format!("{file}#{last}"),
-        _ => anchor.key.clone(),
+        Some(last) if is_of_file => format!("{file}#{last}").into(),
+        _ => anchor.key.as_str().into(),
     }
 }
 
-/// What counts of an event, where these functions count of its stack, and perhaps a file.
-fn keep(
-    event: &Event,
-    class: &Class,
-    functions: &[String],
-    location: Option<&Location>,
-) -> Explanation {
-    let mut explanation = Explanation::default();
-    explanation.keep("class", class.text.clone());
-    if let Some(location) = location {
-        explanation.keep("file", frames::crate_relative(&location.file).into_owned());
-    }
-    for function in functions {
-        explanation.keep("function", function.clone());
-    }
-    let words_count = match event.kind {
-        EventKind::Panic => class.is_own_text || explanation.kept.len() < 2,
-        EventKind::Error => explanation.kept.len() < 2,
-        EventKind::Log => true,
-    };
-    if words_count {
-        let words = message::opening(&message::template(&event.message));
-        explanation.keep("words", words);
-    }
-    explanation
+/// The words of an event's message that may count, made when they do.
+pub(super) struct Words<'a> {
+    message: &'a str,
+    words: OnceCell<String>,
 }
 
-impl Explanation {
-    fn keep(&mut self, rule: &str, value: String) {
-        self.kept.push(Kept {
-            rule: rule.to_owned(),
-            value,
-        });
+impl<'a> Words<'a> {
+    pub(super) fn of(event: &'a Event) -> Self {
+        Self {
+            message: &event.message,
+            words: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn get(&self) -> &str {
+        self.words.get_or_init(|| message::words(self.message))
+    }
+
+    /// Those that counted.
+    pub(super) fn into_counted(self) -> Option<String> {
+        self.words.into_inner()
     }
 }
 
-fn fingerprint(kind: EventKind, explanation: &Explanation, is_weak: bool) -> Fingerprint {
-    let mut hash = Sha256::new();
-    let mut part = |text: &str| {
-        // With its length, so that no two lists of parts look alike.
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    };
-    part(kind.as_str());
-    for kept in &explanation.kept {
-        part(&kept.rule);
-        part(&kept.value);
-    }
-    let digest = hash.finalize();
-    let mut hash = [0; 16];
-    hash.copy_from_slice(&digest[..16]);
-    Fingerprint {
-        is_weak,
-        version: VERSION,
-        hash,
-    }
-}
-
-struct Class {
-    text: String,
+/// The class of an event.
+pub(super) struct Class<'a> {
+    pub(super) text: Cow<'a, str>,
     /// Whether the class only says that the app wrote the message itself.
     is_own_text: bool,
 }
 
-fn class_of(event: &Event) -> Class {
+pub(super) fn class_of(event: &Event) -> Class<'_> {
     match event.kind {
         EventKind::Panic => {
             let class = panic_class::classify(&event.message).class;
             Class {
-                text: class.as_str().to_owned(),
+                text: class.as_str().into(),
                 is_own_text: class == PanicClass::Custom,
             }
         }
@@ -375,14 +464,14 @@ fn class_of(event: &Event) -> Class {
                 .iter()
                 .rev()
                 .find_map(|error| error.type_name.as_deref());
-            let text = root.map_or("error".to_owned(), symbol::normalize);
+            let text = root.map_or("error".into(), |root| Symbol::read(root).name);
             Class {
                 text,
                 is_own_text: false,
             }
         }
         EventKind::Log => Class {
-            text: "log".to_owned(),
+            text: "log".into(),
             is_own_text: true,
         },
     }
@@ -392,7 +481,7 @@ fn name(name: &str) -> String {
     crate::limits::cut(name, NAME_BYTES_MAX).into_owned()
 }
 
-fn title(event: &Event, class: &Class) -> String {
+fn title(event: &Event, class: &Class<'_>) -> String {
     const TITLE_BYTES_MAX: usize = 200;
     let line = event
         .message
@@ -400,11 +489,7 @@ fn title(event: &Event, class: &Class) -> String {
         .find(|line| !line.trim().is_empty())
         .unwrap_or("")
         .trim();
-    let line = if line.is_empty() {
-        class.text.as_str()
-    } else {
-        line
-    };
+    let line = if line.is_empty() { &class.text } else { line };
     crate::limits::cut(line, TITLE_BYTES_MAX).into_owned()
 }
 
@@ -624,7 +709,7 @@ mod tests {
         let source = "fn total() { tier(); }\nfn tier() {\n\n\n\n\n\n}";
         let told = group(&without, Some(source));
 
-        assert!(!told.explanation.provisional);
+        assert!(!explain(&without, Some(source)).provisional);
         assert!(told.fingerprints.iter().all(|it| it.is_weak()));
         let shared = |event: &Event| {
             group(event, None)
@@ -644,19 +729,12 @@ mod tests {
 
     #[test]
     fn without_debug_information_the_place_decides_for_now() {
-        let grouping = group(
-            &panic(INDEX, &[("shop::price::tier", "", 0), ("main", "", 0)]),
-            None,
-        );
+        let event = panic(INDEX, &[("shop::price::tier", "", 0), ("main", "", 0)]);
+        let explanation = explain(&event, None);
 
-        assert!(grouping.explanation.provisional);
-        assert_eq!(grouping.culprit, "shop::price::tier");
-        let kept: Vec<&str> = grouping
-            .explanation
-            .kept
-            .iter()
-            .map(|kept| &*kept.value)
-            .collect();
+        assert!(explanation.provisional);
+        assert_eq!(group(&event, None).culprit, "shop::price::tier");
+        let kept: Vec<&str> = explanation.kept.iter().map(|kept| &*kept.value).collect();
         let expected = ["index_out_of_bounds", "src/price.rs#tier"];
         assert_eq!(kept, expected);
     }
@@ -667,10 +745,9 @@ mod tests {
             ("core::panicking::panic_fmt", LIBRARY, 1),
             ("shop::tier", "src/price.rs", 7),
         ];
-        let grouping = group(&panic(INDEX, &frames), None);
+        let explanation = explain(&panic(INDEX, &frames), None);
 
-        let kept: Vec<_> = grouping
-            .explanation
+        let kept: Vec<_> = explanation
             .kept
             .iter()
             .map(|k| (&*k.rule, &*k.value))
@@ -682,8 +759,7 @@ mod tests {
                 ("function", "src/price.rs#tier")
             ]
         );
-        let dropped: Vec<_> = grouping
-            .explanation
+        let dropped: Vec<_> = explanation
             .dropped
             .iter()
             .map(|d| (&*d.rule, &*d.frame))

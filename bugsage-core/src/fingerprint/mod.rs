@@ -27,11 +27,17 @@ mod outline;
 #[cfg(feature = "fingerprint")]
 mod explain;
 #[cfg(feature = "fingerprint")]
+mod alike;
+#[cfg(feature = "fingerprint")]
 pub mod place;
 #[cfg(all(test, feature = "fingerprint"))]
 mod plainly;
 
 #[cfg(feature = "fingerprint")]
-pub use explain::{Dropped, Explanation, Fingerprint, Grouping, Kept, VERSION, group, group_on};
+pub use alike::Alike;
+#[cfg(feature = "fingerprint")]
+pub use explain::{
+    Dropped, Explanation, Fingerprint, Grouping, Kept, VERSION, explain, group, group_on,
+};
 #[cfg(feature = "fingerprint")]
 pub use outline::Outline;

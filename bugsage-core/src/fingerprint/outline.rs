@@ -13,7 +13,7 @@ use super::symbol::{self, Symbol};
 
 /// How many of the app's functions count: where it failed, and who asked for it. One alone would
 /// fold all bugs of a shared helper; three would split a bug by the way that led to it.
-const ANCHORS_MAX: usize = 2;
+pub(super) const ANCHORS_MAX: usize = 2;
 
 /// The app's functions on a stack that count.
 ///
@@ -42,6 +42,11 @@ impl Outline {
     /// The outline of a stack, and the frames that do not count with the rule that drops each.
     pub(super) fn explained(stack: &StackTrace, dropped: &mut Vec<Dropped>) -> Self {
         walk(&stack.frames, &judge(stack), Some(dropped))
+    }
+
+    /// Whether the file of a function that counts is known.
+    pub(super) fn has_files(&self) -> bool {
+        self.nameless.iter().any(|anchor| anchor.has_file)
     }
 
     /// By names, innermost first, each once in a row, recursion folded.

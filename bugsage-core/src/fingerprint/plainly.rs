@@ -8,6 +8,7 @@ use crate::stacktrace::{Frame, StackTrace};
 
 use super::explain::Dropped;
 use super::frames::{self, Part};
+use super::message;
 use super::outline::{Anchor, Outline};
 use super::symbol::{self, CLOSURE, is_std};
 
@@ -123,6 +124,15 @@ proptest! {
         prop_assert_eq!(&explained, &plain);
         prop_assert_eq!(dropped, plainly_dropped);
         prop_assert_eq!(Outline::of(&stack), explained);
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_words_of_a_message_are_the_opening_of_its_template(
+        message in "([a-z<]{1,9}|[ \t\u{a0}]{0,3}|[0-9]{1,3}|[\"'`./:@-]{1,2}|\n){0,12}",
+    ) {
+        prop_assert_eq!(message::words(&message), message::opening(&message::template(&message)));
     }
 }
 

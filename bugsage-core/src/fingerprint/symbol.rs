@@ -107,14 +107,25 @@ fn is_mangled(symbol: &str) -> bool {
 
 /// Whether a name is a path of identifiers already: without generics and closures.
 fn is_plain(symbol: &str) -> bool {
-    let mut colons = 0;
-    let mut bytes = symbol.bytes();
-    !symbol.starts_with(':')
-        && bytes.all(|byte| {
-            colons = if byte == b':' { colons + 1 } else { 0 };
-            let is_path = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | 0x80..);
-            is_path && colons < 3
-        })
+    let bytes = symbol.as_bytes();
+    let is_path = |byte: &u8| is_word(*byte) || matches!(byte, b':' | 0x80..);
+    bytes.iter().all(is_path)
+        && !symbol.starts_with(':')
+        && !bytes.windows(3).any(|three| three == b":::")
+}
+
+/// Whether a byte is of an identifier in ASCII.
+const fn is_word(byte: u8) -> bool {
+    const WORD: [bool; 256] = {
+        let mut word = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            word[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_';
+            byte += 1;
+        }
+        word
+    };
+    WORD[byte as usize]
 }
 
 /// A plain name without the hash of a legacy symbol at its end.
@@ -197,9 +208,21 @@ fn write_path(text: &str, depth: usize, path: &mut String) {
     };
     let mut rest = Some(text);
     while let Some(text) = rest {
+        // Most segments are a word, which needs no more than to be copied.
+        let word = text.bytes().take_while(|byte| is_word(*byte)).count();
+        let behind = text[word..].strip_prefix("::");
+        if behind.is_some() || word == text.len() {
+            rest = behind;
+            let word = &text[..word];
+            if !word.is_empty() && !is_hash(word) {
+                begin(path, &mut last);
+                path.push_str(word);
+            }
+            continue;
+        }
         let (raw, behind) = split_top(text, "::");
         rest = behind;
-        let raw = raw.trim();
+        let raw = trim(raw);
         if let Some(inner) = raw.strip_prefix('<') {
             // A qualified type, or the generic arguments of a turbofish, which are dropped.
             let inner = inner.strip_suffix('>').unwrap_or(inner);
@@ -216,7 +239,7 @@ fn write_path(text: &str, depth: usize, path: &mut String) {
             continue;
         }
         let name = strip_generics(raw);
-        let name = name.trim();
+        let name = trim(&name);
         if let Some(braced) = name.strip_prefix('{') {
             match braced.trim_start_matches('{') {
                 b if b.starts_with("async_fn")
@@ -232,6 +255,14 @@ fn write_path(text: &str, depth: usize, path: &mut String) {
             begin(path, &mut last);
             path.push_str(name);
         }
+    }
+}
+
+/// `str::trim`, which looks at what is no space for long.
+fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~', .., b'!'..=b'~'] => text,
+        _ => text.trim(),
     }
 }
 
@@ -322,12 +353,14 @@ fn split_top<'a>(text: &'a str, separator: &'static str) -> (&'a str, Option<&'a
     let begin = separator.as_bytes()[0];
     let mut depth = 0_usize;
     for (at, byte) in bytes.iter().enumerate() {
+        if is_word(*byte) {
+            continue;
+        }
         match byte {
-            b'a'..=b'z' | b'_' | b'A'..=b'Z' | b'0'..=b'9' => {}
             b'<' | b'(' | b'[' | b'{' => depth += 1,
             b'>' if at > 0 && bytes[at - 1] == b'-' => {}
             b'>' | b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ if depth == 0 && *byte == begin && text[at..].starts_with(separator) => {
+            _ if depth == 0 && *byte == begin && bytes[at..].starts_with(separator.as_bytes()) => {
                 return (&text[..at], Some(&text[at + separator.len()..]));
             }
             _ => {}

@@ -64,7 +64,7 @@ pub(crate) fn show(samples: &[Sample], bug: &str) -> bool {
     let is_there = shown.peek().is_some();
     for sample in shown {
         let event = &sample.event;
-        let grouping = fingerprint::group(event, sample.source.as_deref());
+        let explanation = fingerprint::explain(event, sample.source.as_deref());
         println!(
             "{} by {} {}",
             sample.build.name(),
@@ -72,7 +72,7 @@ pub(crate) fn show(samples: &[Sample], bug: &str) -> bool {
             sample.way
         );
         println!("  {:?} at {:?}", event.message, event.location);
-        for kept in &grouping.explanation.kept {
+        for kept in &explanation.kept {
             println!("  counts as {}: {}", kept.rule, kept.value);
         }
         for frame in event.stack.iter().flat_map(|stack| &stack.frames) {
