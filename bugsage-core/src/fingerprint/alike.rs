@@ -70,3 +70,70 @@ impl Known {
                 .is_none_or(|known| known == words.get())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::explain::tests::panic;
+    use super::*;
+    use crate::event::ErrorLink;
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        let message = prop::sample::select(vec![
+            "index out of bounds: the len is 3 but the index is 9",
+            "index out of bounds: the len is 4 but the index is 4",
+            "attempt to divide by zero",
+            "no such order: 17",
+            "no such order: 18",
+            "stock is empty",
+            "",
+        ]);
+        let kind = prop::sample::select(vec![EventKind::Panic, EventKind::Error, EventKind::Log]);
+        let file = prop::sample::select(vec![
+            None,
+            Some("src/price.rs"),
+            Some("/rustc/1/library/core/src/a.rs"),
+        ]);
+        let error =
+            prop::sample::select(vec![None, Some("shop::NoOrder"), Some("shop::Broken<u8>")]);
+        (message, kind, file, error, any::<bool>()).prop_map(
+            |(message, kind, file, error, has_stack)| {
+                let mut event = panic(message, &[("shop::tier", "", 0)]);
+                event.kind = kind;
+                event.errors.extend(error.map(|name| ErrorLink {
+                    type_name: Some(name.into()),
+                    message: "".into(),
+                }));
+                event.stack = event.stack.filter(|_| has_stack);
+                match (&mut event.location, file) {
+                    (Some(location), Some(file)) => location.file = file.into(),
+                    (location, _) => *location = None,
+                }
+                event
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_remembered_is_what_would_be_worked_out(
+            events in prop::collection::vec(any_event(), 1..40),
+            frames in prop::sample::select(vec![
+                &[("shop::tier", "src/price.rs", 7), ("shop::total", "src/price.rs", 9)][..],
+                &[("shop::tier::{{closure}}", "src/price.rs", 7)],
+                &[("{closure#0}", "src/price.rs", 7)],
+                &[("shop::price::tier", "", 7)],
+                &[],
+            ]),
+            source in prop::sample::select(vec![None, Some("fn total() { tier(); }\nfn tier() {\n\n\n\n\n\n}")]),
+        ) {
+            let outline = panic("", frames).stack.map(|stack| Outline::of(&stack)).unwrap_or_default();
+            let mut alike = Alike::default();
+            for event in events {
+                let alike = alike.group_on(&event, &outline, source);
+                prop_assert_eq!(alike, group_on(&event, &outline, source));
+            }
+        }
+    }
+}

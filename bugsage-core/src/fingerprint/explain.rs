@@ -494,7 +494,7 @@ fn title(event: &Event, class: &Class<'_>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
@@ -506,7 +506,7 @@ mod tests {
     const INDEX: &str = "index out of bounds: the len is 3 but the index is 9";
     const LIBRARY: &str = "/rustc/59807616e/library/core/src/panicking.rs";
 
-    fn panic(message: &str, frames: &[(&str, &str, u32)]) -> Event {
+    pub(in super::super) fn panic(message: &str, frames: &[(&str, &str, u32)]) -> Event {
         let frames = frames.iter().map(|(function, file, line)| {
             Arc::new(Frame {
                 function: Some((*function).into()),

@@ -106,8 +106,12 @@ const C_RUNTIME: &[&str] = &[
 
 /// What a frame is doing, by its function and file alone.
 pub fn judge(frame: &Frame) -> Part {
-    let symbol = frame.function.as_deref().map(Symbol::read);
-    if let Some(symbol) = &symbol {
+    judge_read(frame, frame.function.as_deref().map(Symbol::read).as_ref())
+}
+
+/// [`judge`] for a caller who has read the function's symbol already.
+pub(super) fn judge_read(frame: &Frame, symbol: Option<&Symbol<'_>>) -> Part {
+    if let Some(symbol) = symbol {
         if let Some(part) = judge_name(&symbol.name, frame) {
             return part;
         }
@@ -118,7 +122,7 @@ pub fn judge(frame: &Frame) -> Part {
     }
     match frame.file.as_deref().map(judge_file) {
         Some(part) => part,
-        None => match symbol.as_ref().map(|symbol| &*symbol.home) {
+        None => match symbol.map(|symbol| &*symbol.home) {
             Some(home) if CARRIER_CRATES.contains(&home) => Part::Dependency,
             // A C function, or a bare name.
             Some("") | None => Part::Unknown,

@@ -31,17 +31,19 @@ pub struct Outline {
 impl Outline {
     /// The outline of a stack.
     pub fn of(stack: &StackTrace) -> Self {
-        Self::judged(stack, &judge(stack))
+        let (mut names, parts) = read(stack);
+        walk(&stack.frames, &parts, |at| names[at].take(), None)
     }
 
     /// The outline of a stack for a caller who has the part of each frame already, as [`frames::judge`] says.
     pub fn judged(stack: &StackTrace, parts: &[Part]) -> Self {
-        walk(&stack.frames, parts, None)
+        walk(&stack.frames, parts, |_| None, None)
     }
 
     /// The outline of a stack, and the frames that do not count with the rule that drops each.
     pub(super) fn explained(stack: &StackTrace, dropped: &mut Vec<Dropped>) -> Self {
-        walk(&stack.frames, &judge(stack), Some(dropped))
+        let (mut names, parts) = read(stack);
+        walk(&stack.frames, &parts, |at| names[at].take(), Some(dropped))
     }
 
     /// Whether the file of a function that counts is known.
@@ -72,17 +74,24 @@ pub(super) struct Anchor {
     pub(super) is_nameless: bool,
 }
 
-fn judge(stack: &StackTrace) -> Vec<Part> {
-    stack
-        .frames
-        .iter()
-        .map(|frame| frames::judge(frame))
-        .collect()
+/// The names and the parts of all frames.
+fn read(stack: &StackTrace) -> (Vec<Option<Cow<'_, str>>>, Vec<Part>) {
+    let frames = stack.frames.iter().map(|frame| {
+        let symbol = frame.function.as_deref().map(Symbol::read);
+        let part = frames::judge_read(frame, symbol.as_ref());
+        (symbol.map(|symbol| symbol.name), part)
+    });
+    frames.unzip()
 }
 
 /// Looks for what counts, from the innermost frame on, and no further than needed where nobody asks why the others
-/// do not count.
-fn walk(frames: &[Arc<Frame>], parts: &[Part], mut dropped: Option<&mut Vec<Dropped>>) -> Outline {
+/// do not count. Names that somebody has read already may be taken from there.
+fn walk<'a>(
+    frames: &'a [Arc<Frame>],
+    parts: &'a [Part],
+    mut known: impl FnMut(usize) -> Option<Cow<'a, str>>,
+    mut dropped: Option<&mut Vec<Dropped>>,
+) -> Outline {
     let bounds = frames::bounds(parts);
     let mut parents = Parents {
         frames: &frames[..bounds.end.min(frames.len())],
@@ -103,7 +112,7 @@ fn walk(frames: &[Arc<Frame>], parts: &[Part], mut dropped: Option<&mut Vec<Drop
         } else if *part != Part::App {
             Some(part.rule())
         } else if let Some(function) = &frame.function {
-            let own = Name::read(function);
+            let own = Name::read(function, known(at));
             // The body of an async function is called by who awaits it, which is another function.
             let name = if own.last.is_none() && !function.contains("async") {
                 parents.of(at, frame).unwrap_or(&own)
@@ -149,8 +158,8 @@ struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    fn read(symbol: &'a str) -> Self {
-        let text = Symbol::read(symbol).name;
+    fn read(symbol: &'a str, known: Option<Cow<'a, str>>) -> Self {
+        let text = known.unwrap_or_else(|| Symbol::read(symbol).name);
         let mut function = &*text;
         while let Some(outer) = function.strip_suffix("::{closure}") {
             function = outer;
@@ -191,7 +200,7 @@ impl<'a> Parents<'a> {
             for (at, frame) in self.frames.iter().enumerate().skip(at + 1) {
                 let function = frame.function.as_deref();
                 if self.parts[at] == Part::App
-                    && let Some(name) = function.map(Name::read)
+                    && let Some(name) = function.map(|it| Name::read(it, None))
                     && name.last.is_some()
                 {
                     (self.next, self.name) = (at, Some(name));

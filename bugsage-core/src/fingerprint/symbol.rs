@@ -80,7 +80,12 @@ fn home(text: &str, depth: usize) -> Option<&str> {
 
 /// The first of several names, which is a crate's: types of the language and parameters stand alone.
 fn first_of_path(path: &str) -> Option<&str> {
-    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+    let word = path.bytes().take_while(|byte| is_word(*byte)).count();
+    let end = if path.as_bytes().get(word)?.is_ascii() {
+        word
+    } else {
+        path.find(|c: char| !c.is_alphanumeric() && c != '_')?
+    };
     let (first, mut rest) = path.split_at(end);
     if is_disambiguator(rest.as_bytes()) {
         rest = rest.split_once(']')?.1;
@@ -115,18 +120,32 @@ fn is_plain(symbol: &str) -> bool {
 }
 
 /// Whether a byte is of an identifier in ASCII.
-const fn is_word(byte: u8) -> bool {
-    const WORD: [bool; 256] = {
-        let mut word = [false; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            word[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_';
-            byte += 1;
-        }
-        word
-    };
-    WORD[byte as usize]
+fn is_word(byte: u8) -> bool {
+    KINDS[usize::from(byte)] & WORD != 0
 }
+
+/// Whether a bracket or a separator may be here.
+fn is_mark(byte: u8) -> bool {
+    KINDS[usize::from(byte)] & MARK != 0
+}
+
+const WORD: u8 = 1;
+const MARK: u8 = 2;
+
+/// What bytes are, in one table: they are asked for each byte of each name.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => WORD,
+            b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b':' | b' ' => MARK,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
 
 /// A plain name without the hash of a legacy symbol at its end.
 fn without_hash(name: &str) -> &str {
@@ -277,6 +296,10 @@ fn self_type(inner: &str) -> Option<&str> {
 }
 
 fn bare_type(mut name: &str) -> &str {
+    let first = name.as_bytes().first();
+    if first.is_some_and(|byte| is_word(*byte) && !matches!(byte, b'm' | b'd')) {
+        return name;
+    }
     loop {
         let before = name;
         for prefix in ["&", "mut ", "*const ", "*mut ", "dyn "] {
@@ -347,23 +370,25 @@ fn is_hash(segment: &str) -> bool {
     hex.len() == 16 && hex.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// What stands before a separator outside of all brackets, and what follows it.
+/// What stands before a separator outside of all brackets, and what follows it. It begins with a colon or a space.
 fn split_top<'a>(text: &'a str, separator: &'static str) -> (&'a str, Option<&'a str>) {
     let bytes = text.as_bytes();
-    let begin = separator.as_bytes()[0];
     let mut depth = 0_usize;
-    for (at, byte) in bytes.iter().enumerate() {
-        if is_word(*byte) {
-            continue;
-        }
-        match byte {
+    let mut from = 0;
+    while let Some(length) = bytes[from..].iter().position(|byte| is_mark(*byte)) {
+        let at = from + length;
+        from = at + 1;
+        match bytes[at] {
+            b':' | b' ' => {
+                if depth == 0
+                    && let Some(behind) = bytes[at..].strip_prefix(separator.as_bytes())
+                {
+                    return (&text[..at], Some(&text[text.len() - behind.len()..]));
+                }
+            }
             b'<' | b'(' | b'[' | b'{' => depth += 1,
             b'>' if at > 0 && bytes[at - 1] == b'-' => {}
-            b'>' | b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ if depth == 0 && *byte == begin && bytes[at..].starts_with(separator.as_bytes()) => {
-                return (&text[..at], Some(&text[at + separator.len()..]));
-            }
-            _ => {}
+            _ => depth = depth.saturating_sub(1),
         }
     }
     (text, None)
