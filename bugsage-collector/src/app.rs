@@ -128,7 +128,12 @@ impl App {
         let ingest = ingest.with_on_batch(on_batch);
         let ingest = Arc::new(ingest.with_observer(observer.clone()));
         let refusals = ingest.note_refusals();
-        let pages = Pages::new(store.clone(), clock.clone(), address.ip().is_loopback());
+        let pages = Pages::new(
+            store.clone(),
+            clock.clone(),
+            ingest.sources(),
+            address.ip().is_loopback(),
+        );
         let watched = Watched {
             store: store.clone(),
             ingest: ingest.clone(),

@@ -2,15 +2,21 @@
 //!
 //! Control: cloning the event.
 
+use std::collections::HashMap;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use bugsage_benches::events::{Maker, Shape};
 use bugsage_benches::{Figures, nanos_per_call};
+use bugsage_core::event::Event;
+use bugsage_core::fingerprint::rules::Rules;
 use bugsage_core::fingerprint::source::NoSources;
-use bugsage_core::{fingerprint, scrub};
+use bugsage_core::fingerprint::{self, Alike, Outline};
+use bugsage_core::scrub;
 
 fn main() {
     let mut figures = Figures::default();
+    let rules = Rules::default();
     let mut maker = Maker::new(
         Shape {
             frames: 60,
@@ -23,10 +29,35 @@ fn main() {
     let event = maker.event();
     let control = nanos_per_call(20_000, |_| drop(black_box(event.clone())));
     figures.add("clone_us", control / 1e3, "the control: cloning the event");
-    let group = nanos_per_call(2_000, |_| {
-        drop(black_box(fingerprint::group(&event, &mut NoSources)))
+    let group = nanos_per_call(10_000, |_| {
+        drop(black_box(fingerprint::group(
+            &event,
+            &mut NoSources,
+            &rules,
+        )))
     });
-    figures.add("fingerprint_us", group / 1e3, "an event with 60 frames");
+    figures.add(
+        "fingerprint_us",
+        group / 1e3,
+        "an event with 60 frames, whose stack was never seen",
+    );
+    let explain = nanos_per_call(5_000, |_| {
+        drop(black_box(fingerprint::explain(
+            &event,
+            &mut NoSources,
+            &rules,
+        )));
+    });
+    figures.add(
+        "explain_us",
+        explain / 1e3,
+        "the same with all reasons, as pages show them",
+    );
+    figures.add(
+        "known_stack_us",
+        known_stack(&mut maker) / 1e3,
+        "the next event of its batch with the same stack",
+    );
     let clean = nanos_per_call(2_000, |_| {
         let mut event = event.clone();
         scrub::event(&mut event);
@@ -38,4 +69,24 @@ fn main() {
         "the same event, 20 breadcrumbs and 10 tags",
     );
     figures.print();
+}
+
+/// Nanoseconds of what a collector does for an event whose stack was in its batch before: it knows the stack by its
+/// address, with its outline and with what came of other events. Messages differ in their numbers.
+fn known_stack(maker: &mut Maker) -> f64 {
+    let events: Vec<Event> = (0..64).map(|_| maker.event()).collect();
+    let mut stacks = HashMap::new();
+    nanos_per_call(200_000, |n| {
+        let event = &events[n as usize % events.len()];
+        let Some(stack) = &event.stack else { return };
+        let (outline, alike) = stacks
+            .entry(Arc::as_ptr(stack))
+            .or_insert_with(|| (Outline::of(stack), Alike::default()));
+        drop(black_box(alike.group_on(
+            event,
+            outline,
+            &mut NoSources,
+            &Rules::default(),
+        )));
+    })
 }

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use bugsage_core::event::Event;
+use bugsage_core::fingerprint::Kept;
 use bugsage_core::id::EventId;
 
 use crate::clock::rfc3339;
+use crate::group::why::{Reasons, Why};
 use crate::store::Store;
 use crate::store::model::StoredEvent;
 use crate::store::scope::Scope;
@@ -53,9 +55,15 @@ impl Events {
                 data,
                 json,
             } => {
-                let events = data.open_existing()?.events(&scope, issue, limit).await?;
+                let store = data.open_existing()?;
+                let events = store.events(&scope, issue, limit).await?;
                 if json {
-                    output::json(&events.iter().map(EventView::new).collect::<Vec<_>>())?;
+                    let mut reasons = Reasons::of_command(&store, &scope);
+                    let mut views = Vec::with_capacity(events.len());
+                    for stored in &events {
+                        views.push(EventView::new(stored, reasons.of(stored).await?));
+                    }
+                    output::json(&views)?;
                 } else {
                     list(&events);
                 }
@@ -66,11 +74,14 @@ impl Events {
                         "{event} is no event id; `bugsage events list` shows them"
                     ))
                 })?;
-                let stored = data.open_existing()?.event(&scope, id).await?;
+                let store = data.open_existing()?;
+                let stored = store.event(&scope, id).await?;
+                let why = Reasons::of_command(&store, &scope).of(&stored).await?;
                 if json {
-                    output::json(&EventView::new(&stored))?;
+                    output::json(&EventView::new(&stored, why))?;
                 } else {
                     show(&stored);
+                    reasons(&why);
                 }
             }
         }
@@ -141,6 +152,38 @@ fn facts(event: &Event) {
         for (name, value) in pairs {
             output::line(&output::plain(&format!("  {what} {name} = {value}")));
         }
+    }
+}
+
+/// Why it is one bug with the others of its issue.
+fn reasons(why: &Why) {
+    output::line("");
+    let rule = why
+        .rule
+        .map(|line| format!(" by line {line} of the project's rules"));
+    output::line(&format!("grouped{} by", rule.unwrap_or_default()));
+    kept(&why.explanation.kept);
+    if why.explanation.provisional {
+        output::line("  for now: symbols or the source may still change it");
+    }
+    if why.has_changed {
+        output::line(
+            "  when it came it was grouped by something else: rules or source have changed",
+        );
+    }
+    if let Some(nearest) = &why.nearest {
+        let title = output::cut(&nearest.title, 60);
+        output::line(&format!(
+            "nearest other issue: {} ({title}), which shares",
+            nearest.issue
+        ));
+        kept(&nearest.shares);
+    }
+}
+
+fn kept(kept: &[Kept]) {
+    for kept in kept {
+        output::line(&output::plain(&format!("  {} {}", kept.rule, kept.value)));
     }
 }
 

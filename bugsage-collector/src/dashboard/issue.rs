@@ -7,8 +7,6 @@ use maud::{Markup, html};
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, SpanContext};
-use bugsage_core::fingerprint;
-use bugsage_core::fingerprint::source::NoSources;
 use bugsage_core::limits::cut;
 use bugsage_core::stacktrace::Frame;
 use bugsage_pipeline::analyze::Analysis;
@@ -16,6 +14,7 @@ use bugsage_pipeline::case::{Case, State as CaseState};
 use bugsage_pipeline::evidence::{Evidence, FrameSource};
 
 use crate::clock::rfc3339;
+use crate::group::why::{Reasons, Why};
 use crate::store::StoreError;
 use crate::store::model::IssueDetail;
 use crate::view::{duration, place, thousands, visible};
@@ -50,9 +49,17 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>
         .and_then(|case| case.evidence.as_ref())
         .map(|e| e.report.event);
     let event = match explained.or(detail.issue.latest_event) {
-        Some(event) => Some(pages.store.event(&pages.scope, event).await?.event),
+        Some(event) => Some(pages.store.event(&pages.scope, event).await?),
         None => None,
     };
+    let why_here = match &event {
+        Some(stored) => {
+            let mut reasons = Reasons::new(&*pages.store, &pages.scope, pages.sources.clone());
+            Some(reasons.of(stored).await?)
+        }
+        None => None,
+    };
+    let event = event.map(|stored| stored.event);
     let trace = match &event {
         Some(event) => Some(trace::of_event(&pages, event).await?),
         None => None,
@@ -68,7 +75,7 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>
             (releases(&detail, now))
             (history(&detail, case.as_ref(), now))
             (regroup::section(&detail))
-            @if let Some(event) = &event { (grouping(event)) }
+            @if let Some(why) = &why_here { (grouping(why)) }
         },
     ))
 }
@@ -379,20 +386,28 @@ fn history(detail: &IssueDetail, case: Option<&Case>, now: Timestamp) -> Markup 
 }
 
 /// Why the event belongs to this issue.
-fn grouping(event: &Event) -> Markup {
-    let grouping = fingerprint::group(event, &mut NoSources);
+fn grouping(why: &Why) -> Markup {
+    let grouping = &why.explanation;
     html! {
         section {
             details {
                 summary { "Why these events are one issue" }
-                @if grouping.explanation.provisional {
-                    p { "For now: there was no source file in the stack, and symbols may still change it." }
+                @if grouping.provisional {
+                    p { "For now: there was no source file in the stack, and symbols or the source may still change it." }
                 }
-                ul { @for kept in &grouping.explanation.kept { li { (kept.rule) ": " code { (kept.value) } } } }
-                @if !grouping.explanation.dropped.is_empty() {
+                @if let Some(line) = why.rule { p { "By line " (line) " of the project's rules." } }
+                @if why.has_changed { p { "When the event came it was grouped by something else: the rules or the source have changed since." } }
+                (parts::kept(&grouping.kept))
+                @if let Some(nearest) = &why.nearest {
+                    p { "The nearest other issue is " a href={ "/issues/" (nearest.issue) } { (nearest.issue) } ", "
+                        (parts::short(&nearest.title)) ". It has these in common:" }
+                    (parts::kept(&nearest.shares))
+                    @if !nearest.differs.is_empty() { p { "And not these:" } (parts::kept(&nearest.differs)) }
+                }
+                @if !grouping.dropped.is_empty() {
                     p class="quiet" { "Frames that did not count:" }
                     ul class="quiet" {
-                        @for dropped in grouping.explanation.dropped.iter().take(FRAMES_SHOWN) { li { (dropped.rule) ": " code { (parts::short(&dropped.frame)) } } }
+                        @for dropped in grouping.dropped.iter().take(FRAMES_SHOWN) { li { (dropped.rule) ": " code { (parts::short(&dropped.frame)) } } }
                     }
                 }
             }

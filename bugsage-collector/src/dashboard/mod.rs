@@ -35,6 +35,7 @@ use maud::Markup;
 use bugsage_core::clock::Clock;
 
 use crate::api::local::{has_loopback_host, is_of_ours};
+use crate::group::sources::SourceCache;
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 
@@ -51,16 +52,23 @@ pub struct Pages {
     /// Whether only this machine can reach the listener.
     is_local: bool,
     scope: Scope,
+    sources: Arc<SourceCache>,
 }
 
 impl Pages {
     /// Pages over a store.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, is_local: bool) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        sources: Arc<SourceCache>,
+        is_local: bool,
+    ) -> Self {
         Self {
             store,
             clock,
             is_local,
             scope: Scope::local_operator(),
+            sources,
         }
     }
 }

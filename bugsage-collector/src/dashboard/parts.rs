@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use bugsage_core::clock::Timestamp;
+use bugsage_core::fingerprint::Kept;
 use bugsage_core::limits::cut;
 use bugsage_pipeline::evidence::SourceLine;
 
@@ -74,6 +75,11 @@ pub(super) fn source(lines: &[SourceLine], marked: u32) -> Markup {
 pub(super) fn short(text: &str) -> String {
     const SHOWN_BYTES_MAX: usize = 300;
     visible(&cut(text, SHOWN_BYTES_MAX)).into_owned()
+}
+
+/// What counted of an event.
+pub(super) fn kept(kept: &[Kept]) -> Markup {
+    html! { ul { @for kept in kept { li { (kept.rule) ": " code { (short(&kept.value)) } } } } }
 }
 
 /// Names and values.

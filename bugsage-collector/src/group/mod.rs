@@ -12,6 +12,7 @@ pub mod sample;
 pub mod sources;
 pub mod stacks;
 pub mod trial;
+pub mod why;
 mod spans;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use bugsage_core::batch::{Batch, Rejected};
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, EventKind, RunState};
+use bugsage_core::fingerprint::rules::Rules;
 use bugsage_core::fingerprint::{self, Outline};
 use bugsage_core::limits;
 use bugsage_core::scrub::Cleaner;
@@ -58,7 +60,25 @@ impl Memory {
     }
 }
 
-/// Groups a batch of a project, which may have a repository.
+/// What a project's events are grouped by, beside themselves.
+#[derive(Debug, Clone, Default)]
+pub struct By {
+    /// Where its source is.
+    pub repository: Option<Arc<str>>,
+    /// Its own rules.
+    pub rules: Arc<Rules>,
+}
+
+/// A project's rules, as the store has them. They were read before they were set.
+pub fn rules(text: &str) -> Arc<Rules> {
+    let rules = Rules::parse(text).unwrap_or_else(|error| {
+        tracing::error!(%error, "the rules of a project cannot be read: the built-in ones hold");
+        Rules::default()
+    });
+    Arc::new(rules)
+}
+
+/// Groups a batch of a project.
 ///
 /// # Errors
 ///
@@ -66,15 +86,15 @@ impl Memory {
 pub fn group(
     batch: Batch,
     project: u64,
-    repository: Option<&Arc<str>>,
+    by: &By,
     received_at: Timestamp,
     memory: &Memory,
 ) -> io::Result<GroupedBatch> {
     let (mut cleaner, mut stacks) = (Cleaner::default(), Stacks::new(&memory.stacks));
-    let mut sources = EventSources::new(&memory.sources, repository);
+    let mut sources = EventSources::new(&memory.sources, by.repository.as_ref());
     let events = batch.events.into_iter().map(|(_, mut event)| {
         cleaner.head(&mut event);
-        group_event(event, received_at, &mut stacks, &mut sources)
+        group_event(event, received_at, &mut stacks, &mut sources, &by.rules)
     });
     let mut events: Vec<GroupedEvent> = events.collect();
     let candidates = events.iter().filter_map(|grouped| {
@@ -140,20 +160,21 @@ fn group_event(
     mut event: Event,
     received_at: Timestamp,
     stacks: &mut Stacks,
-    sources: &mut EventSources,
+    sources: &mut EventSources<'_>,
+    rules: &Rules,
 ) -> GroupedEvent {
     clamp(&mut event, received_at);
     sources.of(event.run.release.as_ref());
     let stack = event.stack.take();
-    let stack = stack.map(|stack| stacks.judge(&stack));
-    let grouping = match stack {
-        Some(stack) => fingerprint::group_on(&event, &stack.outline, sources),
-        None => fingerprint::group_on(&event, &Outline::default(), sources),
+    let mut stack = stack.map(|stack| stacks.judge(stack));
+    let grouping = match &mut stack {
+        Some(stack) => stack.group(&mut event, sources, rules),
+        None => fingerprint::group_on(&event, &Outline::default(), sources, rules),
     };
     GroupedEvent {
-        stack: stack.map(|stack| stack.stored.clone()),
+        stack: stack.map(|stack| stack.stored()),
         fingerprints: grouping.fingerprints,
-        reasons: Vec::new(),
+        reasons: grouping.reasons,
         severity: severity(event.kind),
         wants_case: forward::wants_case(event.kind, grouping.in_app),
         class: grouping.class,

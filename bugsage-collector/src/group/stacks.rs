@@ -11,11 +11,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use foldhash::fast::RandomState;
 use sha2::{Digest, Sha256};
 
-use bugsage_core::fingerprint::frames::Part;
-use bugsage_core::fingerprint::{Names, Outline};
+use bugsage_core::event::Event;
+use bugsage_core::fingerprint::frames::{self, Part};
+use bugsage_core::fingerprint::rules::Rules;
+use bugsage_core::fingerprint::{Alike, Grouping, Outline};
 use bugsage_core::stacktrace::{Frame, StackTrace};
 
 use crate::store::model::StoredStack;
+
+use super::sources::EventSources;
 
 /// Frames of all stacks that are remembered. One takes some 300 bytes, so this is 30 MB.
 const FRAMES_MAX: usize = 100_000;
@@ -25,9 +29,9 @@ const SAME_MAX: usize = 4;
 
 /// A stack as it counts and as it is stored.
 #[derive(Debug)]
-pub(super) struct Judged {
-    pub(super) outline: Outline,
-    pub(super) stored: StoredStack,
+struct Judged {
+    outline: Outline,
+    stored: StoredStack,
 }
 
 /// Stacks that were judged a while ago, whoever sent them: what comes of a stack is the same for all.
@@ -48,17 +52,12 @@ struct Remembered {
 }
 
 impl StackCache {
-    fn judge(
-        &self,
-        stack: &Arc<StackTrace>,
-        names: &mut Names,
-        frames: &mut Frames,
-    ) -> Arc<Judged> {
+    fn judge(&self, stack: &Arc<StackTrace>, frames: &mut Frames) -> Arc<Judged> {
         let hash = self.hasher.hash_one(stack);
         if let Some(judged) = self.find(hash, stack) {
             return judged;
         }
-        let judged = Arc::new(judge(stack, names, frames));
+        let judged = Arc::new(judge(stack, frames));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.frames > FRAMES_MAX {
             *known = Remembered::default();
@@ -80,48 +79,73 @@ impl StackCache {
     }
 }
 
-/// The stacks of a batch. Names, frames and stacks are shared by reference, so each is judged once,
+/// The stacks of a batch. Frames and stacks are shared by reference, so each is judged once,
 /// however often a sender refers to it.
 pub(super) struct Stacks<'a> {
     cache: &'a StackCache,
-    names: Names,
     frames: Frames,
     /// By the address of what was decoded, which lives as long as its entry here.
-    known: HashMap<*const StackTrace, (Arc<StackTrace>, Arc<Judged>), RandomState>,
+    known: HashMap<*const StackTrace, KnownStack, RandomState>,
 }
 
-/// What became of frames, by the address of what was decoded.
-type Frames = HashMap<*const Frame, (Arc<Frame>, Arc<Frame>), RandomState>;
+/// A stack of a batch, and what came of its events.
+pub(super) struct KnownStack {
+    /// As it was decoded.
+    _stack: Arc<StackTrace>,
+    judged: Arc<Judged>,
+    alike: Alike,
+}
+
+impl KnownStack {
+    pub(super) fn stored(&self) -> StoredStack {
+        self.judged.stored.clone()
+    }
+
+    /// Groups an event that had this stack. It has it for that again.
+    pub(super) fn group(
+        &mut self,
+        event: &mut Event,
+        sources: &mut EventSources<'_>,
+        rules: &Rules,
+    ) -> Grouping {
+        let outline = &self.judged.outline;
+        event.stack = Some(self.judged.stored.stack.clone());
+        let grouping = self.alike.group_on(event, outline, sources, rules);
+        event.stack = None;
+        grouping
+    }
+}
+
+/// What became of frames, and what they are doing, by the address of what was decoded.
+type Frames = HashMap<*const Frame, (Arc<Frame>, Arc<Frame>, Part), RandomState>;
 
 impl<'a> Stacks<'a> {
     pub(super) fn new(cache: &'a StackCache) -> Self {
         Self {
             cache,
-            names: Names::default(),
             frames: Frames::default(),
             known: HashMap::default(),
         }
     }
 
-    pub(super) fn judge(&mut self, stack: &Arc<StackTrace>) -> &Judged {
-        let known = self.known.entry(Arc::as_ptr(stack)).or_insert_with(|| {
-            let judged = self.cache.judge(stack, &mut self.names, &mut self.frames);
-            (stack.clone(), judged)
-        });
-        &known.1
+    pub(super) fn judge(&mut self, stack: Arc<StackTrace>) -> &mut KnownStack {
+        let known = self.known.entry(Arc::as_ptr(&stack));
+        known.or_insert_with(|| KnownStack {
+            judged: self.cache.judge(&stack, &mut self.frames),
+            _stack: stack,
+            alike: Alike::default(),
+        })
     }
 }
 
-fn judge(stack: &StackTrace, names: &mut Names, frames: &mut Frames) -> Judged {
+fn judge(stack: &StackTrace, frames: &mut Frames) -> Judged {
+    let judged = stack.frames.iter().map(|frame| judge_frame(frame, frames));
+    let (frames, parts): (Vec<_>, Vec<_>) = judged.unzip();
     let judged = StackTrace {
-        frames: stack
-            .frames
-            .iter()
-            .map(|frame| judge_frame(frame, names, frames))
-            .collect(),
+        frames,
         symbolicated: stack.symbolicated,
     };
-    let outline = Outline::of(&judged, names);
+    let outline = Outline::judged(&judged, &parts);
     let stored = StoredStack {
         hash: hash(&judged),
         stack: Arc::new(judged),
@@ -129,9 +153,10 @@ fn judge(stack: &StackTrace, names: &mut Names, frames: &mut Frames) -> Judged {
     Judged { outline, stored }
 }
 
-fn judge_frame(frame: &Arc<Frame>, names: &mut Names, known: &mut Frames) -> Arc<Frame> {
-    let known = known.entry(Arc::as_ptr(frame)).or_insert_with(|| {
-        let in_app = names.judge(frame) == Part::App;
+fn judge_frame(frame: &Arc<Frame>, known: &mut Frames) -> (Arc<Frame>, Part) {
+    let (_, judged, part) = known.entry(Arc::as_ptr(frame)).or_insert_with(|| {
+        let part = frames::judge(frame);
+        let in_app = part == Part::App;
         let judged = if in_app == frame.in_app {
             frame.clone()
         } else {
@@ -140,9 +165,9 @@ fn judge_frame(frame: &Arc<Frame>, names: &mut Names, known: &mut Frames) -> Arc
                 ..Frame::clone(frame)
             })
         };
-        (frame.clone(), judged)
+        (frame.clone(), judged, part)
     });
-    known.1.clone()
+    (judged.clone(), *part)
 }
 
 /// SHA-256 over the stack's JSON, cut to 128 bits. The text itself is made only for a stack that the

@@ -15,6 +15,7 @@ use bugsage_core::remote::RemoteSettings;
 
 use crate::api::error::ApiError;
 use crate::clock::month_of;
+use crate::group::{self, By};
 use crate::store::Store;
 use crate::store::model::Quota;
 use crate::store::scope::Scope;
@@ -76,6 +77,7 @@ struct Project {
     seen: Instant,
     bucket: Bucket,
     quota: Quota,
+    by: By,
     /// When the quota was read.
     read: Option<Instant>,
     /// Events since then.
@@ -94,13 +96,13 @@ pub(super) struct Admitted {
     admission: Arc<Admission>,
     project: u64,
     settings: RemoteSettings,
-    repository: Option<Arc<str>>,
+    by: By,
 }
 
 impl Admitted {
-    /// Where its project's source is.
-    pub(super) fn repository(&self) -> Option<Arc<str>> {
-        self.repository.clone()
+    /// What its project's events are grouped by.
+    pub(super) fn by(&self) -> By {
+        self.by.clone()
     }
 
     /// What its project asks of the app that has sent it.
@@ -137,7 +139,7 @@ impl Admission {
             admission: self.clone(),
             project,
             settings,
-            repository: self.repository(project),
+            by: self.by(project),
         })
     }
 
@@ -148,9 +150,10 @@ impl Admission {
         exhausted(&project.quota, project.since_read, at)
     }
 
-    fn repository(&self, project: u64) -> Option<Arc<str>> {
+    fn by(&self, project: u64) -> By {
         let state = self.state();
-        state.projects.get(&project)?.quota.repository.clone()
+        let project = state.projects.get(&project);
+        project.map(|it| it.by.clone()).unwrap_or_default()
     }
 
     /// Takes events from what may still come.
@@ -182,9 +185,14 @@ impl Admission {
             seen: now,
             bucket: Bucket::default(),
             quota: Quota::default(),
+            by: By::default(),
             read: None,
             since_read: 0,
         });
+        if project.quota.rules != quota.rules {
+            project.by.rules = group::rules(&quota.rules);
+        }
+        project.by.repository = quota.repository.clone();
         (project.quota, project.read, project.since_read) = (quota, Some(now), 0);
     }
 
@@ -347,7 +355,7 @@ mod tests {
             admission: admission.clone(),
             project,
             settings,
-            repository: None,
+            by: By::default(),
         })
     }
 

@@ -29,7 +29,8 @@ use bugsage_core::limits;
 use crate::api::error::ApiError;
 use crate::faults;
 use crate::group::sample::Keep;
-use crate::group::{self, Memory};
+use crate::group::sources::SourceCache;
+use crate::group::{self, By, Memory};
 use crate::observe::{Observer, STUCK};
 use crate::store::model::{GroupedBatch, Receipt};
 use crate::store::scope::Scope;
@@ -122,6 +123,11 @@ impl Ingest {
         self
     }
 
+    /// The source of what ran, as far as it was asked for.
+    pub fn sources(&self) -> Arc<SourceCache> {
+        self.memory.sources.clone()
+    }
+
     /// Bytes that are set aside for bodies that arrive, and for batches that are worked on.
     pub fn memory_bytes(&self) -> [u64; 2] {
         let taken = |all: usize, free: usize| all.saturating_sub(free) as u64 * 1_024;
@@ -150,7 +156,7 @@ impl Ingest {
     fn read(
         &self,
         scope: &Scope,
-        repository: Option<&Arc<str>>,
+        by: &By,
         body: &[u8],
         received_at: Timestamp,
     ) -> Result<Read, ApiError> {
@@ -174,7 +180,7 @@ impl Ingest {
         let grouped = match exhausted {
             Some(exhausted) => group::only_count(batch, exhausted.reason, received_at),
             None => {
-                let grouped = group::group(batch, project, repository, received_at, &self.memory);
+                let grouped = group::group(batch, project, by, received_at, &self.memory);
                 grouped.map_err(|_| ApiError::internal())?
             }
         };
@@ -198,8 +204,11 @@ impl Ingest {
         let quota = self.store.quota(&of_key, self.clock.now()).await?;
         let (ingest, sender) = (self.clone(), of_key.clone());
         let worked = tokio::task::spawn_blocking(move || {
-            let repository = quota.repository.as_ref();
-            faults::contained(|| ingest.read(&sender, repository, &poison.body, poison.received_at))
+            let by = By {
+                repository: quota.repository.clone(),
+                rules: group::rules(&quota.rules),
+            };
+            faults::contained(|| ingest.read(&sender, &by, &poison.body, poison.received_at))
         });
         let still = |reason: &str| anyhow::anyhow!("batch {batch} still cannot be read: {reason}");
         let read = worked.await?.map_err(|fault| still(&fault.reason))?;

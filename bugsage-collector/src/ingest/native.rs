@@ -18,6 +18,7 @@ use bugsage_core::{limits, pauses};
 
 use crate::api::error::ApiError;
 use crate::faults;
+use crate::group::By;
 use crate::store::StoreError;
 use crate::store::model::{Poison, Receipt};
 use crate::store::scope::Scope;
@@ -167,7 +168,7 @@ async fn accept(
     // A task of its own: a client that goes away must not free the room of a batch that is still
     // worked on.
     let taken = tokio::spawn(async move {
-        let answer = take(ingest, scope, admitted.repository(), body, in_body).await;
+        let answer = take(ingest, scope, admitted.by(), body, in_body).await;
         let settings = admitted.settings();
         drop(admitted);
         answer.map(|answer| Answer { settings, ..answer })
@@ -178,7 +179,7 @@ async fn accept(
 async fn take(
     ingest: Arc<Ingest>,
     scope: Scope,
-    repository: Option<Arc<str>>,
+    by: By,
     body: Vec<u8>,
     in_body: OwnedSemaphorePermit,
 ) -> Result<Answer, ApiError> {
@@ -195,7 +196,7 @@ async fn take(
     let body = Arc::new(body);
     let worked = tokio::task::spawn_blocking({
         let (ingest, scope, body) = (ingest.clone(), scope.clone(), body.clone());
-        move || faults::contained(|| ingest.read(&scope, repository.as_ref(), &body, received_at))
+        move || faults::contained(|| ingest.read(&scope, &by, &body, received_at))
     });
     let taken = match worked.await.map_err(|_| ApiError::internal())? {
         Ok(read) => {

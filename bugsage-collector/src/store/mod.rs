@@ -207,6 +207,14 @@ pub trait Store: Send + Sync + 'static {
         at: Timestamp,
     ) -> Result<Issue, StoreError>;
 
+    /// The issues that own fingerprints of a project, in the same order.
+    async fn owners(
+        &self,
+        scope: &Scope,
+        project: u64,
+        fingerprints: &[String],
+    ) -> Result<Vec<Option<u64>>, StoreError>;
+
     /// What a project groups by; `None` where only the built-in rules hold.
     async fn grouping_rules(
         &self,

@@ -69,6 +69,8 @@ pub struct Quota {
     pub settings: RemoteSettings,
     /// Where its source is.
     pub repository: Option<Arc<str>>,
+    /// What it groups by instead of the built-in rules; empty where those hold.
+    pub rules: String,
     /// Events that were counted this month, where there is a quota.
     pub month: u64,
     /// Events that were counted this hour, where there is a quota.
@@ -141,7 +143,7 @@ pub struct GroupedEvent {
     /// Its fingerprints, most telling first.
     pub fingerprints: Vec<Fingerprint>,
     /// What each of them is made of, in the same order.
-    pub reasons: Vec<Vec<Kept>>,
+    pub reasons: Arc<[Vec<Kept>]>,
     /// The class of the bug.
     pub class: String,
     /// The function or place that failed.
@@ -336,6 +338,8 @@ pub struct IssueDetail {
 /// An event as it was stored, with the issue it belongs to.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
+    /// The project's number.
+    pub project: u64,
     /// The issue.
     pub issue: u64,
     /// Its first fingerprint, where that was written down.

@@ -14,14 +14,13 @@ use serde_json::Value;
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, Location, Pairs};
-use bugsage_core::fingerprint;
-use bugsage_core::fingerprint::source::NoSources;
 use bugsage_pipeline::analyze::Analysis;
 use bugsage_pipeline::apply::Branch;
 use bugsage_pipeline::case::{Case, Fix};
 use bugsage_pipeline::validate::Verdict;
 
 use crate::clock::rfc3339;
+use crate::group::why::Why;
 use crate::store::grouping::OwnedFingerprint;
 use crate::store::model::{Issue, IssueDetail, StoredEvent};
 use crate::store::scope::Scope;
@@ -363,7 +362,7 @@ pub struct EventView {
     environment: Option<String>,
     commit: Option<String>,
     fingerprints: Vec<String>,
-    grouping: fingerprint::Explanation,
+    grouping: Why,
     symbolicated: bool,
     /// For how long the process had run, where its start is known.
     uptime_us: Option<u64>,
@@ -383,10 +382,15 @@ pub struct EventView {
 }
 
 impl EventView {
-    /// An event as it was stored. Why it is where it is, is found out anew.
-    pub fn new(stored: &StoredEvent) -> Self {
+    /// An event as it was stored, and why it is where it is.
+    pub fn new(stored: &StoredEvent, why: Why) -> Self {
         let event = &stored.event;
-        let grouping = fingerprint::group(event, &mut NoSources);
+        let mut fingerprints: Vec<String> = stored.fingerprint.iter().cloned().collect();
+        for fingerprint in &why.fingerprints {
+            if !fingerprints.contains(fingerprint) {
+                fingerprints.push(fingerprint.clone());
+            }
+        }
         Self {
             id: event.id.to_string(),
             issue: stored.issue,
@@ -407,12 +411,8 @@ impl EventView {
             release: event.run.release.as_deref().map(str::to_owned),
             environment: event.run.environment.as_deref().map(str::to_owned),
             commit: event.run.commit().map(str::to_owned),
-            fingerprints: grouping
-                .fingerprints
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            grouping: grouping.explanation,
+            fingerprints,
+            grouping: why,
             symbolicated: event.stack.as_ref().is_some_and(|stack| stack.symbolicated),
             uptime_us: event.run.uptime_us(event.first_at),
             trace_id: event.trace.map(|trace| trace.id.to_string()),

@@ -1,7 +1,8 @@
 //! Puts the rules together: an event in, its fingerprints and the reasons out.
 
-use std::fmt;
-use std::str::FromStr;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -10,116 +11,16 @@ use crate::event::{Event, EventKind, Location};
 use crate::panic_class::{self, PanicClass};
 use crate::stacktrace::Frame;
 
-use super::outline::{Anchor, Names, Outline};
+use super::identity::{Fingerprint, Strength};
+use super::outline::{ANCHORS_MAX, Anchor, Outline};
+use super::rules::{self, Part, Rules, Seen};
 use super::source::Sources;
-use super::{frames, message, symbol};
-
-/// The version of the rules in this module.
-pub const VERSION: u8 = 1;
+use super::symbol::{self, Symbol};
+use super::{frames, message};
 
 /// The longest class or culprit that is told. Whole batches of events may have one each, and no
 /// reader looks at more.
 const NAME_BYTES_MAX: usize = 300;
-
-/// How much a fingerprint tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Strength {
-    /// No more than a file and what is visible: all bugs of a class there have it, until source or symbols come.
-    Provisional,
-    /// The function that failed, and not who asked for it: two bugs of one helper share it.
-    Single,
-    /// It leaves out what not every build can tell, so that two bugs may share it.
-    Weak,
-    /// All that there is to know: two bugs differ in it.
-    Strong,
-}
-
-impl Strength {
-    const ALL: [Strength; 4] = [
-        Strength::Provisional,
-        Strength::Single,
-        Strength::Weak,
-        Strength::Strong,
-    ];
-
-    /// What a fingerprint of this strength begins with.
-    pub fn letter(self) -> char {
-        match self {
-            Strength::Provisional => 'p',
-            Strength::Single => 's',
-            Strength::Weak => 'w',
-            Strength::Strong => 'v',
-        }
-    }
-
-    fn of_letter(letter: char) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.letter() == letter)
-    }
-}
-
-/// The identity of a bug: the rules' version and 128 bits of SHA-256 over what counted.
-///
-/// SHA-256, cut, because whoever can send events must not be able to aim at another bug's issue.
-///
-/// One that is not strong finds an issue for an event that has nothing better, or an issue that has nothing better.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint {
-    strength: Strength,
-    version: u8,
-    hash: [u8; 16],
-}
-
-impl Fingerprint {
-    /// How much it tells.
-    pub fn strength(self) -> Strength {
-        self.strength
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}-", self.strength.letter(), self.version)?;
-        self.hash
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// The text is no fingerprint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a fingerprint, which looks like v1-0123456789abcdef0123456789abcdef")]
-pub struct InvalidFingerprint;
-
-impl FromStr for Fingerprint {
-    type Err = InvalidFingerprint;
-
-    fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
-        let mut rest = text.chars();
-        let strength = rest.next().and_then(Strength::of_letter);
-        let strength = strength.ok_or(InvalidFingerprint)?;
-        let (version, hex) = rest.as_str().split_once('-').ok_or(InvalidFingerprint)?;
-        let version = version.parse().map_err(|_| InvalidFingerprint)?;
-        if hex.len() != 32 || !hex.is_ascii() {
-            return Err(InvalidFingerprint);
-        }
-        let mut hash = [0; 16];
-        for (byte, pair) in hash.iter_mut().zip(hex.as_bytes().chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| InvalidFingerprint)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| InvalidFingerprint)?;
-        }
-        Ok(Self {
-            strength,
-            version,
-            hash,
-        })
-    }
-}
 
 /// What grouping found out about an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,8 +35,10 @@ pub struct Grouping {
     pub title: String,
     /// Whether the culprit is code of the app.
     pub in_app: bool,
-    /// Why it is so.
-    pub explanation: Explanation,
+    /// What each fingerprint is made of, in the same order.
+    pub reasons: Arc<[Vec<Kept>]>,
+    /// The line of the project's rule that decided.
+    pub rule: Option<u32>,
 }
 
 /// Why an event has its fingerprint.
@@ -167,58 +70,252 @@ pub struct Dropped {
     pub frame: String,
 }
 
-/// Groups one event, with all reasons. Costs a few microseconds per frame.
+/// Groups one event.
 ///
-/// `sources` are those of the commit that ran: where debug information does not name a function, the source does. They
-/// are asked for nothing else.
-pub fn group(event: &Event, sources: &mut dyn Sources) -> Grouping {
-    let mut dropped = Vec::new();
-    let outline = match &event.stack {
-        Some(stack) => Outline::explained(stack, &mut Names::default(), &mut dropped),
-        None => Outline::default(),
-    };
-    let mut grouping = group_on(event, &outline, sources);
-    grouping.explanation.dropped = dropped;
-    grouping
+/// `sources` are those of the commit that ran: where debug information does not name a function, the source does, and
+/// it tells who calls it. They are asked for nothing else. `rules` are the project's own.
+pub fn group(event: &Event, sources: &mut dyn Sources, rules: &Rules) -> Grouping {
+    let outline = event.stack.as_deref().map(Outline::of);
+    group_on(event, &outline.unwrap_or_default(), sources, rules)
 }
 
-/// Groups an event on the outline of its stack, which many events may share. The explanation does
-/// not say which frames were dropped.
-pub fn group_on(event: &Event, outline: &Outline, sources: &mut dyn Sources) -> Grouping {
+/// Groups an event on the outline of its stack, which many events may share.
+pub fn group_on(
+    event: &Event,
+    outline: &Outline,
+    sources: &mut dyn Sources,
+    rules: &Rules,
+) -> Grouping {
     let class = class_of(event);
+    let words = Words::of(event);
+    let judged = judge(event, &class, &words, outline, sources, rules);
+    judged.into_grouping(event, &class)
+}
+
+/// Says why an event has its fingerprints, with what did not count of its stack. Groups it for that, but reads the
+/// names of all frames.
+pub fn explain(event: &Event, sources: &mut dyn Sources, rules: &Rules) -> Explanation {
+    let mut dropped = Vec::new();
+    let outline = match &event.stack {
+        Some(stack) => Outline::explained(stack, &mut dropped),
+        None => Outline::default(),
+    };
+    let (class, words) = (class_of(event), Words::of(event));
     let named = outline.named(sources);
-    let reasons = reasons(event, &class, outline, named.as_deref(), sources);
-    let mut fingerprints = Vec::new();
-    for (explanation, strength) in &reasons {
-        let fingerprint = fingerprint(event.kind, explanation, *strength);
-        if !fingerprints.contains(&fingerprint) {
-            fingerprints.push(fingerprint);
+    let told = Told::of(event, &class, &outline, named.as_deref(), rules);
+    let first = told.reasons(event, &outline, named.as_deref(), sources);
+    let Some(reason) = first.into_iter().next() else {
+        return Explanation::default();
+    };
+    Explanation {
+        kept: told.kept(&reason, event.kind, &class, &words),
+        dropped,
+        provisional: reason.is_provisional,
+    }
+}
+
+/// What does not depend on the message of an event, but for its class and perhaps its first words.
+#[derive(Debug, Clone)]
+pub(super) struct Judged {
+    fingerprints: Vec<Fingerprint>,
+    reasons: Arc<[Vec<Kept>]>,
+    rule: Option<u32>,
+    culprit: String,
+    in_app: bool,
+}
+
+impl Judged {
+    pub(super) fn into_grouping(self, event: &Event, class: &Class<'_>) -> Grouping {
+        Grouping {
+            fingerprints: self.fingerprints,
+            title: title(event, class),
+            class: name(&class.text),
+            culprit: self.culprit,
+            in_app: self.in_app,
+            reasons: self.reasons,
+            rule: self.rule,
         }
     }
-    let explanation = reasons
-        .into_iter()
-        .next()
-        .map(|(explanation, _)| explanation);
+}
 
-    let anchors = named.as_deref().unwrap_or(outline.nameless());
-    let location = event.location.as_ref();
-    let culprit = anchors.iter().find_map(|anchor| anchor.function.as_deref());
-    let culprit = culprit.map(name);
-    let in_app = match anchors {
-        [_, ..] => true,
-        // Without frames the location says it: whatever std raises has a file of std's.
-        [] => location.is_some_and(is_in_app),
-    };
-    let place = location.map(|location| frames::crate_relative(&location.file));
-    let culprit = culprit.or(place).unwrap_or_else(|| "unknown".to_owned());
-    Grouping {
-        fingerprints,
-        title: title(event, &class),
-        class: name(&class.text),
-        culprit,
-        in_app,
-        explanation: explanation.unwrap_or_default(),
+pub(super) fn judge(
+    event: &Event,
+    class: &Class<'_>,
+    words: &Words<'_>,
+    outline: &Outline,
+    sources: &mut dyn Sources,
+    rules: &Rules,
+) -> Judged {
+    let named = outline.named(sources);
+    let told = Told::of(event, class, outline, named.as_deref(), rules);
+    let reasons = told.reasons(event, outline, named.as_deref(), sources);
+    let mut fingerprints = Vec::with_capacity(reasons.len());
+    let mut kept = Vec::with_capacity(reasons.len());
+    let mut before: Option<(&Reason<'_>, [u8; 16])> = None;
+    for reason in &reasons {
+        // A strong one and the weak one that follows it stand for the same.
+        let hash = match before {
+            Some((same, hash)) if same.is_of_same(reason) => hash,
+            _ => told.hash(reason, event.kind, class, words),
+        };
+        before = Some((reason, hash));
+        let fingerprint = Fingerprint::new(reason.strength, hash);
+        if !fingerprints.contains(&fingerprint) {
+            fingerprints.push(fingerprint);
+            kept.push(told.kept(reason, event.kind, class, words));
+        }
     }
+    Judged {
+        fingerprints,
+        reasons: kept.into(),
+        rule: told.rule(),
+        in_app: match named.as_deref().unwrap_or(outline.nameless()) {
+            [_, ..] => true,
+            // Without frames the location says it: whatever std raises has a file of std's.
+            [] => event.location.as_ref().is_some_and(is_in_app),
+        },
+        culprit: told.culprit,
+    }
+}
+
+/// What is told of an event beside its fingerprints, and what somebody wants it grouped by.
+struct Told {
+    culprit: String,
+    wanted: Option<Wanted>,
+}
+
+/// What a rule of the project or the app itself says that an event is grouped by.
+struct Wanted {
+    /// The line of the rule; `None` where the app says it.
+    rule: Option<u32>,
+    parts: Vec<String>,
+    /// Whether it counts beside what would count otherwise.
+    has_default: bool,
+}
+
+impl Told {
+    fn of(
+        event: &Event,
+        class: &Class<'_>,
+        outline: &Outline,
+        named: Option<&[Anchor]>,
+        rules: &Rules,
+    ) -> Self {
+        let anchors = named.unwrap_or(outline.nameless());
+        let culprit = anchors.iter().find_map(|anchor| anchor.function.as_deref());
+        let culprit = culprit.map(name);
+        let location = event.location.as_ref();
+        let place = location.map(|location| frames::crate_relative(&location.file).into_owned());
+        let culprit = culprit.or(place).unwrap_or_else(|| "unknown".to_owned());
+        let wanted = wanted(event, class, &culprit, rules);
+        Self { culprit, wanted }
+    }
+
+    fn rule(&self) -> Option<u32> {
+        self.wanted.as_ref()?.rule
+    }
+
+    /// What may count, the most telling first.
+    fn reasons<'a>(
+        &self,
+        event: &'a Event,
+        outline: &'a Outline,
+        named: Option<&'a [Anchor]>,
+        sources: &mut dyn Sources,
+    ) -> Vec<Reason<'a>> {
+        match &self.wanted {
+            Some(wanted) if !wanted.has_default => vec![Reason::of([None, None], Strength::Strong)],
+            _ => reasons(event, outline, named, sources),
+        }
+    }
+
+    /// Calls for all that counts of an event where a reason does, with the rule.
+    fn each_part(
+        &self,
+        reason: &Reason<'_>,
+        kind: EventKind,
+        class: &Class<'_>,
+        words: &Words<'_>,
+        mut part: impl FnMut(&'static str, &str),
+    ) {
+        if self.wanted.as_ref().is_none_or(|it| it.has_default) {
+            reason.each_part(kind, class, words, &mut part);
+        }
+        if let Some(wanted) = &self.wanted {
+            let rule = if wanted.rule.is_some() { "rule" } else { "app" };
+            wanted.parts.iter().for_each(|value| part(rule, value));
+        }
+    }
+
+    fn kept(
+        &self,
+        reason: &Reason<'_>,
+        kind: EventKind,
+        class: &Class<'_>,
+        words: &Words<'_>,
+    ) -> Vec<Kept> {
+        let mut kept = Vec::with_capacity(3);
+        self.each_part(reason, kind, class, words, |rule, value| {
+            kept.push(Kept {
+                rule: rule.into(),
+                value: value.to_owned(),
+            });
+        });
+        kept
+    }
+
+    fn hash(
+        &self,
+        reason: &Reason<'_>,
+        kind: EventKind,
+        class: &Class<'_>,
+        words: &Words<'_>,
+    ) -> [u8; 16] {
+        let mut hash = Sha256::new();
+        let mut part = |text: &str| {
+            // With its length, so that no two lists of parts look alike.
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        };
+        part(kind.as_str());
+        self.each_part(reason, kind, class, words, |rule, value| {
+            part(rule);
+            part(value);
+        });
+        let digest = hash.finalize();
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&digest[..16]);
+        hash
+    }
+}
+
+/// What the first rule that fits says, or else the app.
+fn wanted(event: &Event, class: &Class<'_>, culprit: &str, rules: &Rules) -> Option<Wanted> {
+    let of_client = rules::of_client(event);
+    if rules.is_empty() && of_client.is_none() {
+        return None;
+    }
+    let functions = rules::functions(event);
+    let seen = Seen {
+        class: &class.text,
+        functions: &functions,
+        culprit,
+    };
+    let rule = rules.find(event, &seen);
+    let parts = match rule {
+        Some(rule) => rule.parts(),
+        None => of_client.as_deref()?,
+    };
+    let text = |part: &Part| match part {
+        Part::Default => None,
+        Part::Value(value) => Some(value.of(event, &seen).into_owned()),
+        Part::Word(word) => Some(word.clone()),
+    };
+    Some(Wanted {
+        rule: rule.map(|rule| rule.line()),
+        parts: parts.iter().filter_map(text).collect(),
+        has_default: parts.contains(&Part::Default),
+    })
 }
 
 fn is_in_app(location: &Location) -> bool {
@@ -228,59 +325,110 @@ fn is_in_app(location: &Location) -> bool {
     })
 }
 
-/// What may count of an event, the most telling first, and how much it tells.
-fn reasons(
-    event: &Event,
-    class: &Class,
-    outline: &Outline,
-    named: Option<&[Anchor]>,
-    sources: &mut dyn Sources,
-) -> Vec<(Explanation, Strength)> {
-    let location = event.location.as_ref();
-    let keys = |anchors: &[Anchor]| -> Vec<String> {
-        let mut keys: Vec<String> = anchors.iter().map(|anchor| anchor.key.clone()).collect();
-        if let (Some(key), Some(innermost)) = (keys.first_mut(), anchors.first()) {
-            *key = located(innermost, location);
+/// What may count of an event beside its class and its words.
+struct Reason<'a> {
+    file: Option<Cow<'a, str>>,
+    functions: [Option<Cow<'a, str>>; ANCHORS_MAX],
+    strength: Strength,
+    /// Whether symbols or sources may still change it.
+    is_provisional: bool,
+}
+
+impl<'a> Reason<'a> {
+    fn of(functions: [Option<Cow<'a, str>>; ANCHORS_MAX], strength: Strength) -> Self {
+        Self {
+            file: None,
+            functions,
+            strength,
+            is_provisional: false,
         }
-        keys
+    }
+
+    /// By the function that failed, whoever asked for it.
+    fn single(failed: Cow<'a, str>) -> Self {
+        Self::of([Some(failed), None], Strength::Single)
+    }
+
+    /// Calls for all that counts of an event where this does, with the rule.
+    fn each_part(
+        &self,
+        kind: EventKind,
+        class: &Class<'_>,
+        words: &Words<'_>,
+        mut part: impl FnMut(&'static str, &str),
+    ) {
+        part("class", &class.text);
+        if let Some(file) = &self.file {
+            part("file", file);
+        }
+        for function in self.functions.iter().flatten() {
+            part("function", function);
+        }
+        let is_class_alone = self.file.is_none() && self.functions[0].is_none();
+        let words_count = match kind {
+            EventKind::Panic => class.is_own_text || is_class_alone,
+            EventKind::Error => is_class_alone,
+            EventKind::Log => true,
+        };
+        if words_count {
+            part("words", words.get());
+        }
+    }
+
+    fn is_of_same(&self, other: &Self) -> bool {
+        self.file == other.file && self.functions == other.functions
+    }
+}
+
+/// What may count of an event, the most telling first.
+fn reasons<'a>(
+    event: &'a Event,
+    outline: &'a Outline,
+    named: Option<&'a [Anchor]>,
+    sources: &mut dyn Sources,
+) -> Vec<Reason<'a>> {
+    let location = event.location.as_ref();
+    let keys = |anchors: &'a [Anchor]| {
+        let mut anchors = anchors.iter();
+        let failed = anchors.next().map(|failed| located(failed, location));
+        let asked = anchors.next().map(|asked| asked.key.as_str().into());
+        [failed, asked]
     };
-    let keep = |functions: &[String]| keep(event, class, functions, None);
-    let weak = |functions: &[String]| (keep(functions), Strength::Weak);
-    let single = |function: String| (keep(&[function]), Strength::Single);
     let nameless = outline.nameless();
     if outline.has_files() {
-        let mut reasons = Vec::new();
+        let mut reasons = Vec::with_capacity(6);
         if let Some(named) = named {
-            let is_handed = matches!(named, [failed, asked] if asked.was_handed(failed, sources));
-            let named = keys(named);
+            let functions = keys(named);
+            let failed = functions[0].clone();
+            let is_handed =
+                matches!(named, [failed, asked, ..] if asked.was_handed(failed, sources));
             if is_handed {
-                reasons.push((keep(&named[..1]), Strength::Strong));
+                reasons.push(Reason::of([failed.clone(), None], Strength::Strong));
             }
-            reasons.push((keep(&named), Strength::Strong));
+            reasons.push(Reason::of(functions.clone(), Strength::Strong));
             // For those who know no better, and do not know whether they know all.
-            reasons.push(weak(&named));
-            reasons.extend(named.first().map(|failed| single(failed.clone())));
+            reasons.push(Reason::of(functions, Strength::Weak));
+            reasons.extend(failed.map(Reason::single));
         }
-        reasons.push(weak(&keys(nameless)));
+        reasons.push(Reason::of(keys(nameless), Strength::Weak));
         if let Some(failed) = nameless.first().filter(|failed| !failed.is_nameless) {
-            reasons.push(single(located(failed, location)));
+            reasons.push(Reason::single(located(failed, location)));
         }
         return reasons;
     }
     let visible = named.and_then(<[Anchor]>::first);
     let Some(location) = event.location.as_ref().filter(|_| event.stack.is_some()) else {
         // A line of the log, or an error that nobody knows the place of.
-        let functions = named.map(keys).unwrap_or_default();
-        let mut explanation = match &event.location {
-            Some(location) => self::keep(event, class, &functions, Some(location)),
-            None => keep(&functions),
-        };
-        explanation.provisional = event.stack.is_some();
-        let strength = match explanation.provisional {
+        let is_provisional = event.stack.is_some();
+        let strength = match is_provisional {
             true => Strength::Provisional,
             false => Strength::Strong,
         };
-        return vec![(explanation, strength)];
+        return vec![Reason {
+            file: location.map(|location| frames::crate_relative(&location.file)),
+            is_provisional,
+            ..Reason::of(named.map(keys).unwrap_or_default(), strength)
+        }];
     };
     let file = frames::crate_relative(&location.file);
     let mut reasons = Vec::new();
@@ -289,7 +437,7 @@ fn reasons(
         .as_ref()
         .and_then(|it| Some((it, it.at(location.line)?)));
     if let Some((source, failing)) = failing {
-        let failed = format!("{file}#{failing}");
+        let failed: Cow<'_, str> = format!("{file}#{failing}").into();
         // It may have been inlined into who asked for it, and both into what is visible.
         let visible = visible.and_then(|anchor| symbol::last_segment(&anchor.key));
         if let Some(visible) = visible.filter(|visible| *visible != failing) {
@@ -298,34 +446,34 @@ fn reasons(
                 Some(_) => Strength::Weak,
                 None => Strength::Single,
             };
-            let asked = asked.unwrap_or(visible);
-            reasons.push((keep(&[failed.clone(), format!("{file}#{asked}")]), strength));
+            let asked = format!("{file}#{}", asked.unwrap_or(visible)).into();
+            reasons.push(Reason::of([Some(failed.clone()), Some(asked)], strength));
         }
-        reasons.push(single(failed));
+        reasons.push(Reason::single(failed));
     } else if let Some(visible) = visible {
         let key = located(visible, Some(location));
-        if key != visible.key {
-            let mut guessed = keep(&[key]);
-            guessed.provisional = true;
-            reasons.push((guessed, Strength::Single));
+        if *key != *visible.key {
+            reasons.push(Reason {
+                is_provisional: true,
+                ..Reason::single(key)
+            });
         }
     }
-    let functions: Vec<String> = visible
-        .map(|anchor| anchor.key.clone())
-        .into_iter()
-        .collect();
-    let mut provisional = self::keep(event, class, &functions, Some(location));
-    provisional.provisional = true;
-    reasons.push((provisional, Strength::Provisional));
+    let visible = visible.map(|anchor| anchor.key.as_str().into());
+    reasons.push(Reason {
+        file: Some(file),
+        is_provisional: true,
+        ..Reason::of([visible, None], Strength::Provisional)
+    });
     reasons
 }
 
 /// What counts of the innermost function: where its frame has no file, the location's is its own if the function's
 /// path names the same module.
-fn located(anchor: &Anchor, location: Option<&Location>) -> String {
-    let file = location.map(|location| frames::crate_relative(&location.file));
-    let (Some(file), false) = (file, anchor.has_file) else {
-        return anchor.key.clone();
+fn located<'a>(anchor: &'a Anchor, location: Option<&Location>) -> Cow<'a, str> {
+    let location = location.filter(|_| !anchor.has_file);
+    let Some(file) = location.map(|location| frames::crate_relative(&location.file)) else {
+        return anchor.key.as_str().into();
     };
     let mut folders = file.trim_end_matches(".rs").rsplit('/');
     let stem = match folders.next() {
@@ -336,81 +484,48 @@ fn located(anchor: &Anchor, location: Option<&Location>) -> String {
     let mut modules = anchor.key.split("::");
     let is_of_file = is_root || modules.any(|module| Some(module) == stem);
     match symbol::last_segment(&anchor.key) {
-        Some(last) if is_of_file => format!("{file}#{last}"),
-        _ => anchor.key.clone(),
+        Some(last) if is_of_file => format!("{file}#{last}").into(),
+        _ => anchor.key.as_str().into(),
     }
 }
 
-/// What counts of an event, where these functions count of its stack, and perhaps a file.
-fn keep(
-    event: &Event,
-    class: &Class,
-    functions: &[String],
-    location: Option<&Location>,
-) -> Explanation {
-    let mut explanation = Explanation::default();
-    explanation.keep("class", class.text.clone());
-    if let Some(location) = location {
-        explanation.keep("file", frames::crate_relative(&location.file));
-    }
-    for function in functions {
-        explanation.keep("function", function.clone());
-    }
-    let words_count = match event.kind {
-        EventKind::Panic => class.is_own_text || explanation.kept.len() < 2,
-        EventKind::Error => explanation.kept.len() < 2,
-        EventKind::Log => true,
-    };
-    if words_count {
-        let words = message::opening(&message::template(&event.message));
-        explanation.keep("words", words);
-    }
-    explanation
+/// The words of an event's message that may count, made when they do.
+pub(super) struct Words<'a> {
+    message: &'a str,
+    words: OnceCell<String>,
 }
 
-impl Explanation {
-    fn keep(&mut self, rule: &str, value: String) {
-        self.kept.push(Kept {
-            rule: rule.to_owned(),
-            value,
-        });
+impl<'a> Words<'a> {
+    pub(super) fn of(event: &'a Event) -> Self {
+        Self {
+            message: &event.message,
+            words: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn get(&self) -> &str {
+        self.words.get_or_init(|| message::words(self.message))
+    }
+
+    /// Those that counted.
+    pub(super) fn into_counted(self) -> Option<String> {
+        self.words.into_inner()
     }
 }
 
-fn fingerprint(kind: EventKind, explanation: &Explanation, strength: Strength) -> Fingerprint {
-    let mut hash = Sha256::new();
-    let mut part = |text: &str| {
-        // With its length, so that no two lists of parts look alike.
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    };
-    part(kind.as_str());
-    for kept in &explanation.kept {
-        part(&kept.rule);
-        part(&kept.value);
-    }
-    let digest = hash.finalize();
-    let mut hash = [0; 16];
-    hash.copy_from_slice(&digest[..16]);
-    Fingerprint {
-        strength,
-        version: VERSION,
-        hash,
-    }
-}
-
-struct Class {
-    text: String,
+/// The class of an event.
+pub(super) struct Class<'a> {
+    pub(super) text: Cow<'a, str>,
     /// Whether the class only says that the app wrote the message itself.
     is_own_text: bool,
 }
 
-fn class_of(event: &Event) -> Class {
+pub(super) fn class_of(event: &Event) -> Class<'_> {
     match event.kind {
         EventKind::Panic => {
             let class = panic_class::classify(&event.message).class;
             Class {
-                text: class.as_str().to_owned(),
+                text: class.as_str().into(),
                 is_own_text: class == PanicClass::Custom,
             }
         }
@@ -420,14 +535,14 @@ fn class_of(event: &Event) -> Class {
                 .iter()
                 .rev()
                 .find_map(|error| error.type_name.as_deref());
-            let text = root.map_or("error".to_owned(), symbol::normalize);
+            let text = root.map_or("error".into(), |root| Symbol::read(root).name);
             Class {
                 text,
                 is_own_text: false,
             }
         }
         EventKind::Log => Class {
-            text: "log".to_owned(),
+            text: "log".into(),
             is_own_text: true,
         },
     }
@@ -437,7 +552,7 @@ fn name(name: &str) -> String {
     crate::limits::cut(name, NAME_BYTES_MAX).into_owned()
 }
 
-fn title(event: &Event, class: &Class) -> String {
+fn title(event: &Event, class: &Class<'_>) -> String {
     const TITLE_BYTES_MAX: usize = 200;
     let line = event
         .message
@@ -445,16 +560,12 @@ fn title(event: &Event, class: &Class) -> String {
         .find(|line| !line.trim().is_empty())
         .unwrap_or("")
         .trim();
-    let line = if line.is_empty() {
-        class.text.as_str()
-    } else {
-        line
-    };
+    let line = if line.is_empty() { &class.text } else { line };
     crate::limits::cut(line, TITLE_BYTES_MAX).into_owned()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use super::super::source::{Functions, NoSources};
@@ -468,7 +579,7 @@ mod tests {
     const LIBRARY: &str = "/rustc/59807616e/library/core/src/panicking.rs";
 
     /// One text for all files.
-    struct Everywhere(&'static str);
+    pub(in super::super) struct Everywhere(pub(in super::super) &'static str);
 
     impl Sources for Everywhere {
         fn functions(&mut self, _file: &str) -> Option<Arc<Functions>> {
@@ -476,7 +587,7 @@ mod tests {
         }
     }
 
-    fn panic(message: &str, frames: &[(&str, &str, u32)]) -> Event {
+    pub(in super::super) fn panic(message: &str, frames: &[(&str, &str, u32)]) -> Event {
         let frames = frames.iter().map(|(function, file, line)| {
             Arc::new(Frame {
                 function: Some((*function).into()),
@@ -525,7 +636,7 @@ mod tests {
     }
 
     fn of(message: &str, frames: &[(&str, &str, u32)]) -> Fingerprint {
-        group(&panic(message, frames), &mut NoSources).fingerprints[0]
+        group(&panic(message, frames), &mut NoSources, &Rules::default()).fingerprints[0]
     }
 
     fn letters(all: &[Fingerprint]) -> String {
@@ -544,8 +655,12 @@ mod tests {
         let source =
             &mut Everywhere("async fn greet() {\n  name();\n}\nfn serve() {\n\n\n\n\n  greet(); }");
 
-        let named = group(&stack("shop::greet::{async_fn#0}"), source);
-        let nameless = group(&stack("{async_fn#0}"), source);
+        let named = group(
+            &stack("shop::greet::{async_fn#0}"),
+            source,
+            &Rules::default(),
+        );
+        let nameless = group(&stack("{async_fn#0}"), source, &Rules::default());
 
         assert_eq!(nameless.fingerprints[0], named.fingerprints[0]);
         assert_eq!(letters(&nameless.fingerprints), "vwsw");
@@ -563,7 +678,9 @@ mod tests {
         };
         let source =
             "fn run(job: fn()) { job() }\nfn retry(job: fn()) { job() }\nfn order() { ship() }";
-        let first = |event: &Event| group(event, &mut Everywhere(source)).fingerprints[0];
+        let first = |event: &Event| {
+            group(event, &mut Everywhere(source), &Rules::default()).fingerprints[0]
+        };
         let (run, retry, order) = (
             by("shop::run", 1),
             by("shop::retry", 2),
@@ -572,13 +689,93 @@ mod tests {
 
         assert_eq!(first(&run), first(&retry));
         assert_ne!(first(&run), first(&order));
-        let without = group(&run, &mut NoSources).fingerprints;
-        let with = group(&run, &mut Everywhere(source)).fingerprints;
+        let without = group(&run, &mut NoSources, &Rules::default()).fingerprints;
+        let with = group(&run, &mut Everywhere(source), &Rules::default()).fingerprints;
         assert!(
             with.contains(&without[0]),
             "what came without the source is found"
         );
-        assert_ne!(without[0], group(&retry, &mut NoSources).fingerprints[0]);
+        assert_ne!(
+            without[0],
+            group(&retry, &mut NoSources, &Rules::default()).fingerprints[0]
+        );
+    }
+
+    #[test]
+    fn a_rule_of_the_project_decides_beside_the_built_in_ones_or_instead_of_them() {
+        let by = |rules: &str, event: &Event| {
+            let rules = Rules::parse(rules).expect("are rules");
+            group(event, &mut NoSources, &rules)
+        };
+        let frames = [("shop::price::tier", "src/price.rs", 7)];
+        let (one, other) = (
+            panic(INDEX, &frames),
+            panic(
+                "no such order: 17",
+                &[("shop::order::find", "src/order.rs", 3)],
+            ),
+        );
+
+        let apart = [by("", &one), by("", &other)];
+        assert_ne!(apart[0].fingerprints[0], apart[1].fingerprints[0]);
+        let rules = "culprit:shop::nothing -> never\nfile:src/* !message:\"a*\" -> shop\n";
+        let together = [by(rules, &one), by(rules, &other)];
+        assert_eq!(together[0].fingerprints, together[1].fingerprints);
+        assert_eq!(letters(&together[0].fingerprints), "v");
+        assert_eq!(together.map(|grouping| grouping.rule), [Some(2), Some(2)]);
+
+        let split = "function:*tier -> {{ default }} {{ tag.tenant }}";
+        let of_tenant = |tenant: &str| Event {
+            tags: vec![("tenant".into(), tenant.into())],
+            ..one.clone()
+        };
+        let north = by(split, &of_tenant("north"));
+        assert_eq!(
+            north.fingerprints,
+            by(split, &of_tenant("north")).fingerprints
+        );
+        let south = by(split, &of_tenant("south"));
+        assert!(
+            !north
+                .fingerprints
+                .iter()
+                .any(|it| south.fingerprints.contains(it))
+        );
+        assert_eq!(
+            letters(&north.fingerprints),
+            letters(&apart[0].fingerprints)
+        );
+        let kept = north.reasons[0].last().expect("has parts");
+        assert_eq!((&*kept.rule, &*kept.value), ("rule", "north"));
+        assert_eq!(by(split, &other), apart[1], "which no rule fits");
+    }
+
+    #[test]
+    fn an_app_says_what_is_one_bug_where_no_rule_does() {
+        let rules = Rules::parse("class:custom -> texts").expect("are rules");
+        let wanting = |message: &str, wanted: &str| {
+            let event = Event {
+                tags: vec![(crate::event::FINGERPRINT_TAG.into(), wanted.into())],
+                ..panic(message, &[("shop::price::tier", "src/price.rs", 7)])
+            };
+            group(&event, &mut NoSources, &rules)
+        };
+
+        let wanted = wanting(INDEX, "supplier 17");
+        assert_eq!(letters(&wanted.fingerprints), "v");
+        assert_eq!(wanted.rule, None);
+        let divided = wanting("attempt to divide by zero", "supplier 17");
+        assert_eq!(divided.fingerprints, wanted.fingerprints);
+        assert_ne!(
+            wanting(INDEX, "supplier 18").fingerprints,
+            wanted.fingerprints
+        );
+        assert_eq!(wanting("a text", "supplier 17").rule, Some(1));
+        let unknown = wanting(INDEX, "{{ defualt }}\n\n");
+        assert_eq!(unknown.reasons[0].len(), 1);
+        assert_eq!(unknown.reasons[0][0].value, "{{ defualt }}");
+        let plain = wanting(INDEX, "\n \n");
+        assert!(plain.fingerprints.len() > 1, "nothing was said");
     }
 
     #[test]
@@ -586,7 +783,7 @@ mod tests {
         let list = ("list::pick", "src/list.rs", 3);
         let of_build = |closure: &str| {
             let frames = [list, (closure, "src/main.rs", 7)];
-            group(&panic(INDEX, &frames), &mut NoSources).fingerprints
+            group(&panic(INDEX, &frames), &mut NoSources, &Rules::default()).fingerprints
         };
 
         let debug = of_build("shop::run::{{closure}}");
@@ -599,7 +796,7 @@ mod tests {
         assert_ne!(debug[0], other[0]);
         assert_eq!(debug[3], other[3], "which is why it is weak");
         let named = [list, ("shop::run", "src/main.rs", 7)];
-        let named = group(&panic(INDEX, &named), &mut NoSources).fingerprints;
+        let named = group(&panic(INDEX, &named), &mut NoSources, &Rules::default()).fingerprints;
         assert_eq!(letters(&named), "vws");
     }
 
@@ -613,7 +810,7 @@ mod tests {
                 ("shop::weigh", caller, 7),
                 ("shop::load", "src/load.rs", 2),
             ];
-            group(&panic(INDEX, &stack), &mut NoSources).fingerprints
+            group(&panic(INDEX, &stack), &mut NoSources, &Rules::default()).fingerprints
         };
         let debug = stack("shop::weigh::{{closure}}", "src/weigh.rs");
 
@@ -726,23 +923,28 @@ mod tests {
         let alone = panic(INDEX, &[("shop::price::tier", "src/price.rs", 7)]);
 
         let source = "fn total() { tier(); }\nfn tier() {\n\n\n\n\n\n}";
-        let told = group(&without, &mut Everywhere(source));
+        let told = group(&without, &mut Everywhere(source), &Rules::default());
 
-        assert!(!told.explanation.provisional);
+        let explanation = explain(&without, &mut Everywhere(source), &Rules::default());
+        assert!(!explanation.provisional);
         assert!(
             told.fingerprints
                 .iter()
                 .all(|it| it.strength() < Strength::Strong)
         );
         let shared = |event: &Event| {
-            group(event, &mut NoSources)
+            group(event, &mut NoSources, &Rules::default())
                 .fingerprints
                 .contains(&told.fingerprints[0])
         };
         assert!(shared(&with) && !shared(&alone));
         let failed = told.fingerprints[1];
-        assert!(group(&alone, &mut NoSources).fingerprints.contains(&failed));
-        let later = group(&without, &mut NoSources).fingerprints;
+        assert!(
+            group(&alone, &mut NoSources, &Rules::default())
+                .fingerprints
+                .contains(&failed)
+        );
+        let later = group(&without, &mut NoSources, &Rules::default()).fingerprints;
         assert_eq!(
             told.fingerprints.last(),
             later.last(),
@@ -752,19 +954,13 @@ mod tests {
 
     #[test]
     fn without_debug_information_the_place_decides_for_now() {
-        let grouping = group(
-            &panic(INDEX, &[("shop::price::tier", "", 0), ("main", "", 0)]),
-            &mut NoSources,
-        );
+        let event = panic(INDEX, &[("shop::price::tier", "", 0), ("main", "", 0)]);
+        let explanation = explain(&event, &mut NoSources, &Rules::default());
 
-        assert!(grouping.explanation.provisional);
+        assert!(explanation.provisional);
+        let grouping = group(&event, &mut NoSources, &Rules::default());
         assert_eq!(grouping.culprit, "shop::price::tier");
-        let kept: Vec<&str> = grouping
-            .explanation
-            .kept
-            .iter()
-            .map(|kept| &*kept.value)
-            .collect();
+        let kept: Vec<&str> = explanation.kept.iter().map(|kept| &*kept.value).collect();
         let expected = ["index_out_of_bounds", "src/price.rs#tier"];
         assert_eq!(kept, expected);
     }
@@ -775,10 +971,9 @@ mod tests {
             ("core::panicking::panic_fmt", LIBRARY, 1),
             ("shop::tier", "src/price.rs", 7),
         ];
-        let grouping = group(&panic(INDEX, &frames), &mut NoSources);
+        let explanation = explain(&panic(INDEX, &frames), &mut NoSources, &Rules::default());
 
-        let kept: Vec<_> = grouping
-            .explanation
+        let kept: Vec<_> = explanation
             .kept
             .iter()
             .map(|k| (&*k.rule, &*k.value))
@@ -790,8 +985,7 @@ mod tests {
                 ("function", "src/price.rs#tier")
             ]
         );
-        let dropped: Vec<_> = grouping
-            .explanation
+        let dropped: Vec<_> = explanation
             .dropped
             .iter()
             .map(|d| (&*d.rule, &*d.frame))
@@ -804,6 +998,9 @@ mod tests {
         let fingerprint = of(INDEX, &[("shop::tier", "src/price.rs", 7)]);
 
         assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
-        assert_eq!("v1-xyz".parse::<Fingerprint>(), Err(InvalidFingerprint));
+        assert_eq!(
+            "v1-xyz".parse::<Fingerprint>(),
+            Err(crate::fingerprint::InvalidFingerprint)
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! the thread, and has std, executors and libraries in between. [`judge`] gives each frame its
 //! part in that; the SDK cuts with it before shipping, the collector groups by what is left.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::stacktrace::{Frame, StackTrace};
@@ -54,7 +55,7 @@ impl Part {
 }
 
 /// Crates that carry calls for the app, where a frame has no file that says so.
-const CARRIER_CRATES: &[&str] = &[
+pub(super) const CARRIER_CRATES: &[&str] = &[
     "tokio",
     "hyper",
     "hyper_util",
@@ -103,84 +104,76 @@ const C_RUNTIME: &[&str] = &[
     "RtlUserThreadStart",
 ];
 
-/// What calls the hook, in all versions of std.
-const HOOK: &[&str] = &[
-    "std::panicking::rust_panic_with_hook",
-    "std::panicking::panic_with_hook",
-];
-
-/// What std goes on with when the hook is through, innermost last.
-const UNWINDER: &[&str] = &[
-    "rust_panic",
-    "__rustc::rust_panic",
-    "std::panicking::rust_panic",
-    "__rust_start_panic",
-    "__rustc::__rust_start_panic",
-    "panic_unwind::imp::panic",
-    "_Unwind_RaiseException",
-];
-
-/// What catches panics, in all versions of std, and the bare names of the same in inlined calls.
-const CATCH: &[&str] = &[
-    "std::panic::catch_unwind",
-    "std::panicking::catch_unwind",
-    "std::panicking::catch_unwind::do_call",
-    "std::panicking::try",
-    "std::panicking::try::do_call",
-    "__rust_try",
-];
-const CATCH_INLINED: &[&str] = &["catch_unwind", "do_call", "try"];
-
 /// What a frame is doing, by its function and file alone.
 pub fn judge(frame: &Frame) -> Part {
-    let symbol = frame.function.as_deref().map(Symbol::read);
-    let named = symbol.as_ref().map(|it| (&*it.name, &*it.home));
-    judge_named(frame, named)
+    judge_read(frame, frame.function.as_deref().map(Symbol::read).as_ref())
 }
 
-/// [`judge`] for a caller who has read the function's symbol already: its name and its home.
-pub(super) fn judge_named(frame: &Frame, symbol: Option<(&str, &str)>) -> Part {
-    if let Some((function, home)) = symbol {
-        if HOOK.contains(&function) {
-            return Part::Hook;
-        }
-        if UNWINDER.contains(&function) {
-            return Part::Unwinder;
-        }
-        if CATCH.contains(&function) || is_inlined_catch(function, frame.file.as_deref()) {
-            return Part::Catch;
-        }
-        // A trait of ours too, as `.report()` on any `Result`: its type is std's.
-        let is_our_trait =
-            |whole: &str| whole.starts_with('<') && whole.contains(" as bugsage_sdk::");
-        if is_machinery(function) || frame.function.as_deref().is_some_and(is_our_trait) {
-            return Part::Machinery;
-        }
-        if function.ends_with("__rust_begin_short_backtrace") {
-            return Part::Runtime;
-        }
-        // On a system with debug information of its C library these have files, in C.
-        let is_rust = frame
-            .file
-            .as_deref()
-            .is_some_and(|file| file.ends_with(".rs"));
-        if !is_rust && C_RUNTIME.contains(&function) {
-            return Part::Runtime;
+/// [`judge`] for a caller who has read the function's symbol already.
+pub(super) fn judge_read(frame: &Frame, symbol: Option<&Symbol<'_>>) -> Part {
+    if let Some(symbol) = symbol {
+        if let Some(part) = judge_name(&symbol.name, frame) {
+            return part;
         }
         // Names without a path come from inlined calls of other crates; the file decides there.
-        if symbol::is_std(home) {
+        if symbol::is_std(&symbol.home) {
             return Part::Std;
         }
     }
     match frame.file.as_deref().map(judge_file) {
         Some(part) => part,
-        None => match symbol {
-            Some((_, home)) if CARRIER_CRATES.contains(&home) => Part::Dependency,
+        None => match symbol.map(|symbol| &*symbol.home) {
+            Some(home) if CARRIER_CRATES.contains(&home) => Part::Dependency,
             // A C function, or a bare name.
-            Some((_, "")) | None => Part::Unknown,
+            Some("") | None => Part::Unknown,
             Some(_) => Part::App,
         },
     }
+}
+
+/// The part of functions that are known by their names.
+fn judge_name(function: &str, frame: &Frame) -> Option<Part> {
+    let file = frame.file.as_deref();
+    match function {
+        // What calls the hook, in all versions of std.
+        "std::panicking::rust_panic_with_hook" | "std::panicking::panic_with_hook" => {
+            return Some(Part::Hook);
+        }
+        // What std goes on with when the hook is through, innermost last.
+        "rust_panic"
+        | "__rustc::rust_panic"
+        | "std::panicking::rust_panic"
+        | "__rust_start_panic"
+        | "__rustc::__rust_start_panic"
+        | "panic_unwind::imp::panic"
+        | "_Unwind_RaiseException" => return Some(Part::Unwinder),
+        // What catches panics, in all versions of std, and the bare names of the same in inlined calls.
+        "std::panic::catch_unwind"
+        | "std::panicking::catch_unwind"
+        | "std::panicking::catch_unwind::do_call"
+        | "std::panicking::try"
+        | "std::panicking::try::do_call"
+        | "__rust_try" => return Some(Part::Catch),
+        "catch_unwind" | "do_call" | "try"
+            if file.is_some_and(|file| {
+                file.ends_with("/std/src/panicking.rs") || file.ends_with("/std/src/panic.rs")
+            }) =>
+        {
+            return Some(Part::Catch);
+        }
+        _ => {}
+    }
+    // A trait of ours too, as `.report()` on any `Result`: its type is std's.
+    let is_our_trait = |whole: &str| whole.starts_with('<') && whole.contains(" as bugsage_sdk::");
+    if is_machinery(function) || frame.function.as_deref().is_some_and(is_our_trait) {
+        return Some(Part::Machinery);
+    }
+    if function.ends_with("__rust_begin_short_backtrace") {
+        return Some(Part::Runtime);
+    }
+    // On a system with debug information of its C library these have files, in C.
+    let is_rust = || file.is_some_and(|file| file.ends_with(".rs"));
+    (C_RUNTIME.contains(&function) && !is_rust()).then_some(Part::Runtime)
 }
 
 /// Whether a frame's code belongs to the app: not std, not a dependency, not BugSage.
@@ -188,79 +181,67 @@ pub fn in_app(frame: &Frame) -> bool {
     judge(frame) == Part::App
 }
 
-fn is_inlined_catch(function: &str, file: Option<&str>) -> bool {
-    let is_there =
-        |file: &str| file.ends_with("/std/src/panicking.rs") || file.ends_with("/std/src/panic.rs");
-    CATCH_INLINED.contains(&function) && file.is_some_and(is_there)
-}
-
 fn is_machinery(function: &str) -> bool {
-    const EXACT: &[&str] = &[
-        "rust_begin_unwind",
-        "__rustc::rust_begin_unwind",
-        "core::option::unwrap_failed",
-        "core::option::expect_failed",
-        "core::option::expect_none_failed",
-        "core::result::unwrap_failed",
-        "core::str::slice_error_fail",
-        "core::str::slice_error_fail_rt",
-    ];
-    const INSIDE: &[&str] = &[
-        "core::panicking::",
-        "std::panicking::",
-        "bugsage_sdk::",
-        "bugsage_core::",
-    ];
-    if function.ends_with("__rust_end_short_backtrace") || EXACT.contains(&function) {
-        return true;
+    match function {
+        "rust_begin_unwind"
+        | "__rustc::rust_begin_unwind"
+        | "core::option::unwrap_failed"
+        | "core::option::expect_failed"
+        | "core::option::expect_none_failed"
+        | "core::result::unwrap_failed"
+        | "core::str::slice_error_fail"
+        | "core::str::slice_error_fail_rt" => true,
+        _ if function.ends_with("__rust_end_short_backtrace") => true,
+        _ if function.starts_with("core::") => {
+            function.starts_with("core::panicking::")
+                || function.starts_with("core::slice::index::slice_")
+                || (function.starts_with("core::cell::panic_") && function.contains("borrow"))
+        }
+        _ => ["std::panicking::", "bugsage_sdk::", "bugsage_core::"]
+            .iter()
+            .any(|inside| function.starts_with(inside)),
     }
-    let is_failure = function.starts_with("core::slice::index::slice_")
-        || (function.starts_with("core::cell::panic_") && function.contains("borrow"));
-    is_failure || INSIDE.iter().any(|inside| function.starts_with(inside))
 }
 
+/// The part of a function whose name says nothing, by the folders that its file is in.
 fn judge_file(file: &str) -> Part {
-    let file = file.replace('\\', "/");
-    // Inlined calls have no more than a bare name, so BugSage in the app's own workspace or beside
-    // it is known by its folders.
-    if ["bugsage-sdk/src/", "bugsage-core/src/"]
-        .iter()
-        .any(|own| file.starts_with(own) || file.contains(&format!("/{own}")))
-    {
-        return Part::Machinery;
+    let folders = file.as_bytes().split(|byte| matches!(byte, b'/' | b'\\'));
+    // The last four folders, the innermost first. No folder has the name of those before the first.
+    let (mut a, mut b, mut c, mut d): (&[u8], &[u8], &[u8], &[u8]) = (b"/", b"/", b"/", b"/");
+    let (mut is_std, mut is_dependency, mut is_compiler) = (false, false, false);
+    for (at, folder) in folders.enumerate() {
+        match a {
+            // Inlined calls have no more than a bare name, so BugSage in the app's own workspace or
+            // beside it is known by its folders.
+            b"src" if matches!(b, b"bugsage-sdk" | b"bugsage-core") => return Part::Machinery,
+            b"src" if b == b"registry" && at > 2 => is_dependency = true,
+            b"checkouts" if b == b"git" && at > 2 => is_dependency = true,
+            b"vendor" => is_dependency = true,
+            // The standard library as rustup has it, in the toolchain or by a name that stands for it, ...
+            b"rustc" if b.is_empty() && at == 2 => is_std = true,
+            b"rust" if b == b"src" && c == b"rustlib" && d == b"lib" && at > 4 => is_std = true,
+            // ... the crates that it is built with, and itself by its own paths.
+            b"deps" if b == b"rust" && c.is_empty() && at == 3 => is_std = true,
+            b"std" | b"core" | b"alloc" if b == b"library" && at == 2 => is_std = true,
+            // As distributions build it: `/usr/src/rustc-1.63.0/library`.
+            _ if !is_compiler && a.starts_with(b"rustc-") => {
+                is_compiler = true;
+                is_std |= folder == b"library";
+            }
+            _ => {}
+        }
+        (a, b, c, d) = (folder, a, b, c);
     }
-    if is_std_file(&file) {
-        return Part::Std;
+    if is_std {
+        Part::Std
+    } else if is_dependency {
+        Part::Dependency
+    } else if file.ends_with(".rs") {
+        Part::App
+    } else {
+        // C and assembler below Rust: libc, the unwinder.
+        Part::Unknown
     }
-    let is_dependency = file.contains("/registry/src/")
-        || file.contains("/git/checkouts/")
-        || file.contains("/vendor/")
-        || file.starts_with("vendor/");
-    if is_dependency {
-        return Part::Dependency;
-    }
-    // C and assembler below Rust: libc, the unwinder.
-    let is_rust = file.ends_with(".rs");
-    if is_rust { Part::App } else { Part::Unknown }
-}
-
-/// Whether a file is of the standard library: as rustup has it (`/rustc/<hash>/library`, or in the toolchain), as
-/// distributions build it (`/usr/src/rustc-1.63.0/library`), and the crates that std is built with.
-fn is_std_file(file: &str) -> bool {
-    const BEGINNINGS: &[&str] = &[
-        "/rustc/",
-        "/rust/deps/",
-        "library/std/",
-        "library/core/",
-        "library/alloc/",
-    ];
-    let is_compilers_source = || {
-        let mut folders = file.split('/');
-        folders.any(|folder| folder.starts_with("rustc-")) && folders.next() == Some("library")
-    };
-    BEGINNINGS.iter().any(|begin| file.starts_with(begin))
-        || file.contains("/lib/rustlib/src/rust/")
-        || is_compilers_source()
 }
 
 /// The bounds of what tells about the bug: where the panic machinery ends, and where the runtime
@@ -299,19 +280,18 @@ pub fn trim(frames: Vec<Frame>, symbolicated: bool) -> StackTrace {
     let start = inner_end(&parts);
     let runtime = parts[start..].iter().position(|it| *it == Part::Runtime);
     let end = runtime.map_or(parts.len(), |at| start + at);
-    let frames: Vec<Frame> = if start == end {
-        frames
+    let told = if start == end {
+        0..parts.len()
     } else {
-        frames.into_iter().take(end).skip(start).collect()
+        start..end
     };
     let frames_max = crate::limits::FRAMES_MAX;
-    let left_out = frames.len().saturating_sub(frames_max);
-    let kept = frames.into_iter().enumerate().filter(|(at, _)| {
-        let middle = frames_max / 2..frames_max / 2 + left_out;
-        !middle.contains(at)
-    });
-    let frames = kept.map(|(_, mut frame)| {
-        frame.in_app = in_app(&frame);
+    let middle = told.start + frames_max / 2;
+    let left_out = middle..middle + told.len().saturating_sub(frames_max);
+    let kept = frames.into_iter().zip(parts).enumerate();
+    let kept = kept.filter(|(at, _)| told.contains(at) && !left_out.contains(at));
+    let frames = kept.map(|(_, (mut frame, part))| {
+        frame.in_app = part == Part::App;
         Arc::new(frame)
     });
     StackTrace {
@@ -322,14 +302,29 @@ pub fn trim(frames: Vec<Frame>, symbolicated: bool) -> StackTrace {
 
 /// The part of a path that does not depend on where the crate was built: from the last `src`,
 /// `tests`, `examples` or `benches` on, else the file's name.
-pub fn crate_relative(file: &str) -> String {
-    let file = file.replace('\\', "/");
-    let segments: Vec<&str> = file.split('/').collect();
-    let root = segments
-        .iter()
-        .rposition(|segment| matches!(*segment, "src" | "tests" | "examples" | "benches"))
-        .unwrap_or(segments.len() - 1);
-    segments[root..].join("/")
+pub fn crate_relative(file: &str) -> Cow<'_, str> {
+    if file.contains('\\') {
+        let file = file.replace('\\', "/");
+        return file[crate_root(&file)..].to_owned().into();
+    }
+    file[crate_root(file)..].into()
+}
+
+/// Where the part of a path begins that does not depend on where the crate was built.
+fn crate_root(file: &str) -> usize {
+    let mut end = file.len();
+    let mut name = None;
+    loop {
+        let start = file[..end].rfind('/').map_or(0, |at| at + 1);
+        if matches!(&file[start..end], "src" | "tests" | "examples" | "benches") {
+            return start;
+        }
+        let name = *name.get_or_insert(start);
+        if start == 0 {
+            return name;
+        }
+        end = start - 1;
+    }
 }
 
 #[cfg(test)]

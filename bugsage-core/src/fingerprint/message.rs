@@ -1,7 +1,5 @@
 //! Takes out of a message what varies from one report to the next.
 
-use std::fmt::Write;
-
 /// How much of a message is looked at; what tells bugs apart stands at the beginning.
 const MESSAGE_BYTES_MAX: usize = 1_024;
 
@@ -11,6 +9,17 @@ const WORDS_MAX: usize = 4;
 
 /// The first line of a message with numbers, ids, paths and quoted data replaced by their kind.
 pub fn template(message: &str) -> String {
+    fill(message, usize::MAX)
+}
+
+/// The [`opening`] of a message's template, without the rest of it.
+pub fn words(message: &str) -> String {
+    opening(&fill(message, WORDS_MAX))
+}
+
+/// A template up to its first parameter or that many words, whichever is first, and perhaps more.
+fn fill(message: &str, words_max: usize) -> String {
+    let mut words = 0;
     let line = message.lines().next().unwrap_or("");
     let line = &line[..line.floor_char_boundary(MESSAGE_BYTES_MAX)];
     let mut template = String::with_capacity(line.len());
@@ -23,10 +32,16 @@ pub fn template(message: &str) -> String {
             let length = rest.find(|c: char| !is_word(c) && !"/.:~@+-".contains(c));
             let (word, behind) = rest.split_at(length.unwrap_or(rest.len()));
             let kept = word.trim_end_matches(['.', ':', '-']);
-            // Writing into a string cannot fail.
-            let _ = write!(template, "{}{}", parameter(kept), &word[kept.len()..]);
+            template.push_str(parameter(kept));
+            template.push_str(&word[kept.len()..]);
             rest = behind;
         } else {
+            if c.is_whitespace() && words_max < usize::MAX {
+                words += usize::from(!template.ends_with(char::is_whitespace));
+                if words > words_max || template.contains('<') {
+                    break;
+                }
+            }
             template.push(c);
             rest = &rest[c.len_utf8()..];
         }

@@ -16,6 +16,7 @@
 //!    the fingerprint is marked provisional.
 //! 5. Only the first of these is strong. Other bugs may share the rest, by how much they leave out: [`place`] says
 //!    what such a fingerprint finds.
+//! 6. A project's own [`rules`], or else what the app wants, count beside all of this or instead of it.
 //!
 //! Old fingerprints stay with their issue for ever, so a new version of the rules splits nothing.
 
@@ -24,17 +25,25 @@ pub mod frames;
 pub mod message;
 pub mod source;
 #[cfg(feature = "fingerprint")]
+mod identity;
+#[cfg(feature = "fingerprint")]
 mod outline;
 #[cfg(feature = "fingerprint")]
 mod explain;
 #[cfg(feature = "fingerprint")]
+mod alike;
+#[cfg(feature = "fingerprint")]
 pub mod place;
 #[cfg(feature = "fingerprint")]
 pub mod rules;
+#[cfg(all(test, feature = "fingerprint"))]
+mod plainly;
 
 #[cfg(feature = "fingerprint")]
-pub use explain::{
-    Dropped, Explanation, Fingerprint, Grouping, Kept, Strength, VERSION, group, group_on,
-};
+pub use alike::Alike;
 #[cfg(feature = "fingerprint")]
-pub use outline::{Names, Outline};
+pub use explain::{Dropped, Explanation, Grouping, Kept, explain, group, group_on};
+#[cfg(feature = "fingerprint")]
+pub use identity::{Fingerprint, InvalidFingerprint, Strength, VERSION};
+#[cfg(feature = "fingerprint")]
+pub use outline::Outline;

@@ -1,7 +1,7 @@
 //! What of a stack counts, worked out once for all events that share it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::event::Text;
@@ -14,7 +14,7 @@ use super::symbol::{self, Symbol};
 
 /// How many of the app's functions count: where it failed, and who asked for it. One alone would
 /// fold all bugs of a shared helper; three would split a bug by the way that led to it.
-const ANCHORS_MAX: usize = 2;
+pub(super) const ANCHORS_MAX: usize = 2;
 
 /// How many functions are looked at for those that count, where the source has to name some first: a closure and what
 /// it stands in are one, and recursion may lie between.
@@ -38,6 +38,7 @@ const IMPLICIT_CALLS: &[&str] = &[
     "cmp",
     "deref",
     "deref_mut",
+    "deserialize",
     "div",
     "div_assign",
     "drop",
@@ -68,7 +69,6 @@ const IMPLICIT_CALLS: &[&str] = &[
     "rem",
     "rem_assign",
     "serialize",
-    "deserialize",
     "shl",
     "shl_assign",
     "shr",
@@ -80,83 +80,40 @@ const IMPLICIT_CALLS: &[&str] = &[
     "try_into",
 ];
 
-/// Names of functions as they count, each worked out once: the frames of a batch share their text,
-/// and a sender may let a thousand stacks refer to one that is long.
-#[derive(Debug, Default)]
-pub struct Names {
-    /// By the address of the text, which stands beside it and so stays where it is.
-    known: HashMap<*const u8, (Text, Name)>,
-}
-
-/// A function's name.
-#[derive(Debug, Clone)]
-struct Name {
-    normalized: Text,
-    /// The crate that it stands in; empty where that is not known.
-    home: Text,
-    is_closure: bool,
-}
-
-impl Names {
-    /// What a frame is doing, as [`frames::judge`] says.
-    pub fn judge(&mut self, frame: &Frame) -> Part {
-        let name = self.of(frame);
-        let named = name.as_ref().map(|name| (&*name.normalized, &*name.home));
-        frames::judge_named(frame, named)
-    }
-
-    fn of(&mut self, frame: &Frame) -> Option<Name> {
-        let function = frame.function.as_ref()?;
-        let known = self.known.entry(function.as_ptr()).or_insert_with(|| {
-            let symbol = Symbol::read(function);
-            let name = Name {
-                normalized: symbol.name.into(),
-                home: symbol.home.into(),
-                is_closure: symbol::is_closure(function),
-            };
-            (function.clone(), name)
-        });
-        Some(known.1.clone())
-    }
-}
-
 /// The app's functions on a stack that count.
 ///
 /// A closure is called by the function that it stands in, where its name says which. An optimized
 /// build with line tables alone knows of an inlined closure only its file. So a stack that has
 /// closures counts twice: by names, where all are known, and with no names for closures, which
 /// every build can tell.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outline {
     /// Where a closure among them has no name, up to [`CANDIDATES_MAX`]: named by the source, two may be one.
-    by_name: Vec<Anchor>,
-    nameless: Vec<Anchor>,
+    pub(super) by_name: Vec<Anchor>,
+    pub(super) nameless: Vec<Anchor>,
 }
 
 impl Outline {
     /// The outline of a stack.
-    pub fn of(stack: &StackTrace, names: &mut Names) -> Self {
-        walk(stack, names, |_, _, _| {})
+    pub fn of(stack: &StackTrace) -> Self {
+        let (mut names, parts) = read(stack);
+        walk(&stack.frames, &parts, |at| names[at].take(), None)
+    }
+
+    /// The outline of a stack for a caller who has the part of each frame already, as [`frames::judge`] says.
+    pub fn judged(stack: &StackTrace, parts: &[Part]) -> Self {
+        walk(&stack.frames, parts, |_| None, None)
     }
 
     /// The outline of a stack, and the frames that do not count with the rule that drops each.
-    pub(super) fn explained(
-        stack: &StackTrace,
-        names: &mut Names,
-        dropped: &mut Vec<Dropped>,
-    ) -> Self {
-        walk(stack, names, |rule, frame, name| {
-            let shown = name.map_or_else(|| format!("{:#x}", frame.address), str::to_owned);
-            dropped.push(Dropped {
-                rule: rule.to_owned(),
-                frame: shown,
-            });
-        })
+    pub(super) fn explained(stack: &StackTrace, dropped: &mut Vec<Dropped>) -> Self {
+        let (mut names, parts) = read(stack);
+        walk(&stack.frames, &parts, |at| names[at].take(), Some(dropped))
     }
 
-    /// Whether the stack tells source files. Where it does not, the function around the event's location counts,
-    /// for which its source has to be at hand.
-    pub fn has_files(&self) -> bool {
+    /// Whether the file of a function that counts is known. Where it is not, the function around the event's location
+    /// counts, for which its source has to be at hand.
+    pub(super) fn has_files(&self) -> bool {
         self.nameless.iter().any(|anchor| anchor.has_file)
     }
 
@@ -166,16 +123,20 @@ impl Outline {
         if !self.by_name.iter().any(|anchor| anchor.is_nameless) {
             return Some(Cow::Borrowed(&self.by_name));
         }
-        let mut named = Vec::new();
+        let mut named: Vec<Anchor> = Vec::new();
         for anchor in &self.by_name {
             let anchor = match anchor.is_nameless {
                 true => anchor.named_by(sources)?,
                 false => anchor.clone(),
             };
+            if named.iter().any(|known| known.key == anchor.key) {
+                continue;
+            }
             // Those that follow do not count.
-            if push(&mut named, Some(anchor)).is_err() && named.len() == ANCHORS_MAX {
+            if named.len() == ANCHORS_MAX {
                 break;
             }
+            named.push(anchor);
         }
         Some(Cow::Owned(named))
     }
@@ -196,31 +157,11 @@ pub(super) struct Anchor {
     pub(super) has_file: bool,
     /// Whether it is a closure that counts by its file alone.
     pub(super) is_nameless: bool,
-    /// The line of the frame and its file, where both are known.
-    place: Option<(Text, u32)>,
+    /// The file of the frame and its line, where both are known.
+    pub(super) place: Option<(Text, u32)>,
 }
 
 impl Anchor {
-    fn new(frame: &Frame, name: &Name, with_name: bool) -> Option<Self> {
-        let file = frame.file.as_deref().map(frames::crate_relative);
-        let function = name.normalized.trim_end_matches("::{closure}");
-        let last = symbol::last_segment(function);
-        let is_nameless = last.is_none() || (name.is_closure && !with_name);
-        let key = match (&file, last) {
-            (Some(file), _) if is_nameless => format!("{file}#{}", symbol::CLOSURE),
-            (Some(file), Some(last)) => format!("{file}#{last}"),
-            (None, Some(_)) => function.to_owned(),
-            (_, None) => return None,
-        };
-        Some(Self {
-            key,
-            function: last.map(|_| function.into()),
-            has_file: file.is_some(),
-            is_nameless,
-            place: frame.file.clone().zip(frame.line),
-        })
-    }
-
     /// Whether this one only runs what it was handed, a function or a future: its source does not name what it called.
     pub(super) fn was_handed(&self, called: &Anchor, sources: &mut dyn Sources) -> bool {
         let called = called.function.as_deref().and_then(symbol::last_segment);
@@ -249,90 +190,192 @@ impl Anchor {
     }
 }
 
-fn walk(
-    stack: &StackTrace,
-    names: &mut Names,
-    mut drop: impl FnMut(&'static str, &Frame, Option<&str>),
-) -> Outline {
-    let named: Vec<(Option<Name>, Part)> = stack
-        .frames
-        .iter()
-        .map(|frame| (names.of(frame), names.judge(frame)))
-        .collect();
-    let parts: Vec<Part> = named.iter().map(|(_, part)| *part).collect();
-    let bounds = frames::bounds(&parts);
+/// The names and the parts of all frames.
+fn read(stack: &StackTrace) -> (Vec<Option<Cow<'_, str>>>, Vec<Part>) {
+    let frames = stack.frames.iter().map(|frame| {
+        let symbol = frame.function.as_deref().map(Symbol::read);
+        let part = frames::judge_read(frame, symbol.as_ref());
+        (symbol.map(|symbol| symbol.name), part)
+    });
+    frames.unzip()
+}
 
+/// Looks for what counts, from the innermost frame on, and no further than needed where nobody asks why the others
+/// do not count. Names that somebody has read already may be taken from there.
+fn walk<'a>(
+    frames: &'a [Arc<Frame>],
+    parts: &'a [Part],
+    mut known: impl FnMut(usize) -> Option<Cow<'a, str>>,
+    mut dropped: Option<&mut Vec<Dropped>>,
+) -> Outline {
+    let bounds = frames::bounds(parts);
+    let mut parents = Parents {
+        frames: &frames[..bounds.end.min(frames.len())],
+        parts,
+        next: 0,
+        name: None,
+    };
     let (mut by_name, mut nameless) = (Vec::new(), Vec::new());
-    for (at, (frame, (name, part))) in stack.frames.iter().zip(&named).enumerate() {
+    for (at, (frame, part)) in frames.iter().zip(parts).enumerate() {
+        let is_settled = by_name.len() >= room(&by_name) && nameless.len() == ANCHORS_MAX;
+        if dropped.is_none() && (is_settled || at >= bounds.end) {
+            break;
+        }
         let rule = if at < bounds.start {
             Some(Part::Machinery.rule())
         } else if at >= bounds.end {
             Some(parts[bounds.end].rule())
         } else if *part != Part::App {
             Some(part.rule())
-        } else if let Some(name) = name {
-            let within = &named[at + 1..bounds.end];
-            let parent = || parent(frame, &stack.frames[at + 1..bounds.end], within);
-            let name = &parent_if_nameless(frame, name, parent);
-            let with = push_candidate(&mut by_name, Anchor::new(frame, name, true));
-            let without = push(&mut nameless, Anchor::new(frame, name, false));
+        } else if let Some(function) = &frame.function {
+            let own = Name::read(function, known(at));
+            // The body of an async function is called by who awaits it, which is another function.
+            let name = if own.last.is_none() && !function.contains("async") {
+                parents.of(at, frame).unwrap_or(&own)
+            } else {
+                &own
+            };
+            let file = frame.file.as_deref().map(frames::crate_relative);
+            let frame = (&**frame, file.as_deref());
+            let with = push(&mut by_name, frame, name, true);
+            let without = push(&mut nameless, frame, name, false);
             with.and(without).err()
         } else {
             None
         };
-        if let Some(rule) = rule {
-            drop(rule, frame, name.as_ref().map(|name| &*name.normalized));
+        if let (Some(rule), Some(dropped)) = (rule, dropped.as_deref_mut()) {
+            dropped.push(Dropped {
+                rule: rule.to_owned(),
+                frame: shown(frame),
+            });
         }
     }
     Outline { by_name, nameless }
 }
 
-/// The name that counts of a function: of a closure that has none, that of who called it, where that is known.
-fn parent_if_nameless(frame: &Frame, name: &Name, parent: impl FnOnce() -> Option<Name>) -> Name {
-    let is_nameless = symbol::last_segment(&name.normalized).is_none();
-    // The body of an async function is called by who awaits it, which is another function.
-    let is_async = frame
-        .function
-        .as_deref()
-        .is_some_and(|name| name.contains("async"));
-    let parent = (is_nameless && !is_async).then(parent).flatten();
-    parent.unwrap_or_else(|| name.clone())
+/// How many functions are wanted, by what there is of them.
+fn room(by_name: &[Anchor]) -> usize {
+    match by_name.iter().any(|anchor| anchor.is_nameless) {
+        true => CANDIDATES_MAX,
+        false => ANCHORS_MAX,
+    }
 }
 
-/// The function that a closure stands in, most likely: the next of the app, if it is of the same file. Between the
-/// two lies at most what calls closures, as iterators do.
-fn parent(closure: &Frame, frames: &[Arc<Frame>], named: &[(Option<Name>, Part)]) -> Option<Name> {
-    let mut outer = frames.iter().zip(named);
-    let (frame, name) = outer.find_map(|(frame, (name, part))| {
-        let name = name.as_ref().filter(|_| *part == Part::App)?;
-        symbol::last_segment(&name.normalized)?;
-        Some((frame, name))
-    })?;
-    (frame.file.is_some() && frame.file == closure.file).then(|| name.clone())
+fn shown(frame: &Frame) -> String {
+    match &frame.function {
+        Some(function) => symbol::normalize(function),
+        None => format!("{:#x}", frame.address),
+    }
 }
 
-/// As [`push`], and beyond what counts where a closure among them has no name.
-fn push_candidate(anchors: &mut Vec<Anchor>, anchor: Option<Anchor>) -> Result<(), &'static str> {
-    let is_open = anchors.len() < CANDIDATES_MAX && anchors.iter().any(|it| it.is_nameless);
-    match anchor {
-        Some(anchor) if is_open => {
-            anchors.push(anchor);
-            Ok(())
+/// A function's name, and what of it may count.
+struct Name<'a> {
+    text: Cow<'a, str>,
+    /// How much of it names the function that the closures stand in.
+    function: usize,
+    /// Where its last segment is that is a name and no closure.
+    last: Option<Range<usize>>,
+    is_closure: bool,
+}
+
+impl<'a> Name<'a> {
+    fn read(symbol: &'a str, known: Option<Cow<'a, str>>) -> Self {
+        let text = known.unwrap_or_else(|| Symbol::read(symbol).name);
+        let mut function = &*text;
+        while let Some(outer) = function.strip_suffix("::{closure}") {
+            function = outer;
         }
-        anchor => push(anchors, anchor),
+        Self {
+            function: function.len(),
+            last: symbol::last_segment_at(function),
+            is_closure: symbol::is_closure(symbol),
+            text,
+        }
+    }
+
+    fn function(&self) -> &str {
+        &self.text[..self.function]
+    }
+
+    fn last(&self) -> Option<&str> {
+        self.last.clone().map(|last| &self.text[last])
+    }
+}
+
+/// Finds the functions that closures without a name stand in, most likely: the next of the app, if it is of the same
+/// file. Between the two lies at most what calls closures, as iterators do.
+struct Parents<'a> {
+    frames: &'a [Arc<Frame>],
+    parts: &'a [Part],
+    /// Where the last was found, and its name. It is next for all closures up to it, so nothing is looked at again
+    /// for each of them.
+    next: usize,
+    name: Option<Name<'a>>,
+}
+
+impl<'a> Parents<'a> {
+    fn of(&mut self, at: usize, closure: &Frame) -> Option<&Name<'a>> {
+        if self.next <= at {
+            self.next = self.frames.len();
+            self.name = None;
+            for (at, frame) in self.frames.iter().enumerate().skip(at + 1) {
+                let function = frame.function.as_deref();
+                if self.parts[at] == Part::App
+                    && let Some(name) = function.map(|it| Name::read(it, None))
+                    && name.last.is_some()
+                {
+                    (self.next, self.name) = (at, Some(name));
+                    break;
+                }
+            }
+        }
+        let parent = self.frames.get(self.next)?;
+        let is_beside = parent.file.is_some() && parent.file == closure.file;
+        self.name.as_ref().filter(|_| is_beside)
     }
 }
 
 /// Adds a function of the app, or says why it does not count.
-fn push(anchors: &mut Vec<Anchor>, anchor: Option<Anchor>) -> Result<(), &'static str> {
-    let anchor = anchor.ok_or("closure without name and file")?;
-    if anchors.iter().any(|known| known.key == anchor.key) {
+fn push(
+    anchors: &mut Vec<Anchor>,
+    (frame, file): (&Frame, Option<&str>),
+    name: &Name<'_>,
+    with_name: bool,
+) -> Result<(), &'static str> {
+    let last = name.last();
+    let is_nameless = last.is_none() || (name.is_closure && !with_name);
+    let counted = match (file, last) {
+        (Some(_), _) if is_nameless => symbol::CLOSURE,
+        (Some(_), Some(last)) => last,
+        (None, Some(_)) => name.function(),
+        (_, None) => return Err("closure without name and file"),
+    };
+    let is_same = |known: &Anchor| match file {
+        Some(file) => {
+            let behind = known.key.strip_prefix(file);
+            behind.and_then(|it| it.strip_prefix('#')) == Some(counted)
+        }
+        None => known.key == counted,
+    };
+    // Until the source has named them nobody knows which of them are the same.
+    let is_open = room(anchors) > ANCHORS_MAX && with_name;
+    let room = if is_open { CANDIDATES_MAX } else { ANCHORS_MAX };
+    if !is_open && anchors.iter().any(is_same) {
         Err("recursion")
-    } else if anchors.len() >= ANCHORS_MAX {
+    } else if anchors.len() >= room {
         // Kept out of the hash, but not looked at any longer either.
         Err("further out than what counts")
     } else {
-        anchors.push(anchor);
+        anchors.push(Anchor {
+            key: match file {
+                Some(file) => format!("{file}#{counted}"),
+                None => counted.to_owned(),
+            },
+            function: last.map(|_| name.function().into()),
+            has_file: file.is_some(),
+            is_nameless,
+            place: frame.file.clone().zip(frame.line),
+        });
         Ok(())
     }
 }

@@ -49,3 +49,83 @@ pub fn find<O: Owners>(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// Issues that own fingerprints, as a store has them.
+    #[derive(Default)]
+    struct Issues(HashMap<Fingerprint, usize>);
+
+    impl Owners for Issues {
+        type Issue = usize;
+        type Error = Infallible;
+
+        fn owner(&mut self, fingerprint: Fingerprint) -> Result<Option<usize>, Infallible> {
+            Ok(self.0.get(&fingerprint).copied())
+        }
+
+        fn has_stronger(&mut self, issue: usize, than: Strength) -> Result<bool, Infallible> {
+            let mut owned = self.0.iter().filter(|(_, owner)| **owner == issue);
+            Ok(owned.any(|(fingerprint, _)| fingerprint.strength() > than))
+        }
+    }
+
+    impl Issues {
+        /// Where an event with these goes, which takes what nobody owns.
+        fn place(&mut self, fingerprints: &[&str]) -> usize {
+            let all: Vec<Fingerprint> = fingerprints.iter().map(|it| fingerprint(it)).collect();
+            let Ok(found) = find(&all, self);
+            let issue = found.unwrap_or_else(|| self.0.values().max().map_or(1, |last| last + 1));
+            for fingerprint in all {
+                self.0.entry(fingerprint).or_insert(issue);
+            }
+            issue
+        }
+    }
+
+    /// `v1:a` is strong, of version 1, and about a.
+    fn fingerprint(short: &str) -> Fingerprint {
+        let (kind, about) = short.split_once(':').expect("has both");
+        let digits: String = about.bytes().map(|byte| format!("{byte:02x}")).collect();
+        format!("{kind}-{digits:0>32}").parse().expect("is one")
+    }
+
+    #[test]
+    fn a_new_version_of_the_rules_splits_and_reopens_nothing() {
+        let mut issues = Issues::default();
+        assert_eq!(issues.place(&["v1:a", "w1:a"]), 1);
+        assert_eq!(issues.place(&["v1:b", "w1:b"]), 2);
+
+        // New rules see what the old ones saw too, and more.
+        assert_eq!(issues.place(&["v2:ax", "w2:a", "v1:a", "w1:a"]), 1);
+        assert_eq!(issues.place(&["v2:ay", "w2:a", "v1:a", "w1:a"]), 1);
+        assert_eq!(issues.place(&["v2:bx", "w2:b", "v1:b", "w1:b"]), 2);
+        // And what is new is as the new ones say.
+        assert_eq!(issues.place(&["v2:cx", "w2:c", "v1:c", "w1:c"]), 3);
+        assert_eq!(issues.place(&["v2:ax"]), 1);
+    }
+
+    #[test]
+    fn who_knows_better_is_not_led_by_less() {
+        let mut issues = Issues::default();
+        assert_eq!(issues.place(&["v1:helper-one", "s1:helper"]), 1);
+        assert_eq!(issues.place(&["v1:helper-two", "s1:helper"]), 2);
+        assert_eq!(issues.place(&["s1:helper"]), 1, "there is nothing better");
+
+        assert_eq!(issues.place(&["s1:other", "p1:file"]), 3);
+        assert_eq!(issues.place(&["s1:another", "p1:file"]), 4);
+        assert_eq!(
+            issues.place(&["v1:other-one", "w1:other-one", "s1:other"]),
+            3
+        );
+        assert_eq!(
+            issues.place(&["v1:other-two", "w1:other-two", "s1:other"]),
+            5
+        );
+    }
+}

@@ -33,7 +33,7 @@ use std::fmt;
 use crate::event::{Event, FINGERPRINT_TAG, Text};
 use crate::limits;
 
-use super::message;
+use super::{frames, message, symbol};
 
 /// The longest text of rules, in bytes. It is read for each change and kept for each project.
 pub const RULES_BYTES_MAX: usize = 64 << 10;
@@ -46,6 +46,9 @@ pub const ITEMS_MAX: usize = 16;
 
 /// How much of a value is looked at, in bytes.
 const VALUE_BYTES_MAX: usize = 1_000;
+
+/// How many of the app's functions are looked at, the innermost ones.
+const FUNCTIONS_MAX: usize = 64;
 
 /// The longest pattern or part, in bytes.
 const WORD_BYTES_MAX: usize = 200;
@@ -255,7 +258,9 @@ impl Value {
             Value::File => {
                 let inner = seen.functions.iter().find_map(|(_, file)| file.as_deref());
                 let located = event.location.as_ref().map(|location| &*location.file);
-                return super::frames::crate_relative(located.or(inner).unwrap_or("")).into();
+                return frames::crate_relative(located.or(inner).unwrap_or(""))
+                    .into_owned()
+                    .into();
             }
             Value::Release => event.run.release.as_deref().unwrap_or(""),
             Value::Environment => event.run.environment.as_deref().unwrap_or(""),
@@ -280,6 +285,18 @@ pub(super) fn of_client(event: &Event) -> Option<Vec<Part>> {
     });
     let parts: Vec<Part> = parts.collect();
     (!parts.is_empty()).then_some(parts)
+}
+
+/// The app's functions on an event's stack with their files, innermost first.
+pub(super) fn functions(event: &Event) -> Vec<(Text, Option<Text>)> {
+    let frames = event.stack.iter().flat_map(|stack| &stack.frames);
+    let of_app = frames
+        .filter(|frame| frames::in_app(frame))
+        .filter_map(|frame| {
+            let function = frame.function.as_deref()?;
+            Some((symbol::normalize(function).into(), frame.file.clone()))
+        });
+    of_app.take(FUNCTIONS_MAX).collect()
 }
 
 fn tag<'a>(event: &'a Event, name: &str) -> &'a str {

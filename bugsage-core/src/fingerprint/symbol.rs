@@ -3,6 +3,9 @@
 //! Generic arguments, hashes, disambiguators and the numbers of closures go; `<T as Trait>::m`
 //! becomes `T::m`; the body of an async function is the function.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 /// How deep `<T as Trait>` may nest before the rest is left out. Real symbols stay below four.
 const DEPTH_MAX: usize = 6;
 
@@ -11,53 +14,52 @@ const SYMBOL_BYTES_MAX: usize = 8 << 10;
 
 /// A function's name without what varies between builds, and the crate that it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Symbol {
+pub struct Symbol<'a> {
     /// The name.
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// The crate whose code it is: of `<Vec<T> as shop::Total>::total` it is `shop`, though the name begins with
     /// `alloc`. Empty where the symbol does not say.
-    pub home: String,
+    pub home: Cow<'a, str>,
 }
 
-impl Symbol {
-    /// Reads a symbol, mangled or not.
-    pub fn read(symbol: &str) -> Self {
+impl<'a> Symbol<'a> {
+    /// Reads a symbol, mangled or not. Costs a few passes over it.
+    pub fn read(symbol: &'a str) -> Self {
         let symbol = &symbol[..symbol.floor_char_boundary(SYMBOL_BYTES_MAX)];
-        let symbol = symbol.split(".llvm.").next().unwrap_or(symbol);
-        let symbol = symbol.strip_suffix(".cold").unwrap_or(symbol);
-        if is_plain(symbol) {
+        let symbol = if symbol.contains('.') {
+            let symbol = symbol.split(".llvm.").next().unwrap_or(symbol);
+            symbol.strip_suffix(".cold").unwrap_or(symbol)
+        } else {
+            symbol
+        };
+        let is_mangled = is_mangled(symbol);
+        if !is_mangled && is_plain(symbol) {
             // Most names of most stacks: nothing but a path, and perhaps a hash.
-            let name = match symbol.rsplit_once("::") {
-                Some((path, last)) if is_hash(last) => path,
-                _ => symbol,
-            };
+            let name = without_hash(symbol);
             return Self {
-                name: name.to_owned(),
-                home: first_of_path(name).unwrap_or_default().to_owned(),
+                name: name.into(),
+                home: first_of_path(name).unwrap_or_default().into(),
             };
         }
-        match rustc_demangle::try_demangle(symbol) {
+        if is_mangled && let Ok(demangled) = rustc_demangle::try_demangle(symbol) {
             // Names made by an attacker may demangle to megabytes; the writer stops at the limit.
-            Ok(demangled) => {
-                let mut text = Bounded(String::new());
-                let _ = std::fmt::write(&mut text, format_args!("{demangled:#}"));
-                Self::of_text(&text.0)
-            }
-            Err(_) => Self::of_text(symbol),
+            let mut text = Bounded(String::new());
+            let _ = std::fmt::write(&mut text, format_args!("{demangled:#}"));
+            return Self {
+                name: path(&text.0).into(),
+                home: home(&text.0, 0).unwrap_or_default().to_owned().into(),
+            };
         }
-    }
-
-    fn of_text(text: &str) -> Self {
         Self {
-            name: path(text, 0),
-            home: home(text, 0).unwrap_or_default().to_owned(),
+            name: path(symbol).into(),
+            home: home(symbol, 0).unwrap_or_default().into(),
         }
     }
 }
 
 /// A function's name without what varies between builds.
 pub fn normalize(symbol: &str) -> String {
-    Symbol::read(symbol).name
+    Symbol::read(symbol).name.into_owned()
 }
 
 /// The crate that code stands in, without its disambiguator.
@@ -69,19 +71,23 @@ fn home(text: &str, depth: usize) -> Option<&str> {
         // An impl stands where its path says, whatever it is for.
         return first_of_path(text);
     };
-    let mut parts = split_top(inner, " as ");
-    let own = parts.next().map(bare_type);
-    let own = own.and_then(|own| home(own, depth + 1));
-    let of_trait = parts.next().and_then(first_of_path);
+    let (own, of_trait) = split_top(inner, " as ");
+    let own = home(bare_type(own), depth + 1);
     // What std has of one's own trait is one's own, and so is what one has of a trait of std's.
-    own.filter(|own| !is_std(own)).or(of_trait).or(own)
+    let of_trait = || first_of_path(split_top(of_trait?, " as ").0);
+    own.filter(|own| !is_std(own)).or_else(of_trait).or(own)
 }
 
 /// The first of several names, which is a crate's: types of the language and parameters stand alone.
 fn first_of_path(path: &str) -> Option<&str> {
-    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+    let word = path.bytes().take_while(|byte| is_word(*byte)).count();
+    let end = if path.as_bytes().get(word)?.is_ascii() {
+        word
+    } else {
+        path.find(|c: char| !c.is_alphanumeric() && c != '_')?
+    };
     let (first, mut rest) = path.split_at(end);
-    if rest.starts_with('[') && is_disambiguator(rest) {
+    if is_disambiguator(rest.as_bytes()) {
         rest = rest.split_once(']')?.1;
     }
     (!first.is_empty() && rest.starts_with("::")).then_some(first)
@@ -95,23 +101,84 @@ pub fn is_std(krate: &str) -> bool {
     )
 }
 
-/// Whether a name is a path of identifiers already: not mangled, without generics and closures.
-fn is_plain(symbol: &str) -> bool {
-    let is_mangled = ["_ZN", "ZN", "__ZN", "_R", "R", "__R"]
-        .iter()
-        .any(|p| symbol.starts_with(p));
-    let is_path = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b':' || b >= 0x80;
-    !is_mangled
-        && !symbol.starts_with(':')
-        && symbol.bytes().all(is_path)
-        && !symbol.contains(":::")
+/// Whether a symbol has the beginning of a mangled one.
+fn is_mangled(symbol: &str) -> bool {
+    // Most names begin with the small letter of a crate.
+    matches!(symbol.as_bytes().first(), Some(b'_' | b'Z' | b'R'))
+        && ["_ZN", "ZN", "__ZN", "_R", "R", "__R"]
+            .iter()
+            .any(|p| symbol.starts_with(p))
 }
 
-/// The last segment that is a name and not a closure, and whether a closure follows it.
+/// Whether a name is a path of identifiers already: without generics and closures.
+fn is_plain(symbol: &str) -> bool {
+    let bytes = symbol.as_bytes();
+    let is_path = |byte: &u8| is_word(*byte) || matches!(byte, b':' | 0x80..);
+    bytes.iter().all(is_path)
+        && !symbol.starts_with(':')
+        && !bytes.windows(3).any(|three| three == b":::")
+}
+
+/// Whether a byte is of an identifier in ASCII.
+fn is_word(byte: u8) -> bool {
+    KINDS[usize::from(byte)] & WORD != 0
+}
+
+/// Whether a bracket or a separator may be here.
+fn is_mark(byte: u8) -> bool {
+    KINDS[usize::from(byte)] & MARK != 0
+}
+
+const WORD: u8 = 1;
+const MARK: u8 = 2;
+
+/// What bytes are, in one table: they are asked for each byte of each name.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => WORD,
+            b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b':' | b' ' => MARK,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+/// A plain name without the hash of a legacy symbol at its end.
+fn without_hash(name: &str) -> &str {
+    match name.len().checked_sub("::h0123456789abcdef".len()) {
+        Some(end) if name.as_bytes()[end..].starts_with(b"::h") && is_hash(&name[end + 2..]) => {
+            &name[..end]
+        }
+        _ => name,
+    }
+}
+
+/// The last segment that is a name and not a closure.
 pub fn last_segment(normalized: &str) -> Option<&str> {
-    normalized
-        .rsplit("::")
-        .find(|segment| !segment.is_empty() && *segment != CLOSURE)
+    last_segment_at(normalized).map(|at| &normalized[at])
+}
+
+/// Where the last segment is that is a name and not a closure.
+pub(super) fn last_segment_at(normalized: &str) -> Option<Range<usize>> {
+    segments_from_end(normalized).find(|at| {
+        let segment = &normalized[at.clone()];
+        !segment.is_empty() && segment != CLOSURE
+    })
+}
+
+/// Where the segments between `::` are, the last first.
+fn segments_from_end(path: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut end = Some(path.len());
+    std::iter::from_fn(move || {
+        let segment_end = end?;
+        let mut pairs = path.as_bytes()[..segment_end].windows(2);
+        end = pairs.rposition(|pair| pair == b"::");
+        Some(end.map_or(0, |at| at + 2)..segment_end)
+    })
 }
 
 /// What stands for a closure or an async block in a normalized name.
@@ -122,8 +189,9 @@ pub const CLOSURE: &str = "{closure}";
 pub fn is_closure(symbol: &str) -> bool {
     let symbol = &symbol[..symbol.floor_char_boundary(SYMBOL_BYTES_MAX)];
     let symbol = strip_generics(symbol);
-    let mut segments = symbol.rsplit("::").filter(|s| !s.is_empty() && !is_hash(s));
-    let last = segments.next().unwrap_or("").trim_start_matches('{');
+    let mut segments = segments_from_end(&symbol).map(|at| &symbol[at]);
+    let last = segments.find(|s| !s.is_empty() && !is_hash(s));
+    let last = last.unwrap_or("").trim_start_matches('{');
     ["closure", "async_"]
         .iter()
         .any(|kind| last.starts_with(kind))
@@ -141,58 +209,97 @@ impl std::fmt::Write for Bounded {
     }
 }
 
-fn path(text: &str, depth: usize) -> String {
-    let mut segments: Vec<String> = Vec::new();
-    for raw in split_top(text, "::") {
-        let raw = raw.trim();
+fn path(text: &str) -> String {
+    let mut path = String::with_capacity(text.len());
+    write_path(text, 0, &mut path);
+    path
+}
+
+fn write_path(text: &str, depth: usize, path: &mut String) {
+    let start = path.len();
+    // Where the last segment begins, if there is one.
+    let mut last = None;
+    let begin = |path: &mut String, last: &mut Option<usize>| {
+        if last.is_some() {
+            path.push_str("::");
+        }
+        *last = Some(path.len());
+    };
+    let mut rest = Some(text);
+    while let Some(text) = rest {
+        // Most segments are a word, which needs no more than to be copied.
+        let word = text.bytes().take_while(|byte| is_word(*byte)).count();
+        let behind = text[word..].strip_prefix("::");
+        if behind.is_some() || word == text.len() {
+            rest = behind;
+            let word = &text[..word];
+            if !word.is_empty() && !is_hash(word) {
+                begin(path, &mut last);
+                path.push_str(word);
+            }
+            continue;
+        }
+        let (raw, behind) = split_top(text, "::");
+        rest = behind;
+        let raw = trim(raw);
         if let Some(inner) = raw.strip_prefix('<') {
             // A qualified type, or the generic arguments of a turbofish, which are dropped.
             let inner = inner.strip_suffix('>').unwrap_or(inner);
-            match self_type(inner) {
-                Some(self_type) => {
-                    // `a::b::<impl T for U>::m` is `U::m` wherever the impl stands.
-                    segments.clear();
-                    if depth < DEPTH_MAX {
-                        segments.push(path(bare_type(self_type), depth + 1));
-                    }
-                }
-                None if segments.is_empty() && depth < DEPTH_MAX => {
-                    segments.push(path(bare_type(inner), depth + 1));
-                }
-                None => {}
+            let self_type = self_type(inner);
+            if self_type.is_some() {
+                // `a::b::<impl T for U>::m` is `U::m` wherever the impl stands.
+                path.truncate(start);
+                last = None;
+            }
+            if last.is_none() && depth < DEPTH_MAX {
+                begin(path, &mut last);
+                write_path(bare_type(self_type.unwrap_or(inner)), depth + 1, path);
             }
             continue;
         }
         let name = strip_generics(raw);
-        let name = name.trim();
+        let name = trim(&name);
         if let Some(braced) = name.strip_prefix('{') {
             match braced.trim_start_matches('{') {
                 b if b.starts_with("async_fn")
                     || b.starts_with("impl#")
                     || b.starts_with("shim") => {}
-                _ if segments.last().is_some_and(|last| last == CLOSURE) => {}
-                _ => segments.push(CLOSURE.to_owned()),
+                _ if last.is_some_and(|last| &path[last..] == CLOSURE) => {}
+                _ => {
+                    begin(path, &mut last);
+                    path.push_str(CLOSURE);
+                }
             }
         } else if !name.is_empty() && !is_hash(name) {
-            segments.push(name.to_owned());
+            begin(path, &mut last);
+            path.push_str(name);
         }
     }
-    segments.join("::")
+}
+
+/// `str::trim`, which looks at what is no space for long.
+fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~', .., b'!'..=b'~'] => text,
+        _ => text.trim(),
+    }
 }
 
 /// `T` of `T as Trait` and of `impl Trait for T`; `impl T` is `T`.
 fn self_type(inner: &str) -> Option<&str> {
     if let Some(rest) = inner.strip_prefix("impl ") {
-        let mut parts = split_top(rest, " for ");
-        let first = parts.next().unwrap_or(rest);
-        return Some(parts.next().unwrap_or(first));
+        let (of_trait, self_type) = split_top(rest, " for ");
+        return Some(self_type.map_or(of_trait, |rest| split_top(rest, " for ").0));
     }
-    let mut parts = split_top(inner, " as ");
-    let first = parts.next()?;
-    parts.next().map(|_| first)
+    let (self_type, of_trait) = split_top(inner, " as ");
+    of_trait.map(|_| self_type)
 }
 
 fn bare_type(mut name: &str) -> &str {
+    let first = name.as_bytes().first();
+    if first.is_some_and(|byte| is_word(*byte) && !matches!(byte, b'm' | b'd')) {
+        return name;
+    }
     loop {
         let before = name;
         for prefix in ["&", "mut ", "*const ", "*mut ", "dyn "] {
@@ -208,35 +315,51 @@ fn bare_type(mut name: &str) -> &str {
 }
 
 /// Drops everything in angle brackets, and v0's disambiguators in square ones.
-fn strip_generics(segment: &str) -> String {
+fn strip_generics(segment: &str) -> Cow<'_, str> {
+    let bytes = segment.as_bytes();
+    let is_mark = |byte: &u8| matches!(byte, b'<' | b'>' | b'[');
+    let Some(first) = bytes.iter().position(is_mark) else {
+        return segment.into();
+    };
     let mut name = String::with_capacity(segment.len());
     let mut depth = 0_usize;
-    let mut previous = ' ';
-    for (at, c) in segment.char_indices() {
-        match c {
-            '<' => depth += 1,
-            '>' if previous != '-' => depth = depth.saturating_sub(1),
-            '[' if depth == 0 && is_disambiguator(&segment[at..]) => depth += 1,
-            ']' if depth > 0
-                && segment[..at]
-                    .rfind('[')
-                    .is_some_and(|open| is_disambiguator(&segment[open..])) =>
-            {
-                depth -= 1
+    // Where what is kept begins, while nothing is open.
+    let mut kept = 0;
+    // Whether the last square bracket was opened by a disambiguator.
+    let mut is_numbered = false;
+    for (at, byte) in bytes.iter().enumerate().skip(first) {
+        let before = depth;
+        match byte {
+            b'<' => depth += 1,
+            b'>' if at == 0 || bytes[at - 1] != b'-' => depth = depth.saturating_sub(1),
+            b'[' => {
+                is_numbered = is_disambiguator(&bytes[at..]);
+                if depth > 0 || !is_numbered {
+                    continue;
+                }
+                depth = 1;
             }
-            _ if depth == 0 => name.push(c),
-            _ => {}
+            b']' if depth > 0 && is_numbered => depth -= 1,
+            _ => continue,
         }
-        previous = c;
+        if before == 0 {
+            name.push_str(&segment[kept..at]);
+        }
+        kept = at + 1;
     }
-    name
+    if depth == 0 {
+        name.push_str(&segment[kept..]);
+    }
+    name.into()
 }
 
-fn is_disambiguator(text: &str) -> bool {
-    let Some((hex, _)) = text[1..].split_once(']') else {
+/// Whether a text begins with `[` and 8 to 16 hex digits and `]`.
+fn is_disambiguator(text: &[u8]) -> bool {
+    let Some(hex) = text.strip_prefix(b"[") else {
         return false;
     };
-    (1..=16).contains(&hex.len()) && hex.len() >= 8 && hex.bytes().all(|b| b.is_ascii_hexdigit())
+    let end = hex.iter().take(17).position(|byte| *byte == b']');
+    end.is_some_and(|end| (8..=16).contains(&end) && hex[..end].iter().all(u8::is_ascii_hexdigit))
 }
 
 /// The hash at the end of a legacy symbol: `h` and sixteen hex digits.
@@ -247,30 +370,28 @@ fn is_hash(segment: &str) -> bool {
     hex.len() == 16 && hex.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Splits at a separator that stands outside all brackets.
-fn split_top<'a>(text: &'a str, separator: &'static str) -> impl Iterator<Item = &'a str> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let bytes = text.as_bytes();
-        let mut depth = 0_usize;
-        let mut at = 0;
-        while at < bytes.len() {
-            match bytes[at] {
-                b'<' | b'(' | b'[' | b'{' => depth += 1,
-                b'>' if at > 0 && bytes[at - 1] == b'-' => {}
-                b'>' | b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-                _ if depth == 0 && bytes[at..].starts_with(separator.as_bytes()) => {
-                    rest = Some(&text[at + separator.len()..]);
-                    return Some(&text[..at]);
+/// What stands before a separator outside of all brackets, and what follows it. It begins with a colon or a space.
+fn split_top<'a>(text: &'a str, separator: &'static str) -> (&'a str, Option<&'a str>) {
+    let bytes = text.as_bytes();
+    let mut depth = 0_usize;
+    let mut from = 0;
+    while let Some(length) = bytes[from..].iter().position(|byte| is_mark(*byte)) {
+        let at = from + length;
+        from = at + 1;
+        match bytes[at] {
+            b':' | b' ' => {
+                if depth == 0
+                    && let Some(behind) = bytes[at..].strip_prefix(separator.as_bytes())
+                {
+                    return (&text[..at], Some(&text[text.len() - behind.len()..]));
                 }
-                _ => {}
             }
-            at += 1;
+            b'<' | b'(' | b'[' | b'{' => depth += 1,
+            b'>' if at > 0 && bytes[at - 1] == b'-' => {}
+            _ => depth = depth.saturating_sub(1),
         }
-        rest = None;
-        Some(text)
-    })
+    }
+    (text, None)
 }
 
 #[cfg(test)]
@@ -406,7 +527,7 @@ mod tests {
         fn any_text_has_a_name_and_the_name_of_a_name_is_itself(symbol in "[<>a-z:&{}#0-9 \\[\\]()-]{0,80}") {
             let once = Symbol::read(&symbol);
             prop_assert!(once.name.len() <= symbol.len() + 64);
-            prop_assert!(symbol.contains(&once.home));
+            prop_assert!(symbol.contains(&*once.home));
         }
     }
 }

@@ -22,6 +22,11 @@ pub(super) fn fit<'a>(
     shape: &'static str,
     class: PanicClass,
 ) -> Option<Classified<'a>> {
+    // Most shapes begin otherwise, and there are many.
+    let begin = shape.as_bytes().first();
+    if begin != message.as_bytes().first() && begin != Some(&b'{') {
+        return None;
+    }
     let mut classified = Classified::new(class);
     let (mut message, mut shape) = (message, shape);
     while let Some((literal, rest)) = shape.split_once('{') {

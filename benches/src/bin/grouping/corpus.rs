@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, ensure};
 use bugsage_core::batch;
 use bugsage_core::event::Event;
+use bugsage_core::fingerprint::rules::Rules;
 use bugsage_core::fingerprint::source::{Functions, NoSources, Sources};
-use bugsage_core::fingerprint::{self, Grouping};
+use bugsage_core::fingerprint::{self, Explanation, Grouping};
 
 use crate::record;
 
@@ -70,10 +71,16 @@ pub(crate) struct Sample {
 impl Sample {
     /// What our rules say of it.
     pub(crate) fn group(&self, has_source: bool) -> Grouping {
+        let rules = Rules::default();
         match has_source {
-            true => fingerprint::group(&self.event, &mut &*self.sources),
-            false => fingerprint::group(&self.event, &mut NoSources),
+            true => fingerprint::group(&self.event, &mut &*self.sources, &rules),
+            false => fingerprint::group(&self.event, &mut NoSources, &rules),
         }
+    }
+
+    /// Why they say so.
+    pub(crate) fn explain(&self) -> Explanation {
+        fingerprint::explain(&self.event, &mut &*self.sources, &Rules::default())
     }
 }
 

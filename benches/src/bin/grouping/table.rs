@@ -75,7 +75,7 @@ pub(crate) fn show(samples: &[Sample], bug: &str) -> bool {
     let is_there = shown.peek().is_some();
     for sample in shown {
         let event = &sample.event;
-        let grouping = sample.group(true);
+        let explanation = sample.explain();
         println!(
             "{} by {} {}",
             sample.build.name(),
@@ -83,7 +83,7 @@ pub(crate) fn show(samples: &[Sample], bug: &str) -> bool {
             sample.way
         );
         println!("  {:?} at {:?}", event.message, event.location);
-        for kept in &grouping.explanation.kept {
+        for kept in &explanation.kept {
             println!("  counts as {}: {}", kept.rule, kept.value);
         }
         for frame in event.stack.iter().flat_map(|stack| &stack.frames) {

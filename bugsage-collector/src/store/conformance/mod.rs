@@ -282,7 +282,8 @@ fn decoded(
 
 /// What all of it is kept of.
 fn grouped(batch: Batch, received_at: Timestamp) -> GroupedBatch {
-    let grouped = group::group(batch, 1, None, received_at, &group::Memory::new(Keep::All));
+    let by = group::By::default();
+    let grouped = group::group(batch, 1, &by, received_at, &group::Memory::new(Keep::All));
     grouped.expect("can be packed")
 }
 

@@ -18,7 +18,7 @@ use super::issues::{self, PARTS};
 use super::{scoped, sql, unsigned};
 
 const SELECT: &str = "select coalesce(i.merged_into, i.id), e.id >> 16, e.at, e.bytes, s.document,
-        e.fingerprint
+        e.fingerprint, e.project
     from events e join projects p on p.id = e.project
     join issues i on i.id = e.issue
     left join stacks s on s.id = e.stack";
@@ -68,6 +68,7 @@ struct Kept {
     bytes: u32,
     stack: Option<Vec<u8>>,
     fingerprint: Option<String>,
+    project: i64,
 }
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
@@ -78,6 +79,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         bytes: row.get(3)?,
         stack: row.get(4)?,
         fingerprint: row.get(5)?,
+        project: row.get(6)?,
     })
 }
 
@@ -129,6 +131,7 @@ impl<'a> Packs<'a> {
             event.stack = Some(Arc::new(stack));
         }
         Ok(StoredEvent {
+            project: unsigned(kept.project),
             issue,
             fingerprint: kept.fingerprint.clone(),
             event,

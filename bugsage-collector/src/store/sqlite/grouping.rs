@@ -13,7 +13,7 @@ use crate::store::model::Issue;
 use crate::store::scope::Organizations;
 
 use super::ingest::write_history;
-use super::{issues, projects, sql, unsigned};
+use super::{issues, projects, scoped, sql, unsigned};
 
 pub(super) fn regroup(
     tx: &Connection,
@@ -182,6 +182,27 @@ fn split(
     let what = format!("{fingerprint} was split off into issue {new}");
     write_history(tx, project, owner, at, actor, &what)?;
     issues::one(tx, organizations, unsigned(new))
+}
+
+/// The issues that own fingerprints of a project, in the same order.
+pub(super) fn owners(
+    c: &Connection,
+    organizations: Organizations,
+    project: u64,
+    fingerprints: &[String],
+) -> Result<Vec<Option<u64>>, StoreError> {
+    let mut owner = c.prepare_cached(&format!(
+        "select coalesce(i.merged_into, i.id) from fingerprints f
+         join issues i on i.id = f.issue join projects p on p.id = f.project
+         where {} and f.project = ? and f.fingerprint = ?",
+        scoped(organizations)
+    ))?;
+    let mut owners = Vec::with_capacity(fingerprints.len());
+    for fingerprint in fingerprints {
+        let found = owner.query_row(params![sql(project), fingerprint], |row| row.get(0));
+        owners.push(found.optional()?.map(unsigned));
+    }
+    Ok(owners)
 }
 
 /// An issue, or the one that it is a part of.

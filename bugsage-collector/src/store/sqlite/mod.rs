@@ -283,6 +283,17 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn owners(
+        &self,
+        scope: &Scope,
+        project: u64,
+        fingerprints: &[String],
+    ) -> Result<Vec<Option<u64>>, StoreError> {
+        let (organizations, fingerprints) = (scope.organizations(), fingerprints.to_vec());
+        self.read(move |c| grouping::owners(c, organizations, project, &fingerprints))
+            .await
+    }
+
     async fn grouping_rules(
         &self,
         scope: &Scope,

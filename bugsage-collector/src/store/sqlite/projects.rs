@@ -207,10 +207,12 @@ pub(super) fn set_remote_settings(
 
 /// The limits and settings of a project, and where there is a quota, what was used of it.
 pub(super) fn quota(c: &Connection, project: u64, now: Timestamp) -> Result<Quota, StoreError> {
-    let (limits, settings, repository) = c
+    let (limits, settings, repository, rules) = c
         .prepare_cached(
             "select l.rate, l.key_rate, l.monthly_quota,
-                 s.traces_rate, s.event_level, s.breadcrumb_level, p.repository
+                 s.traces_rate, s.event_level, s.breadcrumb_level, p.repository,
+                 (select g.rules from grouping_rules g where g.project = p.id
+                  order by g.version desc limit 1)
              from projects p
                  left join project_limits l on l.project = p.id
                  left join project_settings s on s.project = p.id
@@ -222,6 +224,7 @@ pub(super) fn quota(c: &Connection, project: u64, now: Timestamp) -> Result<Quot
                 limits(row, 0)?,
                 settings(row, 3)?,
                 repository.map(Arc::from),
+                row.get::<_, Option<String>>(7)?.unwrap_or_default(),
             ))
         })
         .optional()?
@@ -231,6 +234,7 @@ pub(super) fn quota(c: &Connection, project: u64, now: Timestamp) -> Result<Quot
             limits,
             settings,
             repository,
+            rules,
             ..Quota::default()
         });
     }
@@ -254,6 +258,7 @@ pub(super) fn quota(c: &Connection, project: u64, now: Timestamp) -> Result<Quot
         limits,
         settings,
         repository,
+        rules,
         month: counted(month_of(now).start.0 / HOUR_US, hour + 1)?,
         hour: counted(hour, hour + 1)?,
         expected: day.max(same_hours / 7),
