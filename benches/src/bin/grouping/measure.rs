@@ -394,9 +394,13 @@ fn cases(samples: &[Sample], clusters: &Clusters) -> Vec<Case> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
     use bugsage_benches::events::{Maker, Shape};
 
     use super::*;
+    use crate::corpus::Files;
 
     fn sample(bug: &str) -> Sample {
         let shape = Shape {
@@ -418,18 +422,21 @@ mod tests {
 
     #[test]
     fn the_rules_do_on_the_corpus_what_they_did() {
-        let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus");
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus");
         let samples = crate::corpus::read(&corpus).expect("is recorded");
-        let clusters = ours(&samples, true);
-        let quality = quality(&samples, &clusters);
-        let (stability, plain_release) = summed(&axes(&samples, &clusters));
-        // What was reached; a change of the rules may raise it.
-        assert!(quality.pairwise_precision > 0.98, "{quality:?}");
-        assert!(quality.pairwise_recall > 0.84, "{quality:?}");
-        assert!(quality.bcubed_f1 > 0.93, "{quality:?}");
-        assert!(quality.overmerged < 0.01, "{quality:?}");
-        assert!(stability > 0.96, "{stability}");
-        assert!(plain_release > 0.87, "{plain_release}");
+        let Rules {
+            quality,
+            stability,
+            plain_release,
+            ..
+        } = shuffled(&samples);
+        // What was reached in the worst of orders; a change of the rules may raise it.
+        assert!(quality.pairwise_precision > 0.99, "{quality:?}");
+        assert!(quality.pairwise_recall > 0.90, "{quality:?}");
+        assert!(quality.bcubed_f1 > 0.96, "{quality:?}");
+        assert!(quality.overmerged < 0.005, "{quality:?}");
+        assert!(stability > 0.99, "{stability}");
+        assert!(plain_release > 0.90, "{plain_release}");
     }
 
     #[test]
