@@ -47,6 +47,7 @@ mod collector_faults; // nor any error of the disk
 mod collector_rot; // nor does a bit that flips change a count unseen
 mod collector_backup; // a copy is whole, and comes back
 mod grouping; // one bug is one issue, whatever the build
+mod regroup; // and whatever people say
 mod collector_regression; // resolved stays resolved until a newer release has it
 mod collector_forwarding; // what is worth a case gets one
 mod traces; // a trace is whole, and each of its spans accounted for

@@ -35,7 +35,7 @@ pub(crate) fn check_page(answer: &Answer, status: u16) {
     assert!(!policy.contains("unsafe"), "{policy}");
     assert!(!policy.contains("script-src"), "{policy}");
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-    assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
     assert!(
         answer.body.starts_with("<!DOCTYPE html>"),
         "{}",

@@ -32,6 +32,17 @@ impl Request {
         }
     }
 
+    /// A form of a page of the collector's, as a browser sends it.
+    pub(crate) fn form(path: &str, fields: &str) -> Self {
+        Self {
+            line: format!("POST {path} HTTP/1.1"),
+            ..Self::get(path)
+        }
+        .with_body(fields.as_bytes())
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("sec-fetch-site", "same-origin")
+    }
+
     /// A batch as the SDK sends it.
     pub(crate) fn batch(key: &str, body: &[u8]) -> Self {
         let headers = [

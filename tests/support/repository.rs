@@ -59,7 +59,8 @@ pub(crate) fn make_package(folder: &Folder) -> (PathBuf, String) {
     commit_all(folder, &files)
 }
 
-fn commit_all(folder: &Folder, files: &[(&str, &str)]) -> (PathBuf, String) {
+/// A repository with these files, and its only commit.
+pub(crate) fn commit_all(folder: &Folder, files: &[(&str, &str)]) -> (PathBuf, String) {
     let path = folder.path().join("repository");
     fs::create_dir_all(path.join("src")).expect("a folder can be made");
     for (name, text) in files {
