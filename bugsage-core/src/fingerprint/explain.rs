@@ -410,7 +410,12 @@ fn reasons<'a>(
             reasons.push(Reason::of(functions, Strength::Weak));
             reasons.extend(failed.map(Reason::single));
         }
-        reasons.push(Reason::of(keys(nameless), Strength::Weak));
+        // Which closure it is nobody knows by a file alone.
+        let strength = match nameless.iter().any(|anchor| anchor.is_nameless) {
+            true => Strength::Single,
+            false => Strength::Weak,
+        };
+        reasons.push(Reason::of(keys(nameless), strength));
         if let Some(failed) = nameless.first().filter(|failed| !failed.is_nameless) {
             reasons.push(Reason::single(located(failed, location)));
         }
@@ -663,7 +668,7 @@ pub(super) mod tests {
         let nameless = group(&stack("{async_fn#0}"), source, &Rules::default());
 
         assert_eq!(nameless.fingerprints[0], named.fingerprints[0]);
-        assert_eq!(letters(&nameless.fingerprints), "vwsw");
+        assert_eq!(letters(&nameless.fingerprints), "vwss");
         assert_eq!(nameless.culprit, "greet");
     }
 
@@ -790,8 +795,8 @@ pub(super) mod tests {
         let release = of_build("{closure#0}");
         let other = of_build("shop::stop::{{closure}}");
 
-        assert_eq!(letters(&debug), "vwsw");
-        assert_eq!(letters(&release), "ws");
+        assert_eq!(letters(&debug), "vwss");
+        assert_eq!(letters(&release), "ss");
         assert_eq!(debug[3], release[0]);
         assert_ne!(debug[0], other[0]);
         assert_eq!(debug[3], other[3], "which is why it is weak");
@@ -817,7 +822,7 @@ pub(super) mod tests {
         assert_eq!(stack("{closure#1}", "src/weigh.rs")[..3], debug[..3]);
         assert_ne!(stack("{closure#1}", "src/scales.rs")[0], debug[0]);
         let of_async = stack("{async_fn#0}", "src/weigh.rs");
-        assert_eq!(letters(&of_async), "w", "who awaits is another");
+        assert_eq!(letters(&of_async), "s", "who awaits is another");
     }
 
     #[test]

@@ -11,7 +11,8 @@ pub const VERSION: u8 = 1;
 pub enum Strength {
     /// No more than a file and what is visible: all bugs of a class there have it, until source or symbols come.
     Provisional,
-    /// The function that failed, and not who asked for it: two bugs of one helper share it.
+    /// The function that failed, and not who asked for it, or a closure without its name: two bugs of one helper, or
+    /// of one file, share it.
     Single,
     /// It leaves out what not every build can tell, so that two bugs may share it.
     Weak,
