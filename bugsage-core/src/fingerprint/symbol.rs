@@ -398,8 +398,9 @@ fn is_disambiguator(text: &[u8]) -> bool {
     let Some(hex) = text.strip_prefix(b"[") else {
         return false;
     };
-    let end = hex.iter().take(17).position(|byte| *byte == b']');
-    end.is_some_and(|end| (8..=16).contains(&end) && hex[..end].iter().all(u8::is_ascii_hexdigit))
+    let digits = hex.iter().take(17).take_while(|it| it.is_ascii_hexdigit());
+    let digits = digits.count();
+    (8..=16).contains(&digits) && hex.get(digits) == Some(&b']')
 }
 
 /// The hash at the end of a legacy symbol: `h` and sixteen hex digits.
