@@ -134,10 +134,40 @@ pub(super) fn judge_read(frame: &Frame, symbol: Option<&Symbol<'_>>) -> Part {
 /// The part of functions that are known by their names.
 fn judge_name(function: &str, frame: &Frame) -> Option<Part> {
     let file = frame.file.as_deref();
+    let krate = &function[..symbol::word_length(function)];
+    // Of a path in another crate the end alone may tell.
+    let is_elsewhere = krate.len() < function.len()
+        && !matches!(
+            krate,
+            "std" | "core" | "panic_unwind" | "__rustc" | "bugsage_sdk" | "bugsage_core"
+        );
+    if !is_elsewhere && let Some(part) = judge_panic(function, file) {
+        return Some(part);
+    }
+    // A trait of ours too, as `.report()` on any `Result`: its type is std's.
+    let is_our_trait = |whole: &str| whole.starts_with('<') && whole.contains(" as bugsage_sdk::");
+    if (!is_elsewhere && is_machinery(function))
+        || function.ends_with("__rust_end_short_backtrace")
+        || frame.function.as_deref().is_some_and(is_our_trait)
+    {
+        return Some(Part::Machinery);
+    }
+    if function.ends_with("__rust_begin_short_backtrace") {
+        return Some(Part::Runtime);
+    }
+    // On a system with debug information of its C library these have files, in C.
+    let is_rust = || file.is_some_and(|file| file.ends_with(".rs"));
+    (!is_elsewhere && C_RUNTIME.contains(&function) && !is_rust()).then_some(Part::Runtime)
+}
+
+/// What raises, carries and catches panics.
+fn judge_panic(function: &str, file: Option<&str>) -> Option<Part> {
+    let is_std =
+        |file: &str| file.ends_with("/std/src/panicking.rs") || file.ends_with("/std/src/panic.rs");
     match function {
         // What calls the hook, in all versions of std.
         "std::panicking::rust_panic_with_hook" | "std::panicking::panic_with_hook" => {
-            return Some(Part::Hook);
+            Some(Part::Hook)
         }
         // What std goes on with when the hook is through, innermost last.
         "rust_panic"
@@ -146,34 +176,17 @@ fn judge_name(function: &str, frame: &Frame) -> Option<Part> {
         | "__rust_start_panic"
         | "__rustc::__rust_start_panic"
         | "panic_unwind::imp::panic"
-        | "_Unwind_RaiseException" => return Some(Part::Unwinder),
+        | "_Unwind_RaiseException" => Some(Part::Unwinder),
         // What catches panics, in all versions of std, and the bare names of the same in inlined calls.
         "std::panic::catch_unwind"
         | "std::panicking::catch_unwind"
         | "std::panicking::catch_unwind::do_call"
         | "std::panicking::try"
         | "std::panicking::try::do_call"
-        | "__rust_try" => return Some(Part::Catch),
-        "catch_unwind" | "do_call" | "try"
-            if file.is_some_and(|file| {
-                file.ends_with("/std/src/panicking.rs") || file.ends_with("/std/src/panic.rs")
-            }) =>
-        {
-            return Some(Part::Catch);
-        }
-        _ => {}
+        | "__rust_try" => Some(Part::Catch),
+        "catch_unwind" | "do_call" | "try" => file.is_some_and(is_std).then_some(Part::Catch),
+        _ => None,
     }
-    // A trait of ours too, as `.report()` on any `Result`: its type is std's.
-    let is_our_trait = |whole: &str| whole.starts_with('<') && whole.contains(" as bugsage_sdk::");
-    if is_machinery(function) || frame.function.as_deref().is_some_and(is_our_trait) {
-        return Some(Part::Machinery);
-    }
-    if function.ends_with("__rust_begin_short_backtrace") {
-        return Some(Part::Runtime);
-    }
-    // On a system with debug information of its C library these have files, in C.
-    let is_rust = || file.is_some_and(|file| file.ends_with(".rs"));
-    (C_RUNTIME.contains(&function) && !is_rust()).then_some(Part::Runtime)
 }
 
 /// Whether a frame's code belongs to the app: not std, not a dependency, not BugSage.
@@ -191,7 +204,6 @@ fn is_machinery(function: &str) -> bool {
         | "core::result::unwrap_failed"
         | "core::str::slice_error_fail"
         | "core::str::slice_error_fail_rt" => true,
-        _ if function.ends_with("__rust_end_short_backtrace") => true,
         _ if function.starts_with("core::") => {
             function.starts_with("core::panicking::")
                 || function.starts_with("core::slice::index::slice_")
@@ -312,18 +324,25 @@ pub fn crate_relative(file: &str) -> Cow<'_, str> {
 
 /// Where the part of a path begins that does not depend on where the crate was built.
 fn crate_root(file: &str) -> usize {
-    let mut end = file.len();
-    let mut name = None;
+    let bytes = file.as_bytes();
+    let begin = |end: usize| {
+        let slash = bytes[..end].iter().rposition(|byte| *byte == b'/');
+        slash.map_or(0, |at| at + 1)
+    };
+    let name = begin(bytes.len());
+    let (mut start, mut end) = (name, bytes.len());
     loop {
-        let start = file[..end].rfind('/').map_or(0, |at| at + 1);
-        if matches!(&file[start..end], "src" | "tests" | "examples" | "benches") {
+        if matches!(
+            &bytes[start..end],
+            b"src" | b"tests" | b"examples" | b"benches"
+        ) {
             return start;
         }
-        let name = *name.get_or_insert(start);
         if start == 0 {
             return name;
         }
         end = start - 1;
+        start = begin(end);
     }
 }
 

@@ -36,9 +36,10 @@ fn fill(message: &str, words_max: usize) -> String {
             template.push_str(&word[kept.len()..]);
             rest = behind;
         } else {
-            if c.is_whitespace() && words_max < usize::MAX {
-                words += usize::from(!template.ends_with(char::is_whitespace));
-                if words > words_max || template.contains('<') {
+            let ends_word = c.is_whitespace() && !template.is_empty();
+            if ends_word && !template.ends_with(char::is_whitespace) {
+                words += 1;
+                if words >= words_max || (words_max < usize::MAX && template.contains('<')) {
                     break;
                 }
             }

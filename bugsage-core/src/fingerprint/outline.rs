@@ -1,6 +1,8 @@
 //! What of a stack counts, worked out once for all events that share it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -190,12 +192,20 @@ impl Anchor {
     }
 }
 
-/// The names and the parts of all frames.
+/// The parts of all frames, and the names of those that are unlike the ones before them: executors and iterators call
+/// by way of the same few functions again and again.
 fn read(stack: &StackTrace) -> (Vec<Option<Cow<'_, str>>>, Vec<Part>) {
+    let mut known = HashMap::with_capacity(stack.frames.len());
     let frames = stack.frames.iter().map(|frame| {
-        let symbol = frame.function.as_deref().map(Symbol::read);
-        let part = frames::judge_read(frame, symbol.as_ref());
-        (symbol.map(|symbol| symbol.name), part)
+        let function = frame.function.as_deref();
+        match known.entry((function, frame.file.as_deref())) {
+            Entry::Occupied(known) => (None, *known.get()),
+            Entry::Vacant(unknown) => {
+                let symbol = function.map(Symbol::read);
+                let part = *unknown.insert(frames::judge_read(frame, symbol.as_ref()));
+                (symbol.map(|symbol| symbol.name), part)
+            }
+        }
     });
     frames.unzip()
 }

@@ -26,14 +26,17 @@ impl<'a> Symbol<'a> {
     /// Reads a symbol, mangled or not. Costs a few passes over it.
     pub fn read(symbol: &'a str) -> Self {
         let symbol = &symbol[..symbol.floor_char_boundary(SYMBOL_BYTES_MAX)];
-        let symbol = if symbol.contains('.') {
-            let symbol = symbol.split(".llvm.").next().unwrap_or(symbol);
-            symbol.strip_suffix(".cold").unwrap_or(symbol)
-        } else {
-            symbol
-        };
         let is_mangled = is_mangled(symbol);
-        if !is_mangled && is_plain(symbol) {
+        let plain = plain_length(symbol);
+        // A dot is no part of a plain path, and may begin what the linker has added.
+        let (symbol, plain) = if is_mangled || symbol[plain..].contains('.') {
+            let symbol = symbol.split(".llvm.").next().unwrap_or(symbol);
+            let symbol = symbol.strip_suffix(".cold").unwrap_or(symbol);
+            (symbol, plain_length(symbol))
+        } else {
+            (symbol, plain)
+        };
+        if !is_mangled && plain == symbol.len() && is_plain(symbol) {
             // Most names of most stacks: nothing but a path, and perhaps a hash.
             let name = without_hash(symbol);
             return Self {
@@ -80,7 +83,7 @@ fn home(text: &str, depth: usize) -> Option<&str> {
 
 /// The first of several names, which is a crate's: types of the language and parameters stand alone.
 fn first_of_path(path: &str) -> Option<&str> {
-    let word = path.bytes().take_while(|byte| is_word(*byte)).count();
+    let word = word_length(path);
     let end = if path.as_bytes().get(word)?.is_ascii() {
         word
     } else {
@@ -110,13 +113,16 @@ fn is_mangled(symbol: &str) -> bool {
             .any(|p| symbol.starts_with(p))
 }
 
-/// Whether a name is a path of identifiers already: without generics and closures.
-fn is_plain(symbol: &str) -> bool {
-    let bytes = symbol.as_bytes();
+/// How much of a symbol has nothing but identifiers and colons.
+fn plain_length(symbol: &str) -> usize {
     let is_path = |byte: &u8| is_word(*byte) || matches!(byte, b':' | 0x80..);
-    bytes.iter().all(is_path)
-        && !symbol.starts_with(':')
-        && !bytes.windows(3).any(|three| three == b":::")
+    let other = symbol.as_bytes().iter().position(|byte| !is_path(byte));
+    other.unwrap_or(symbol.len())
+}
+
+/// Whether a name of identifiers and colons is a path already.
+fn is_plain(name: &str) -> bool {
+    !name.starts_with(':') && !name.as_bytes().windows(3).any(|three| three == b":::")
 }
 
 /// Whether a byte is of an identifier in ASCII.
@@ -227,10 +233,15 @@ fn write_path(text: &str, depth: usize, path: &mut String) {
     };
     let mut rest = Some(text);
     while let Some(text) = rest {
-        // Most segments are a word, which needs no more than to be copied.
-        let word = text.bytes().take_while(|byte| is_word(*byte)).count();
-        let behind = text[word..].strip_prefix("::");
-        if behind.is_some() || word == text.len() {
+        // Most segments are a word, perhaps with types, and need no more than to be copied.
+        let word = word_length(text);
+        let end = match text.as_bytes().get(word) {
+            Some(b'<') if word > 0 => generics_length(&text[word..]).map(|length| word + length),
+            _ => Some(word),
+        };
+        let behind = end.map(|end| &text[end..]);
+        let behind = behind.map(|behind| (behind.strip_prefix("::"), behind.is_empty()));
+        if let Some((behind @ Some(_), _) | (behind, true)) = behind {
             rest = behind;
             let word = &text[..word];
             if !word.is_empty() && !is_hash(word) {
@@ -277,6 +288,28 @@ fn write_path(text: &str, depth: usize, path: &mut String) {
     }
 }
 
+/// How much of a text is a word.
+pub(super) fn word_length(text: &str) -> usize {
+    let end = text.as_bytes().iter().position(|byte| !is_word(*byte));
+    end.unwrap_or(text.len())
+}
+
+/// The length of `<...>` at the beginning, where nothing is in it but paths and their types.
+fn generics_length(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'<' => depth += 1,
+            b'>' if depth == 1 => return Some(at + 1),
+            b'>' => depth -= 1,
+            b':' | b',' | b' ' | b'&' => {}
+            byte if is_word(byte) => {}
+            _ => return None,
+        }
+    }
+    None
+}
+
 /// `str::trim`, which looks at what is no space for long.
 fn trim(text: &str) -> &str {
     match text.as_bytes() {
@@ -317,8 +350,12 @@ fn bare_type(mut name: &str) -> &str {
 /// Drops everything in angle brackets, and v0's disambiguators in square ones.
 fn strip_generics(segment: &str) -> Cow<'_, str> {
     let bytes = segment.as_bytes();
-    let is_mark = |byte: &u8| matches!(byte, b'<' | b'>' | b'[');
-    let Some(first) = bytes.iter().position(is_mark) else {
+    let is_mark = |byte: &u8| matches!(byte, b'<' | b'>' | b'[' | b']');
+    let next_mark = |from: usize| {
+        let mark = bytes[from..].iter().position(is_mark);
+        mark.map(|length| from + length)
+    };
+    let Some(first) = next_mark(0) else {
         return segment.into();
     };
     let mut name = String::with_capacity(segment.len());
@@ -327,11 +364,14 @@ fn strip_generics(segment: &str) -> Cow<'_, str> {
     let mut kept = 0;
     // Whether the last square bracket was opened by a disambiguator.
     let mut is_numbered = false;
-    for (at, byte) in bytes.iter().enumerate().skip(first) {
+    let mut mark = Some(first);
+    while let Some(at) = mark {
+        mark = next_mark(at + 1);
         let before = depth;
-        match byte {
+        match bytes[at] {
             b'<' => depth += 1,
-            b'>' if at == 0 || bytes[at - 1] != b'-' => depth = depth.saturating_sub(1),
+            b'>' if at > 0 && bytes[at - 1] == b'-' => continue,
+            b'>' => depth = depth.saturating_sub(1),
             b'[' => {
                 is_numbered = is_disambiguator(&bytes[at..]);
                 if depth > 0 || !is_numbered {
@@ -339,7 +379,7 @@ fn strip_generics(segment: &str) -> Cow<'_, str> {
                 }
                 depth = 1;
             }
-            b']' if depth > 0 && is_numbered => depth -= 1,
+            _ if depth > 0 && is_numbered => depth -= 1,
             _ => continue,
         }
         if before == 0 {
@@ -358,16 +398,17 @@ fn is_disambiguator(text: &[u8]) -> bool {
     let Some(hex) = text.strip_prefix(b"[") else {
         return false;
     };
-    let end = hex.iter().take(17).position(|byte| *byte == b']');
-    end.is_some_and(|end| (8..=16).contains(&end) && hex[..end].iter().all(u8::is_ascii_hexdigit))
+    let digits = hex.iter().take(17).take_while(|it| it.is_ascii_hexdigit());
+    let digits = digits.count();
+    (8..=16).contains(&digits) && hex.get(digits) == Some(&b']')
 }
 
 /// The hash at the end of a legacy symbol: `h` and sixteen hex digits.
 fn is_hash(segment: &str) -> bool {
-    let Some(hex) = segment.strip_prefix('h') else {
-        return false;
-    };
-    hex.len() == 16 && hex.bytes().all(|b| b.is_ascii_hexdigit())
+    match segment.as_bytes() {
+        [b'h', hex @ ..] if hex.len() == 16 => hex.iter().all(u8::is_ascii_hexdigit),
+        _ => false,
+    }
 }
 
 /// What stands before a separator outside of all brackets, and what follows it. It begins with a colon or a space.
