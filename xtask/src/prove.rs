@@ -81,8 +81,8 @@ const FUZZ_TARGETS: &[(&str, u32)] = &[
     ("config_text", 8_192),
     ("spool_run", 8_192),
     ("spool_record", 33_000),
-    ("grouping_rules", 4_096),
-    ("symbol", 1_024),
+    ("grouping_rules", 1_024),
+    ("symbol", 512),
 ];
 
 /// What libFuzzer needs to see where the program went, and a sanitizer that sees every byte that is

@@ -9,7 +9,7 @@ use axum::response::Redirect;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use bugsage_core::fingerprint::{Fingerprint, Strength};
+use bugsage_core::fingerprint::{Fingerprint, Kept, Strength};
 
 use crate::store::StoreError;
 use crate::store::grouping::{OwnedFingerprint, Regroup};
@@ -108,10 +108,10 @@ pub(super) fn section(detail: &IssueDetail) -> Markup {
                     @let others = brought.keys().filter(|(issue, _)| issue == owner).count() > 1;
                     li {
                         code { (first) }
-                        @for owned in owned.iter().filter(|owned| !owned.kept.is_empty()) {
+                        @for (strength, kept) in distinct(owned) {
                             div class="quiet" {
-                                (strength(&owned.fingerprint)) ": "
-                                @for (at, kept) in owned.kept.iter().enumerate() {
+                                (words(strength)) ": "
+                                @for (at, kept) in kept.iter().enumerate() {
                                     @if at > 0 { ", " } (kept.rule) " " code { (parts::short(&kept.value)) }
                                 }
                             }
@@ -138,14 +138,31 @@ pub(super) fn section(detail: &IssueDetail) -> Markup {
     }
 }
 
+/// What fingerprints are made of, the most telling first, each once.
+fn distinct<'a>(owned: &[&'a OwnedFingerprint]) -> Vec<(Option<Strength>, &'a [Kept])> {
+    let strength = |owned: &OwnedFingerprint| {
+        let parsed = owned.fingerprint.parse().map(Fingerprint::strength);
+        parsed.ok()
+    };
+    let told = owned.iter().filter(|owned| !owned.kept.is_empty());
+    let mut distinct: Vec<_> = told.map(|owned| (strength(owned), &*owned.kept)).collect();
+    distinct.sort_by_key(|(strength, _)| std::cmp::Reverse(*strength));
+    let mut seen: Vec<&[Kept]> = Vec::new();
+    distinct.retain(|(_, kept)| {
+        let is_new = !seen.contains(kept);
+        seen.push(kept);
+        is_new
+    });
+    distinct
+}
+
 /// How much a fingerprint tells, in words.
-fn strength(fingerprint: &str) -> &'static str {
-    let strength = fingerprint.parse().map(Fingerprint::strength);
+fn words(strength: Option<Strength>) -> &'static str {
     match strength {
-        Ok(Strength::Strong) => "all that there is to know",
-        Ok(Strength::Weak) => "as far as every build knows it",
-        Ok(Strength::Single) => "by where it failed alone",
-        Ok(Strength::Provisional) => "for now",
-        Err(_) => "by rules of another version",
+        Some(Strength::Strong) => "all that there is to know",
+        Some(Strength::Weak) => "as far as every build knows it",
+        Some(Strength::Single) => "by where it failed alone",
+        Some(Strength::Provisional) => "for now",
+        None => "by rules of another version",
     }
 }
