@@ -199,7 +199,7 @@ fn alone(samples: &[Sample], is_of: impl Fn(&Build) -> bool) -> Quality {
 
 /// The samples in issues by our rules, as the collector sorts them in this order; with the source of the commit
 /// that ran, or without.
-fn ours(samples: &[Sample], order: &[usize], has_source: bool) -> Clusters {
+pub(crate) fn ours(samples: &[Sample], order: &[usize], has_source: bool) -> Clusters {
     let mut projects: BTreeMap<&str, Project> = BTreeMap::new();
     let mut issues = 0;
     let mut clusters = vec![0; samples.len()];
