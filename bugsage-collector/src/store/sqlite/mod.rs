@@ -16,6 +16,7 @@ mod writer;
 mod ingest;
 mod issues;
 mod grouping;
+mod similar;
 mod events;
 mod traces;
 mod files;
@@ -45,7 +46,7 @@ use bugsage_core::trace_context::TraceId;
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
-use super::grouping::{Regroup, RulesVersion};
+use super::grouping::{Regroup, RulesVersion, SimilarIssue};
 use super::model::{
     Account, CaseFilter, GroupedBatch, Health, IngestKey, Issue, IssueDetail, IssueFilter,
     LeasedJob, LedgerFilter, Limits, NewProject, Poison, Project, Quarantined, Quota, Receipt,
@@ -291,6 +292,17 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Option<u64>>, StoreError> {
         let (organizations, fingerprints) = (scope.organizations(), fingerprints.to_vec());
         self.read(move |c| grouping::owners(c, organizations, project, &fingerprints))
+            .await
+    }
+
+    async fn similar(
+        &self,
+        scope: &Scope,
+        issue: u64,
+        limit: u32,
+    ) -> Result<Vec<SimilarIssue>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| similar::list(c, organizations, issue, limit))
             .await
     }
 
