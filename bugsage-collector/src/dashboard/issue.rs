@@ -65,6 +65,8 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>
         None => None,
     };
     let alike = SimilarView::load(&*pages.store, &pages.scope, number).await?;
+    // A part takes no parts.
+    let into = Some(number).filter(|_| detail.issue.merged_into.is_none());
     let now = pages.clock.now();
     Ok(parts::frame(
         &detail.issue.title,
@@ -75,7 +77,7 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>
             @if let Some(event) = &event { (event_sections(event, trace.as_ref(), case.as_ref(), now)) }
             (releases(&detail, now))
             (history(&detail, case.as_ref(), now))
-            (similar::section(&detail.issue, &alike))
+            (similar::section(into, &alike))
             (regroup::section(&detail))
             @if let Some(why) = &why_here { (grouping(why)) }
         },
