@@ -6,7 +6,7 @@ use bugsage_core::similar::Portrait;
 
 use crate::store::model::GroupedEvent;
 
-/// The portrait of an event that opens an issue. Takes some ten microseconds.
+/// The portrait of an event that opens an issue. Takes some thirty microseconds.
 pub fn portrait(grouped: &GroupedEvent) -> Portrait {
     let stack = grouped.stack.as_ref().map(|stored| &*stored.stack);
     Portrait::of(&grouped.event, stack, &grouped.class)
