@@ -33,5 +33,7 @@ pub mod checksum;
 pub mod batch;
 #[cfg(feature = "model")]
 pub mod fingerprint;
+#[cfg(feature = "fingerprint")]
+pub mod similar;
 #[cfg(feature = "model")]
 pub mod remote;

@@ -13,6 +13,7 @@ use bugsage_core::fingerprint::rules::Rules;
 use bugsage_core::fingerprint::source::NoSources;
 use bugsage_core::fingerprint::{self, Alike, Outline};
 use bugsage_core::scrub;
+use bugsage_core::similar::Portrait;
 
 fn main() {
     let mut figures = Figures::default();
@@ -57,6 +58,22 @@ fn main() {
         "known_stack_us",
         known_stack(&mut maker) / 1e3,
         "the next event of its batch with the same stack",
+    );
+    let portrait = || Portrait::of(&event, event.stack.as_deref(), "index_out_of_bounds");
+    let made = nanos_per_call(10_000, |_| drop(black_box(portrait())));
+    figures.add(
+        "portrait_us",
+        made / 1e3,
+        "how it looks, once for each issue",
+    );
+    let vector = portrait().vector;
+    let compared = nanos_per_call(1_000_000, |_| {
+        black_box(black_box(&vector).similarity(&vector));
+    });
+    figures.add(
+        "similarity_us",
+        compared / 1e3,
+        "to compare how two issues look",
     );
     let clean = nanos_per_call(2_000, |_| {
         let mut event = event.clone();

@@ -12,7 +12,7 @@ use crate::store::model::{IssueFilter, Status};
 use crate::store::scope::Scope;
 use crate::view::{CaseView, IssueDetailView, IssueView, thousands};
 
-use super::{DataArgs, output, regroup};
+use super::{DataArgs, output, regroup, similar};
 
 /// Issues that are listed where nothing else is said.
 const LIMIT: u32 = 100;
@@ -54,6 +54,8 @@ pub(super) enum Issues {
     Ignore(SetStatus),
     /// Take a resolution or an ignore back
     Reopen(SetStatus),
+    /// Suggest issues that may be the same bug, with what they share
+    Similar(similar::Similar),
     /// Say that issues are one bug: they are shown, counted and resolved as one from now on
     Merge(regroup::Merge),
     /// Take a part out of an issue again, with all that it has counted
@@ -129,6 +131,7 @@ impl Issues {
             Issues::Resolve(set) => set.to(&scope, Status::Resolved).await,
             Issues::Ignore(set) => set.to(&scope, Status::Ignored).await,
             Issues::Reopen(set) => set.to(&scope, Status::Unresolved).await,
+            Issues::Similar(similar) => similar.run(&scope).await,
             Issues::Merge(merge) => merge.run(&scope).await,
             Issues::Unmerge(unmerge) => unmerge.run(&scope).await,
             Issues::Split(split) => split.run(&scope).await,

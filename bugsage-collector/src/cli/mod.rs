@@ -8,6 +8,7 @@ mod project;
 mod key;
 mod issues;
 mod regroup;
+mod similar;
 mod rules;
 mod events;
 mod traces;

@@ -17,9 +17,9 @@ use crate::clock::rfc3339;
 use crate::group::why::{Reasons, Why};
 use crate::store::StoreError;
 use crate::store::model::IssueDetail;
-use crate::view::{duration, place, thousands, visible};
+use crate::view::{SimilarView, duration, place, thousands, visible};
 
-use super::{Page, Pages, chart, fix, parts, regroup, trace};
+use super::{Page, Pages, chart, fix, parts, regroup, similar, trace};
 
 const HOUR_US: u64 = 3_600_000_000;
 
@@ -64,6 +64,9 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>
         Some(event) => Some(trace::of_event(&pages, event).await?),
         None => None,
     };
+    let alike = SimilarView::load(&*pages.store, &pages.scope, number).await?;
+    // A part takes no parts.
+    let into = Some(number).filter(|_| detail.issue.merged_into.is_none());
     let now = pages.clock.now();
     Ok(parts::frame(
         &detail.issue.title,
@@ -74,6 +77,7 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Path(id): Path<String>
             @if let Some(event) = &event { (event_sections(event, trace.as_ref(), case.as_ref(), now)) }
             (releases(&detail, now))
             (history(&detail, case.as_ref(), now))
+            (similar::section(into, &alike))
             (regroup::section(&detail))
             @if let Some(why) = &why_here { (grouping(why)) }
         },

@@ -11,6 +11,7 @@ pub mod query;
 mod issues;
 mod issue;
 mod regroup;
+mod similar;
 mod traces;
 mod trace;
 mod releases;

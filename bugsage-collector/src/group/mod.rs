@@ -9,6 +9,7 @@
 
 pub mod regression;
 pub mod sample;
+pub mod similar;
 pub mod sources;
 pub mod stacks;
 pub mod trial;

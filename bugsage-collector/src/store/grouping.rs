@@ -3,6 +3,8 @@
 use bugsage_core::clock::Timestamp;
 use bugsage_core::fingerprint::Kept;
 
+use super::model::Issue;
+
 /// What a person says belongs together, or does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Regroup {
@@ -53,4 +55,15 @@ pub struct RulesVersion {
     pub set_at: Timestamp,
     /// By whom.
     pub actor: String,
+}
+
+/// An issue that looks like another one. A suggestion: only people merge issues.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimilarIssue {
+    /// The issue.
+    pub issue: Issue,
+    /// How much they look alike: 1 where they look the same.
+    pub similarity: f32,
+    /// Why: of what the two are mostly told by, what both have.
+    pub shares: Vec<String>,
 }

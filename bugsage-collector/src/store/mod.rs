@@ -26,7 +26,7 @@ use bugsage_core::trace_context::TraceId;
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
-use grouping::{Regroup, RulesVersion};
+use grouping::{Regroup, RulesVersion, SimilarIssue};
 use model::{
     Account, CaseFilter, GroupedBatch, Health, IngestKey, Issue, IssueDetail, IssueFilter,
     LeasedJob, LedgerFilter, Limits, NewProject, Poison, Project, Quarantined, Quota, Receipt,
@@ -214,6 +214,17 @@ pub trait Store: Send + Sync + 'static {
         project: u64,
         fingerprints: &[String],
     ) -> Result<Vec<Option<u64>>, StoreError>;
+
+    /// Issues of the same project that look like one, the most alike first: suggestions, which are none of them
+    /// parts of others. The one is compared with the latest 20,000, by the events that opened them; what looks less
+    /// alike than [`SUGGESTED_MIN`](bugsage_core::similar::SUGGESTED_MIN) is no suggestion. One that was opened
+    /// before this was written down has none.
+    async fn similar(
+        &self,
+        scope: &Scope,
+        issue: u64,
+        limit: u32,
+    ) -> Result<Vec<SimilarIssue>, StoreError>;
 
     /// What a project groups by; `None` where only the built-in rules hold.
     async fn grouping_rules(

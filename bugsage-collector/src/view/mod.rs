@@ -3,6 +3,7 @@
 //! More may be added here, nothing renamed. Times are RFC 3339 in UTC, what is not known is null.
 
 mod project;
+mod similar;
 mod trace;
 
 use std::borrow::Cow;
@@ -27,6 +28,7 @@ use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 
 pub use project::ProjectView;
+pub use similar::SimilarView;
 pub use trace::{TraceDetailView, TraceView, duration, left_out, service};
 
 /// An issue.
@@ -110,6 +112,8 @@ pub struct IssueDetailView {
     grouping: Vec<Value>,
     /// The issues that are a part of it.
     pub parts: Vec<u64>,
+    /// Issues that look like it.
+    pub similar: Vec<SimilarView>,
 }
 
 impl IssueDetailView {
@@ -131,6 +135,7 @@ impl IssueDetailView {
             serde_json::json!({"at": rfc3339(entry.at), "actor": entry.actor, "what": entry.what})
         });
         Ok(Self {
+            similar: SimilarView::load(store, scope, detail.issue.id).await?,
             releases: releases.collect(),
             history: history.collect(),
             parts: detail.parts.iter().map(|part| part.id).collect(),

@@ -110,7 +110,7 @@ pub fn judge(frame: &Frame) -> Part {
 }
 
 /// [`judge`] for a caller who has read the function's symbol already.
-pub(super) fn judge_read(frame: &Frame, symbol: Option<&Symbol<'_>>) -> Part {
+pub(crate) fn judge_read(frame: &Frame, symbol: Option<&Symbol<'_>>) -> Part {
     if let Some(symbol) = symbol {
         if let Some(part) = judge_name(&symbol.name, frame) {
             return part;

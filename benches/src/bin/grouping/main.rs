@@ -7,6 +7,7 @@ mod measure;
 mod peers;
 mod printed;
 mod record;
+mod similar;
 mod table;
 #[cfg(test)]
 mod published;

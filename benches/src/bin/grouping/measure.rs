@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::corpus::{Build, Sample};
 use crate::peers::{self, Told};
+use crate::similar::{self, Similar};
 
 /// All that is printed.
 #[derive(Serialize)]
@@ -36,6 +37,9 @@ pub(crate) struct Report {
     pub(crate) shuffled: Rules,
     /// Our rules where nothing but Cargo's plain release ever comes.
     pub(crate) plain_release_alone: Quality,
+    /// How well issues are suggested as similar, where nobody has the source.
+    #[serde(flatten)]
+    pub(crate) similar: Similar,
     /// The same measures for the rules of others.
     pub(crate) peers: BTreeMap<&'static str, Rules>,
     pub(crate) cases: Vec<Case>,
@@ -81,6 +85,7 @@ pub(crate) fn report(samples: &[Sample]) -> Report {
     let clusters = ours(samples, &in_order, true);
     let axes = axes(samples, &clusters);
     let (stability, plain_release) = summed(&axes);
+    let without_source = ours(samples, &in_order, false);
     let peers = peers::ALL
         .iter()
         .map(|(name, key)| (*name, rules(samples, &by_key(samples, *key))));
@@ -92,7 +97,8 @@ pub(crate) fn report(samples: &[Sample]) -> Report {
         quality: quality(samples, &clusters),
         stability,
         plain_release,
-        without_source: rules(samples, &ours(samples, &in_order, false)),
+        without_source: rules(samples, &without_source),
+        similar: similar::measure(samples, &without_source),
         shuffled: shuffled(samples),
         plain_release_alone: alone(samples, |build| build.profile == "release"),
         axes: axes
@@ -193,7 +199,7 @@ fn alone(samples: &[Sample], is_of: impl Fn(&Build) -> bool) -> Quality {
 
 /// The samples in issues by our rules, as the collector sorts them in this order; with the source of the commit
 /// that ran, or without.
-fn ours(samples: &[Sample], order: &[usize], has_source: bool) -> Clusters {
+pub(crate) fn ours(samples: &[Sample], order: &[usize], has_source: bool) -> Clusters {
     let mut projects: BTreeMap<&str, Project> = BTreeMap::new();
     let mut issues = 0;
     let mut clusters = vec![0; samples.len()];

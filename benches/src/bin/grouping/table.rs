@@ -48,6 +48,32 @@ pub(crate) fn print(report: &Report) {
     for (axis, share) in &report.axes {
         println!("{axis:<22} {share:>9.3}");
     }
+    let similar = &report.similar;
+    println!(
+        "\nsimilar issues, of {} without source that have others of their bug",
+        similar.similar_issues
+    );
+    println!("{:<22} {:>9} {:>9}", "by", "recall@5", "right");
+    println!(
+        "{:<22} {:>9.3} {:>9.3}",
+        "vectors", similar.similar_recall_at_5, similar.similar_precision_at_5
+    );
+    println!(
+        "{:<22} {:>9.3}",
+        "words of the message", similar.similar_recall_at_5_by_words
+    );
+    println!("\nsuggested to all issues that are as similar as");
+    for at in &similar.similar_thresholds {
+        println!(
+            "{:<22} {:>9.3} {:>9.3}  {} of {} issues get {} suggestions",
+            at.threshold,
+            at.recall_at_5,
+            at.precision,
+            at.issues,
+            similar.issues_without_source,
+            at.suggestions
+        );
+    }
     println!("\nbugs in more than one issue, or with others in one");
     for case in &report.cases {
         if case.issues.len() > 1 || !case.shared_with.is_empty() {

@@ -8,6 +8,7 @@ mod traces;
 mod quarantine;
 mod cases;
 mod regroup;
+mod similar;
 
 use std::sync::Arc;
 
@@ -92,6 +93,8 @@ macro_rules! suite {
             regroup::a_fingerprint_that_is_split_off_stays_apart,
             regroup::what_cannot_be_regrouped_is_refused,
             regroup::the_rules_of_a_project_are_those_that_were_set_last,
+            similar::issues_that_look_alike_are_suggested_with_what_they_share,
+            similar::a_part_is_no_suggestion_and_later_events_change_none,
         }
     };
     ($backend:ident, $open:path, $($part:ident::$claim:ident,)*) => {

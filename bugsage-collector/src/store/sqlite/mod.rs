@@ -13,9 +13,11 @@ mod open;
 mod errors;
 mod carry;
 mod writer;
+mod readers;
 mod ingest;
 mod issues;
 mod grouping;
+mod similar;
 mod events;
 mod traces;
 mod files;
@@ -31,12 +33,11 @@ mod projects;
 mod cases;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::id::{BatchId, CaseId, EventId};
@@ -45,7 +46,7 @@ use bugsage_core::trace_context::TraceId;
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
-use super::grouping::{Regroup, RulesVersion};
+use super::grouping::{Regroup, RulesVersion, SimilarIssue};
 use super::model::{
     Account, CaseFilter, GroupedBatch, Health, IngestKey, Issue, IssueDetail, IssueFilter,
     LeasedJob, LedgerFilter, Limits, NewProject, Poison, Project, Quarantined, Quota, Receipt,
@@ -58,10 +59,8 @@ use super::{Store, StoreError};
 pub use backup::{Copied, backup, check, restore};
 use ingest::Sender;
 pub use open::{OpenOptions, Owner, SQLITE_VERSION_MIN, make_folder};
+use readers::Readers;
 use writer::Writer;
-
-/// Connections for reading. Queries are short; two cores have no use for more.
-const READERS_MAX: usize = 4;
 
 /// The embedded store.
 pub struct SqliteStore {
@@ -70,25 +69,14 @@ pub struct SqliteStore {
     schema_version: u32,
 }
 
-struct Readers {
-    options: OpenOptions,
-    idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
-}
-
 impl SqliteStore {
     /// Opens the store in a folder, making it and bringing its schema up to date where needed.
     pub fn open(options: OpenOptions) -> Result<Self, StoreError> {
         let (connection, schema_version) = open::for_writing(&options)?;
         let writer = Writer::start(connection, &options)?;
-        let readers = Readers {
-            options,
-            idle: Mutex::new(Vec::new()),
-            permits: Semaphore::new(READERS_MAX),
-        };
         Ok(Self {
             writer,
-            readers: Arc::new(readers),
+            readers: Arc::new(Readers::new(options)),
             schema_version,
         })
     }
@@ -113,34 +101,7 @@ impl SqliteStore {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let readers = self.readers.clone();
-        let permit = readers.permits.acquire().await;
-        let _permit = permit.map_err(|_| StoreError::Unavailable("is closing".to_owned()))?;
-        let readers = self.readers.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            let idle = readers
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop();
-            let connection = match idle {
-                Some(connection) => connection,
-                None => open::for_reading(&readers.options)?,
-            };
-            // What a reader meets says nothing about what was written.
-            let result = query(&connection).map_err(|error| match error {
-                StoreError::Failed(reason) => StoreError::Unavailable(reason),
-                error => error,
-            });
-            readers
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
-            result
-        });
-        task.await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?
+        self.readers.read(query).await
     }
 
     /// Runs a change on the writer thread; the answer comes after the sync.
@@ -291,6 +252,17 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Option<u64>>, StoreError> {
         let (organizations, fingerprints) = (scope.organizations(), fingerprints.to_vec());
         self.read(move |c| grouping::owners(c, organizations, project, &fingerprints))
+            .await
+    }
+
+    async fn similar(
+        &self,
+        scope: &Scope,
+        issue: u64,
+        limit: u32,
+    ) -> Result<Vec<SimilarIssue>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| similar::list(c, organizations, issue, limit))
             .await
     }
 
@@ -552,15 +524,7 @@ impl Store for SqliteStore {
 
     async fn close(&self) {
         // A reader that is open would keep the log from being emptied.
-        self.readers.permits.close();
-        let idle = std::mem::take(
-            &mut *self
-                .readers
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        drop(idle);
+        self.readers.close();
         self.writer.end().await;
     }
 

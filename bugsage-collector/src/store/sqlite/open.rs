@@ -51,6 +51,10 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../../migrations/sqlite/0006_grouping.sql"),
         nothing,
     ),
+    (
+        include_str!("../../../migrations/sqlite/0007_similar.sql"),
+        nothing,
+    ),
 ];
 
 fn nothing(_: &Connection) -> Result<(), StoreError> {

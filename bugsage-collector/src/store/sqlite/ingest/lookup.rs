@@ -9,11 +9,11 @@ use bugsage_core::event::Event;
 use bugsage_core::fingerprint::place::{self, Owners};
 use bugsage_core::fingerprint::{Fingerprint, Strength};
 
-use crate::group::regression;
+use crate::group::{regression, similar};
 use crate::store::StoreError;
 use crate::store::model::GroupedEvent;
 
-use super::super::{cases, sql, unsigned};
+use super::super::{cases, similar as portraits, sql, unsigned};
 use super::cache::{Cache, Known};
 use super::tally::Tally;
 use super::write_history;
@@ -191,6 +191,7 @@ fn open(tx: &Connection, project: u64, grouped: &GroupedEvent) -> Result<i64, St
     ])?;
     let issue = tx.last_insert_rowid();
     write_history(tx, project, issue, event.first_at, "system", "opened")?;
+    portraits::write(tx, project, issue, &similar::portrait(grouped))?;
     Ok(issue)
 }
 
