@@ -17,7 +17,7 @@ use bugsage_core::fingerprint::rules::Rules;
 use bugsage_core::fingerprint::{Alike, Grouping, Outline};
 use bugsage_core::stacktrace::{Frame, StackTrace};
 
-use crate::store::model::StoredStack;
+use crate::store::pack::StoredStack;
 
 use super::sources::EventSources;
 

@@ -8,11 +8,10 @@ use bugsage_core::event::{Event, Losses, RunState};
 use bugsage_core::fingerprint::{Fingerprint, Kept};
 use bugsage_core::id::{BatchId, CaseId, EventId};
 use bugsage_core::remote::RemoteSettings;
-use bugsage_core::stacktrace::StackTrace;
 use bugsage_pipeline::case::State;
 
 use super::grouping::OwnedFingerprint;
-use super::pack::{Pack, Slot};
+use super::pack::{Pack, Slot, StoredStack};
 use super::trace::{GroupedSpans, SpanAccount};
 
 /// A project to be made.
@@ -154,15 +153,6 @@ pub struct GroupedEvent {
     pub severity: &'static str,
     /// Whether the issue is worth a case, as far as the event can tell.
     pub wants_case: bool,
-}
-
-/// A stack under the hash of its JSON.
-#[derive(Debug, Clone)]
-pub struct StoredStack {
-    /// SHA-256 of the JSON, cut to 128 bits.
-    pub hash: [u8; 16],
-    /// The stack.
-    pub stack: Arc<StackTrace>,
 }
 
 /// What became of a batch.

@@ -5,10 +5,21 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::sync::Arc;
 
 use zstd::bulk::Compressor;
 
 use bugsage_core::event::Event;
+use bugsage_core::stacktrace::StackTrace;
+
+/// A stack under the hash of its JSON.
+#[derive(Debug, Clone)]
+pub struct StoredStack {
+    /// SHA-256 of the JSON, cut to 128 bits.
+    pub hash: [u8; 16],
+    /// The stack.
+    pub stack: Arc<StackTrace>,
+}
 
 /// A pack is closed once its documents have this many bytes: compression gains little beyond that, and
 /// whoever reads one event has to expand all of them.

@@ -108,7 +108,7 @@ impl Known {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::explain::tests::{Everywhere, panic};
+    use super::super::tests::{Everywhere, panic};
     use super::*;
     use crate::event::ErrorLink;
 

@@ -8,7 +8,8 @@ use bugsage_core::clock::Timestamp;
 use bugsage_core::scrub;
 
 use crate::store::StoreError;
-use crate::store::model::{GroupedBatch, GroupedEvent, StoredStack};
+use crate::store::model::{GroupedBatch, GroupedEvent};
+use crate::store::pack::StoredStack;
 use crate::store::pack::{self, Pack, Packer};
 
 use super::super::sql;

@@ -6,11 +6,11 @@ use proptest::prelude::*;
 
 use crate::stacktrace::{Frame, StackTrace};
 
-use super::explain::Dropped;
-use super::frames::{self, Part};
-use super::message;
-use super::outline::{Anchor, Outline};
-use super::symbol::{self, CLOSURE, is_std};
+use super::super::explain::Dropped;
+use super::super::frames::{self, Part};
+use super::super::message;
+use super::super::outline::{Anchor, Outline};
+use super::super::symbol::{self, CLOSURE, is_std};
 
 /// What symbols are made of, so that some of what comes out looks like one.
 fn symbol_text() -> impl Strategy<Value = String> {
