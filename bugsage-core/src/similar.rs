@@ -12,7 +12,7 @@
 //! - the crates of dependencies on the stack.
 //!
 //! Lines, addresses, tags and what an app attached are no part of it. Each group has the same length whatever it holds
-//! ([`Group::share`]), so that a long message does not outweigh a stack, and the cosine of two vectors is the
+//! (its share), so that a long message does not outweigh a stack, and the cosine of two vectors is the
 //! mean of how alike their groups are, by these shares.
 //!
 //! Features become numbers by signed feature hashing (Weinberger, Dasgupta, Langford, Smola and Attenberg: *Feature

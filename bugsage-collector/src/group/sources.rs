@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use bugsage_core::event::Text;
 use bugsage_core::fingerprint::source::{Functions, Sources};
 use bugsage_pipeline::evidence::BuiltSource;
+use bugsage_pipeline::repository::RepositoryError;
 
 /// How long a batch waits for git altogether. To find a commit and read a file of it takes some 30 ms.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -143,16 +144,26 @@ fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
     known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A release of a repository, as far as it is there, and until when that is believed.
-type Builds = HashMap<(Arc<str>, Text), (Option<BuiltSource>, Option<Instant>)>;
+/// A release, if it is there, and until when that is believed.
+type Build = (Option<BuiltSource>, Option<Instant>);
+
+/// What the thread that asks git remembers.
+#[derive(Default)]
+struct Asked {
+    /// By repository and release.
+    builds: HashMap<(Arc<str>, Text), Build>,
+    /// Repositories that could not be read, and until when they are left alone: one that hangs takes half a minute
+    /// for each question.
+    broken: HashMap<Arc<str>, Instant>,
+}
 
 /// Answers until nobody can ask any more.
 fn answer(asked: &Receiver<Ask>, known: &Mutex<Known>) {
-    let mut builds = Builds::new();
+    let mut memory = Asked::default();
     while let Ok(Ask { key, answer }) = asked.recv() {
         let remembered = lock(known).get(&key, Instant::now());
         let found = remembered.unwrap_or_else(|| {
-            let (functions, until) = read(&key, &mut builds);
+            let (functions, until) = memory.read(&key);
             lock(known).remember(key, functions.clone(), until);
             functions
         });
@@ -161,32 +172,49 @@ fn answer(asked: &Receiver<Ask>, known: &Mutex<Known>) {
     }
 }
 
-fn read(key: &Key, builds: &mut Builds) -> (Option<Arc<Functions>>, Option<Instant>) {
-    let now = Instant::now();
-    let failed = |error: &dyn std::fmt::Display| {
-        tracing::warn!(repository = %key.repository, %error, "bugs are grouped without the source");
-        Some(now + ASK_AGAIN)
-    };
-    let of = (key.repository.clone(), key.release.clone());
-    builds.retain(|_, (_, until)| until.is_none_or(|until| until > now));
-    if !builds.contains_key(&of) {
-        if builds.len() >= BUILDS_MAX {
-            builds.clear();
+impl Asked {
+    /// The functions of a file, and until when it is believed that they are these.
+    fn read(&mut self, key: &Key) -> (Option<Arc<Functions>>, Option<Instant>) {
+        let now = Instant::now();
+        self.builds
+            .retain(|_, (_, until)| until.is_none_or(|until| until > now));
+        self.broken.retain(|_, until| *until > now);
+        if let Some(until) = self.broken.get(&key.repository) {
+            return (None, Some(*until));
         }
-        let build = match BuiltSource::of_release(&key.repository, &key.release) {
-            Ok(Some(source)) => (Some(source), None),
-            Ok(None) => (None, Some(now + ASK_AGAIN)),
-            Err(error) => (None, failed(&error)),
-        };
-        builds.insert(of.clone(), build);
+        let read = self.try_read(key, now);
+        read.unwrap_or_else(|error| {
+            let repository = &key.repository;
+            tracing::warn!(%repository, %error, "bugs are grouped without the source");
+            let until = now + ASK_AGAIN;
+            self.broken.insert(repository.clone(), until);
+            (None, Some(until))
+        })
     }
-    match builds.get(&of) {
-        Some((Some(source), _)) => match source.text(&key.file) {
-            Ok(text) => (text.map(|text| Arc::new(Functions::read(&text))), None),
-            Err(error) => (None, failed(&error)),
-        },
-        Some((None, until)) => (None, *until),
-        None => (None, None),
+
+    fn try_read(
+        &mut self,
+        key: &Key,
+        now: Instant,
+    ) -> Result<(Option<Arc<Functions>>, Option<Instant>), RepositoryError> {
+        let of = (key.repository.clone(), key.release.clone());
+        if !self.builds.contains_key(&of) {
+            if self.builds.len() >= BUILDS_MAX {
+                self.builds.clear();
+            }
+            let source = BuiltSource::of_release(&key.repository, &key.release)?;
+            // What is not there may be fetched.
+            let until = source.is_none().then(|| now + ASK_AGAIN);
+            self.builds.insert(of.clone(), (source, until));
+        }
+        match self.builds.get(&of) {
+            Some((Some(source), _)) => {
+                let text = source.text(&key.file)?;
+                Ok((text.map(|text| Arc::new(Functions::read(&text))), None))
+            }
+            Some((None, until)) => Ok((None, *until)),
+            None => Ok((None, None)),
+        }
     }
 }
 
@@ -242,5 +270,66 @@ impl Sources for EventSources<'_> {
         let found = self.cache.find(key, &mut self.patience);
         self.known.insert(file.to_owned(), found.clone());
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn functions(cache: &SourceCache, repository: &str, release: Option<&str>) -> Option<()> {
+        let repository: Arc<str> = repository.into();
+        let mut sources = EventSources::new(cache, Some(&repository)).patient();
+        sources.of(release.map(Text::from).as_ref());
+        sources.functions("src/main.rs").map(drop)
+    }
+
+    #[test]
+    fn a_repository_that_cannot_be_read_is_left_alone_for_a_while() {
+        let cache = SourceCache::default();
+        let missing = "/nonexistent/repository";
+        for number in 0..3 {
+            let release = format!("shop@1.0.{number}");
+            assert!(functions(&cache, missing, Some(&release)).is_none());
+        }
+        let known = lock(&cache.known);
+        let untils: Vec<_> = known.files.values().map(|it| it.until).collect();
+        assert_eq!(untils.len(), 3);
+        assert!(untils[0].is_some() && untils.iter().all(|it| *it == untils[0]));
+    }
+
+    #[test]
+    fn nobody_is_asked_without_a_release_or_too_often() {
+        let cache = SourceCache::default();
+        assert!(functions(&cache, "/nonexistent", None).is_none());
+        assert!(lock(&cache.known).asked.is_empty());
+
+        let repository: Arc<str> = "/nonexistent".into();
+        let (mut known, now) = (Known::default(), Instant::now());
+        let asked = (0..ASKED_A_MINUTE + 5).filter(|_| known.may_ask(&repository, now));
+        assert_eq!(asked.count(), ASKED_A_MINUTE as usize);
+        assert!(known.may_ask(&"/other".into(), now), "others may");
+        assert!(known.may_ask(&repository, now + MINUTE));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut known = Known::default();
+        let key = |number: usize| Key {
+            repository: "/shop".into(),
+            release: "shop@1.0.0".into(),
+            file: format!("src/{number}.rs").into(),
+        };
+        for number in 0..FILES_MAX + 1 {
+            known.remember(key(number), None, None);
+        }
+        assert_eq!(known.files.len(), 1);
+        let large = Arc::new(Functions::read(&"fn f() { f() }\n".repeat(200_000)));
+        let (mut kept, mut most) = (Known::default(), 0);
+        for number in 0..100 {
+            kept.remember(key(number), Some(large.clone()), None);
+            most = most.max(kept.bytes);
+        }
+        assert!(most <= FILES_BYTES_MAX + large.size_bytes(), "{most} bytes");
     }
 }
