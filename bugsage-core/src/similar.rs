@@ -200,7 +200,7 @@ struct Feature {
 /// Features that together have the same length in every event that has any.
 struct Group {
     /// How much it counts beside the other groups. These are judgment; on the corpus of `tests/corpus` half or twice
-    /// of any of them changes what is found by a few hundredths. Its programs have no spans and hardly an error's type.
+    /// of any of them changes what is found by a tenth at most. Its programs have no spans and hardly an error's type.
     share: f32,
     features: Vec<Feature>,
     known: HashSet<String>,
