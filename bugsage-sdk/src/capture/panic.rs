@@ -32,6 +32,9 @@ thread_local! {
 /// How often our hook was called.
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
+/// How many threads it runs on. One that prints a backtrace takes as long as a few looks are apart.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
 /// When it is seen whether another hook was set in place of ours, in milliseconds after the start: while `main`
 /// sets everything up, and once more for what starts slowly.
 ///
@@ -69,7 +72,7 @@ pub(crate) fn stay_in_front() {
                 thread::sleep(at - waited);
                 waited = at;
                 let before = std::mem::replace(&mut calls, CALLS.load(Ordering::Relaxed));
-                if calls != before {
+                if calls != before || RUNNING.load(Ordering::Relaxed) > 0 {
                     // It is called. While threads panic, those that wait for their turn would meet std's.
                     continue;
                 }
@@ -116,6 +119,12 @@ fn run(info: &PanicHookInfo<'_>, chained: &Hook) {
         return;
     }
     CALLS.fetch_add(1, Ordering::Relaxed);
+    RUNNING.fetch_add(1, Ordering::Relaxed);
+    report(info, chained);
+    RUNNING.fetch_sub(1, Ordering::Relaxed);
+}
+
+fn report(info: &PanicHookInfo<'_>, chained: &Hook) {
     if RUNS.replace(true) {
         // The hook that was put in front of us calls us, or what it logs panics: it is taken down already.
         return chained(info);
