@@ -79,7 +79,7 @@ fn merge(
     issues::one(tx, organizations, whole.id)
 }
 
-/// Makes a part an issue of its own again. It is as resolved as the whole was.
+/// Makes a part an issue of its own again. It stands where it stood when it was merged.
 fn unmerge(
     tx: &Connection,
     organizations: Organizations,
@@ -100,11 +100,8 @@ fn unmerge(
         )));
     };
     tx.execute(
-        "update issues set merged_into = null,
-             (status, substatus, resolved_at, resolved_release) =
-                 (select status, substatus, resolved_at, resolved_release from issues where id = ?1)
-         where id = ?2",
-        params![sql(whole), sql(id)],
+        "update issues set merged_into = null where id = ?",
+        [sql(id)],
     )?;
     let what = format!("taken out of issue {whole}");
     write_history(tx, part.project, sql(id), at, actor, &what)?;
@@ -138,6 +135,15 @@ fn split(
         name: fingerprint.to_owned(),
     };
     let owner = owner.ok_or_else(not_found)?;
+    let is_first = tx
+        .prepare("select 1 from fingerprints where project = ? and issue = ? and brought_by = ?")?
+        .exists(params![sql(project), owner, fingerprint])?;
+    if !is_first {
+        return Err(StoreError::Refused(format!(
+            "{fingerprint} is not what events of issue {owner} go by first: take the first of the \
+             `fingerprints` that `bugsage events show EVENT --json` tells"
+        )));
+    }
     let others: i64 = tx.query_row(
         "select count(*) from fingerprints where project = ? and issue = ?
              and coalesce(brought_by, fingerprint) <> ? and fingerprint <> ?3",
