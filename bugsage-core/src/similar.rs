@@ -374,63 +374,14 @@ fn name_words(name: &str) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clock::Timestamp;
-    use crate::event::{ErrorLink, EventKind, Level, Location, Run, SpanContext, Thread};
-    use crate::id::{EventId, RunId};
+    use crate::event::{ErrorLink, SpanContext};
+    use crate::fingerprint::tests::panic;
 
     const INDEX: &str = "index out of bounds: the len is 3 but the index is 9";
-
-    fn event(message: &str, frames: &[(&str, &str, u32)]) -> Event {
-        let frames = frames.iter().map(|(function, file, line)| {
-            Arc::new(Frame {
-                function: Some((*function).into()),
-                file: (!file.is_empty()).then(|| (*file).into()),
-                line: Some(*line),
-                ..Frame::default()
-            })
-        });
-        Event {
-            id: EventId::from_bytes([2; 16]),
-            run: Arc::new(Run {
-                id: RunId::from_bytes([1; 16]),
-                release: None,
-                environment: None,
-                started_at: Timestamp(0),
-                sdk: "test".into(),
-            }),
-            kind: EventKind::Panic,
-            level: Level::Fatal,
-            count: 1,
-            first_at: Timestamp(1),
-            last_at: Timestamp(1),
-            deltas_us: Vec::new(),
-            message: message.into(),
-            errors: Vec::new(),
-            location: Some(Location {
-                file: "src/price.rs".into(),
-                line: 7,
-                column: 5,
-            }),
-            thread: Thread::default(),
-            stack: Some(Arc::new(StackTrace {
-                frames: frames.collect(),
-                symbolicated: true,
-            })),
-            spans: Vec::new(),
-            breadcrumbs: Vec::new(),
-            tags: Vec::new(),
-            user: None,
-            contexts: Vec::new(),
-            attached: Vec::new(),
-            inputs: Vec::new(),
-            trace: None,
-        }
-    }
 
     fn portrait(event: &Event) -> Portrait {
         let class = crate::panic_class::classify(&event.message).class;
@@ -443,7 +394,7 @@ mod tests {
             ("shop::cart::total", "src/cart.rs", 12),
             ("shop::main", "src/main.rs", 3),
         ];
-        event(message, &frames)
+        panic(message, &frames)
     }
 
     #[test]
@@ -462,7 +413,7 @@ mod tests {
             ),
             ("shop::main", "src/main.rs", 3),
         ];
-        let mut other = event(
+        let mut other = panic(
             "index out of bounds: the len is 0 but the index is 1",
             &frames,
         );
@@ -512,12 +463,12 @@ mod tests {
             ("shop::cart::total", "src/cart.rs", 12),
             ("shop::serve", "src/serve.rs", 3),
         ];
-        let after = portrait(&event(INDEX, &moved));
+        let after = portrait(&panic(INDEX, &moved));
         let other = [
             ("shop::mail::send", "src/mail.rs", 7),
             ("shop::main", "src/main.rs", 3),
         ];
-        let other = portrait(&event(
+        let other = portrait(&panic(
             "called `Option::unwrap()` on a `None` value",
             &other,
         ));
@@ -556,7 +507,7 @@ mod tests {
         let frames = vec![(&*name, &*name, 1); 300];
         let message = "word9x number and ".repeat(10_000);
 
-        let portrait = portrait(&event(&message, &frames));
+        let portrait = portrait(&panic(&message, &frames));
 
         assert!(portrait.telling.len() <= TELLING_MAX);
         assert!(
@@ -574,7 +525,7 @@ mod tests {
         ) {
             let portraits: Vec<Portrait> = events
                 .iter()
-                .map(|(message, function, file)| portrait(&event(message, &[(function, file, 1)])))
+                .map(|(message, function, file)| portrait(&panic(message, &[(function, file, 1)])))
                 .collect();
             let (one, other) = (&portraits[0].vector, &portraits[1].vector);
             prop_assert!((one.similarity(one) - 1.0).abs() < 0.001);

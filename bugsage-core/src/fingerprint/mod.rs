@@ -37,7 +37,7 @@ pub mod place;
 #[cfg(feature = "fingerprint")]
 pub mod rules;
 #[cfg(all(test, feature = "fingerprint"))]
-mod tests;
+pub(crate) mod tests;
 
 #[cfg(feature = "fingerprint")]
 pub use alike::Alike;

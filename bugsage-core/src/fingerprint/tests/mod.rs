@@ -1,5 +1,6 @@
 //! What tests of grouping share, and the rules as they read most plainly.
 
+mod grouping;
 mod plainly;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ impl Sources for Everywhere {
     }
 }
 
-pub(super) fn panic(message: &str, frames: &[(&str, &str, u32)]) -> Event {
+pub(crate) fn panic(message: &str, frames: &[(&str, &str, u32)]) -> Event {
     let frames = frames.iter().map(|(function, file, line)| {
         Arc::new(Frame {
             function: Some((*function).into()),
