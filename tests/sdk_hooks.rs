@@ -49,6 +49,14 @@ fn a_hook_that_sleeps_costs_no_report() {
 }
 
 #[test]
+fn a_hook_that_runs_while_others_are_looked_for_costs_no_report() {
+    let sink = Sink::open();
+    let ended = subject("hook_slow").dsn(sink.dsn()).run();
+
+    assert_eq!(ended.well().account("account").delivered, 21);
+}
+
+#[test]
 fn a_hook_may_log_what_it_was_told() {
     let (sink, ended) = hook_that("log");
 

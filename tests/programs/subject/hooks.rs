@@ -27,6 +27,27 @@ pub(crate) fn chained(deed: &str) {
     finish(guard);
 }
 
+/// A hook that prints for as long as it takes until others were looked for twice, and panics on other threads that
+/// come meanwhile.
+pub(crate) fn slow() {
+    panic::set_hook(Box::new(|info| {
+        if info.payload_as_str() == Some("the first") {
+            thread::sleep(Duration::from_millis(200));
+        }
+    }));
+    let guard = start();
+    thread::scope(|scope| {
+        scope.spawn(|| catch_unwind(|| panic!("the first")));
+        for _ in 0..20 {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(100));
+                catch_unwind(|| panic!("another"))
+            });
+        }
+    });
+    finish(guard);
+}
+
 /// A hook that ends the process as `kill -9` does, at the last of the panics that are to come.
 pub(crate) fn kills(way: &str) {
     panic::set_hook(Box::new(|info| {

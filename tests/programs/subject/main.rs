@@ -45,6 +45,7 @@ fn main() {
         "panic_in_task_after_await" => panics::in_task_after_await(),
         "panic_holding_stdout" => panics::holding_stdout(),
         "hook" => hooks::chained(&argument()),
+        "hook_slow" => hooks::slow(),
         "hook_order" => hooks::order(),
         "hook_of_others" => hooks::of_others(&argument()),
         "hook_kills" => hooks::kills(&argument()),
