@@ -160,8 +160,11 @@ fn rules_are_tried_on_what_is_there_and_hold_for_what_comes() {
         (&json!(4), &json!(4))
     );
     assert_eq!(tried["rules"], json!({"2": 1, "3": 1, "4": 2}));
-    assert_eq!(tried["merged"][0]["issues"], json!([1, 2]));
-    assert_eq!(tried["split"][0]["issue"], json!(3));
+    let merged = json!([{"rule": 2, "issues": [1, 2], "into": null}]);
+    let leave = json!({"rule": 4, "events": 1, "into": null});
+    let split = json!([{"issue": 3, "stay": 0, "leave": [leave, leave]}]);
+    assert_eq!(tried["merged"], merged, "{tried:#}");
+    assert_eq!(tried["split"], split, "{tried:#}");
     assert_eq!(counts(&collector).len(), 3, "trying changes nothing");
 
     let set = of_shop(&["rules", "set", rules]);
@@ -188,6 +191,17 @@ fn rules_are_tried_on_what_is_there_and_hold_for_what_comes() {
         event["grouping"]["kept"],
         json!([{"rule": "rule", "value": "money"}])
     );
+
+    // Without them, what they gathered comes where it came before.
+    let none = collector.folder().path().join("none.rules");
+    std::fs::write(&none, "").expect("can be written");
+    let tried = of_shop(&["rules", "try", none.to_str().expect("is text")]);
+    let splits = tried["split"].as_array().expect("is a list");
+    let split = splits.iter().find(|it| it["issue"] == json!(4));
+    let split = split.unwrap_or_else(|| panic!("4 is split: {tried:#}"));
+    assert_eq!(split["leave"][0]["into"], json!(1), "{tried:#}");
+    assert_eq!(split["leave"][1]["into"], json!(2), "{tried:#}");
+    assert_eq!(split["leave"][1]["rule"], json!(null), "{tried:#}");
 
     // Nothing on standard input: only the built-in ones hold again.
     assert_eq!(of_shop(&["rules", "set", "-"])["version"], json!(2));

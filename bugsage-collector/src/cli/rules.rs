@@ -1,5 +1,6 @@
 //! `bugsage rules`: what a project's events are grouped by, where the built-in rules do not suit.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,14 +10,15 @@ use anyhow::Context;
 use clap::Subcommand;
 
 use bugsage_core::clock::Clock;
+use bugsage_core::fingerprint::Fingerprint;
 use bugsage_core::fingerprint::rules::{RULES_BYTES_MAX, Rules as ParsedRules};
 
 use crate::clock::{SystemClock, rfc3339};
 use crate::group::sources::{EventSources, SourceCache};
-use crate::group::trial::{self, Trial};
+use crate::group::trial::{self, Owned, Trial, Tried};
 use crate::store::Store;
 use crate::store::grouping::RulesVersion;
-use crate::store::model::{IssueFilter, StoredEvent};
+use crate::store::model::{IssueFilter, Project};
 use crate::store::scope::Scope;
 use crate::store::sqlite::SqliteStore;
 
@@ -49,7 +51,7 @@ pub(super) enum Rules {
         #[command(flatten)]
         of: Of,
     },
-    /// Try rules on events that are kept: what they would merge and split
+    /// Try rules on events that are kept: where these would come if they came again
     Try {
         /// The file with the rules, or - for standard input
         file: PathBuf,
@@ -93,7 +95,7 @@ impl Rules {
                 told(&trial, of.json)
             }
             Rules::Set { file, of } => {
-                let (text, _) = read(&file)?;
+                let (text, rules) = read(&file)?;
                 let store = of.data.open_existing()?;
                 let now = SystemClock.now();
                 let set = store.set_grouping_rules(&scope, &of.project, &text, now);
@@ -101,10 +103,12 @@ impl Rules {
                 if of.json {
                     output::json(&document(Some(&set)))?;
                 } else {
-                    output::line(&format!(
-                        "version {} of the rules holds from now on",
-                        set.version
-                    ));
+                    let what = match rules.len() {
+                        0 => "no rule: only the built-in ones hold from now on".to_owned(),
+                        1 => "1 rule holds from now on".to_owned(),
+                        n => format!("{n} rules hold from now on"),
+                    };
+                    output::line(&format!("version {}: {what}", set.version));
                 }
                 Ok(ExitCode::SUCCESS)
             }
@@ -124,27 +128,46 @@ impl Of {
             limit: ISSUES_MAX,
             ..IssueFilter::default()
         };
-        let mut events: Vec<StoredEvent> = Vec::new();
-        for issue in store.issues(scope, filter).await? {
-            events.extend(store.events(scope, issue.id, EVENTS_MAX).await?);
-        }
-        let repository = repository(store, scope, &self.project).await?;
+        let projects = store.projects(scope).await?;
+        let named = |it: &Project| it.name == self.project || it.id.to_string() == self.project;
+        let repository = projects.into_iter().find(named);
+        let repository = repository.and_then(|it| it.repository).map(Arc::from);
+        let holding = store.grouping_rules(scope, &self.project).await?;
+        let holding = holding.map(|set| crate::group::rules(&set.rules));
+        let holding = holding.unwrap_or_default();
+
         let cache = SourceCache::default();
         let mut sources = EventSources::new(&cache, repository.as_ref()).patient();
-        Ok(trial::run(rules, &events, &mut sources))
+        let (mut tried, mut project) = (Vec::new(), None);
+        for issue in store.issues(scope, filter).await? {
+            project = Some(issue.project);
+            for event in store.events(scope, issue.id, EVENTS_MAX).await? {
+                tried.push(trial::group(&holding, rules, &event, &mut sources));
+            }
+        }
+        let owned = match project {
+            Some(project) => owned(store, scope, project, &tried).await?,
+            None => Owned::default(),
+        };
+        Ok(trial::run(tried, owned))
     }
 }
 
-async fn repository(
+/// Who owns what decides where events come.
+async fn owned(
     store: &SqliteStore,
     scope: &Scope,
-    project: &str,
-) -> anyhow::Result<Option<Arc<str>>> {
-    let projects = store.projects(scope).await?;
-    let named =
-        |it: &crate::store::model::Project| it.name == project || it.id.to_string() == project;
-    let found = projects.into_iter().find(named);
-    Ok(found.and_then(|project| project.repository).map(Arc::from))
+    project: u64,
+    tried: &[Tried],
+) -> anyhow::Result<Owned> {
+    let all: BTreeSet<Fingerprint> = tried.iter().flat_map(Tried::fingerprints).collect();
+    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let owners = store.owners(scope, project, &all).await?;
+    let mut owned = Owned::default();
+    for whole in owners.into_iter().flatten().collect::<BTreeSet<u64>>() {
+        owned.add(whole, &store.issue(scope, whole).await?.fingerprints);
+    }
+    Ok(owned)
 }
 
 /// Reads rules, and refuses what is none.
@@ -202,7 +225,7 @@ fn told(trial: &Trial, json: bool) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     output::line(&format!(
-        "of {} kept events a rule fits {}",
+        "of {} kept events, up to {EVENTS_MAX} of each of the latest {ISSUES_MAX} issues, a rule fits {}",
         trial.events, trial.fitting
     ));
     for (rule, events) in &trial.rules {
@@ -210,27 +233,41 @@ fn told(trial: &Trial, json: bool) -> anyhow::Result<ExitCode> {
     }
     for merged in &trial.merged {
         let issues: Vec<String> = merged.issues.iter().map(u64::to_string).collect();
+        let (issues, into) = (issues.join(", "), target(merged.into));
+        let by = by(merged.rule);
         output::line(&format!(
-            "line {} would merge issues {}",
-            merged.rule,
-            issues.join(", ")
+            "events of issues {issues} would be one, {into} {by}"
         ));
     }
     for split in &trial.split {
-        let leave: Vec<String> = split
-            .leave
-            .iter()
-            .map(|leaving| format!("{} by line {}", leaving.events, leaving.rule))
-            .collect();
+        let leave = split.leave.iter().map(|leaving| {
+            let (into, by) = (target(leaving.into), by(leaving.rule));
+            format!("{} would come as {into} {by}", leaving.events)
+        });
+        let leave: Vec<String> = leave.collect();
         output::line(&format!(
-            "issue {} would be split: {} stay, {}",
+            "issue {} would be split: {} of its events stay, {}",
             split.issue,
             split.stay,
             leave.join(", ")
         ));
     }
-    if trial.merged.is_empty() && trial.split.is_empty() {
+    for moved in &trial.moved {
+        let (into, by) = (target(moved.into), by(moved.rule));
+        output::line(&format!("issue {} would go on as {into} {by}", moved.issue));
+    }
+    if trial.merged.is_empty() && trial.split.is_empty() && trial.moved.is_empty() {
         output::line("nothing would be merged or split");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn target(into: Option<u64>) -> String {
+    into.map_or("a new issue".to_owned(), |issue| format!("issue {issue}"))
+}
+
+fn by(rule: Option<u32>) -> String {
+    rule.map_or("as no rule fits any more".to_owned(), |line| {
+        format!("by line {line}")
+    })
 }

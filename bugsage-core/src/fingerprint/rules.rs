@@ -188,6 +188,11 @@ impl Rules {
         Ok(Self { rules })
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
