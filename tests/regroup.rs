@@ -274,15 +274,6 @@ fn at(event: &mut Event, line: u32) {
 fn a_build_without_debug_information_is_grouped_by_the_source_of_its_commit() {
     let collector = Collector::start();
     let (shop, release) = with_source(&collector);
-    // All that Cargo's plain release tells: addresses with names of functions, and the place of the panic.
-    let plain = |line: u32| {
-        let event = EventBuilder::panic("price").release(&release);
-        let event = event.with(|event| {
-            at(event, line);
-            event.stack = Some(stack([frame("shop::price::invoice", "", 0)]));
-        });
-        event.build()
-    };
     let debug = |function: &str, line: u32| {
         let frames = [
             frame(
@@ -300,7 +291,8 @@ fn a_build_without_debug_information_is_grouped_by_the_source_of_its_commit() {
         event.build()
     };
 
-    send(&collector, &shop, [plain(2), plain(6), plain(2)]);
+    let plain = [2, 6, 2].map(|line| plain(&release, line));
+    send(&collector, &shop, plain);
     assert_eq!(counts(&collector), [(1, 2), (2, 1)]);
     send(&collector, &shop, [debug("total", 2), debug("discount", 6)]);
     assert_eq!(counts(&collector), [(1, 3), (2, 2)]);
@@ -321,6 +313,64 @@ fn a_build_without_debug_information_is_grouped_by_the_source_of_its_commit() {
     let page = collector.client().get("/issues/3");
     check_page(&page, 200);
     assert!(page.body.contains("For now"), "{}", page.body);
+}
+
+/// All that Cargo's plain release tells: addresses with names of functions, and the place of the panic.
+fn plain(release: &str, line: u32) -> Event {
+    let event = EventBuilder::panic("price").release(release);
+    let event = event.with(|event| {
+        at(event, line);
+        event.stack = Some(stack([frame("shop::price::invoice", "", 0)]));
+    });
+    event.build()
+}
+
+#[test]
+fn what_was_grouped_for_now_is_grouped_anew_once_its_source_is_there() {
+    let collector = Collector::start();
+    let (path, commit) = commit_all(collector.folder(), &[("src/price.rs", SOURCE)]);
+    let release = format!("shop@1.0.0+{commit}");
+    let shop = collector.create_project("shop");
+    // Two bugs of one file and class, and one of the two by a build that knows its functions.
+    send(
+        &collector,
+        &shop,
+        [2, 2, 6].map(|line| plain(&release, line)),
+    );
+    assert_eq!(counts(&collector), [(1, 3)]);
+    let frames = [
+        frame("shop::price::discount", "src/price.rs", 6),
+        frame("shop::price::invoice", "src/price.rs", 10),
+    ];
+    let debug = EventBuilder::panic("price").release(&release);
+    let debug = debug.with(|event| event.stack = Some(stack(frames)));
+    send(&collector, &shop, [debug.build()]);
+    assert_eq!(counts(&collector), [(1, 3), (2, 1)]);
+
+    let path = path.to_str().expect("is text");
+    let set = ["project", "set", "shop", "--repository", path];
+    collector.folder().json(&set);
+
+    let events_of = |issue: &str| {
+        let events = collector
+            .folder()
+            .json(&["events", "list", "--issue", issue]);
+        events.as_array().expect("is a list").len()
+    };
+    wait_for("the bugs to be told apart", || {
+        (events_of("1") == 2).then_some(())
+    });
+    assert_eq!(events_of("2"), 2, "the kept event went along");
+    assert_eq!(
+        counts(&collector),
+        [(1, 3), (2, 1)],
+        "what was counted stays"
+    );
+    let issue = collector.folder().json(&["issues", "show", "1"]);
+    let history = issue["history"].to_string();
+    assert!(history.contains("src/price.rs#total"), "{history}");
+    send(&collector, &shop, [2, 6].map(|line| plain(&release, line)));
+    assert_eq!(counts(&collector), [(1, 4), (2, 2)]);
 }
 
 #[test]

@@ -31,7 +31,7 @@ use crate::store::Store;
 use crate::store::model::Retention;
 use crate::store::sqlite::{OpenOptions, Owner, SqliteStore, make_folder};
 use crate::worker::cases::CaseWorker;
-use crate::worker::{sweep, watch};
+use crate::worker::{rekey, sweep, watch};
 
 /// How long a client may take to send the head of a request, and how long a connection may idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(15);
@@ -148,6 +148,12 @@ impl App {
             .merge(dashboard::routes(Arc::new(pages)));
         let retention = retention(&config);
         let sweeper = sweep::run(store.clone(), clock.clone(), retention, observer.clone());
+        let rekey = rekey::run(
+            store.clone(),
+            ingest.sources(),
+            clock.clone(),
+            observer.clone(),
+        );
         let watch = watch::run(store.clone(), data.clone(), observer.clone());
         let connections = observer.metrics.connections.clone();
         let worker = CaseWorker::new(store.clone(), clock, &data, observer);
@@ -156,6 +162,7 @@ impl App {
         background.spawn(sweeper);
         background.spawn(refusals);
         background.spawn(watch);
+        background.spawn(rekey);
         Ok(Self {
             listener,
             // On a platform where it does not fit, memory ends first.

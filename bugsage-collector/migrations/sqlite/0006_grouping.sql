@@ -3,6 +3,8 @@
 -- The issue that this one is a part of. It counts on by itself, so that it can be taken out again at any time,
 -- and what is shown of the whole is the sum. No part has parts.
 alter table issues add column merged_into integer references issues (id);
+-- The issue that it was merged into itself, which may be a part by now: the two are taken out together.
+alter table issues add column merged_with integer references issues (id);
 
 create index issues_by_whole on issues (merged_into) where merged_into is not null;
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Subcommand;
@@ -14,6 +13,7 @@ use bugsage_core::fingerprint::Fingerprint;
 use bugsage_core::fingerprint::rules::{RULES_BYTES_MAX, Rules as ParsedRules};
 
 use crate::clock::{SystemClock, rfc3339};
+use crate::group::By;
 use crate::group::sources::{EventSources, SourceCache};
 use crate::group::trial::{self, Owned, Trial, Tried};
 use crate::store::Store;
@@ -130,23 +130,21 @@ impl Of {
         };
         let projects = store.projects(scope).await?;
         let named = |it: &Project| it.name == self.project || it.id.to_string() == self.project;
-        let repository = projects.into_iter().find(named);
-        let repository = repository.and_then(|it| it.repository).map(Arc::from);
-        let holding = store.grouping_rules(scope, &self.project).await?;
-        let holding = holding.map(|set| crate::group::rules(&set.rules));
-        let holding = holding.unwrap_or_default();
-
+        let project = projects.iter().find(|it| named(it));
+        let holding = match project {
+            Some(project) => By::of(store, scope, project).await?,
+            None => By::default(),
+        };
         let cache = SourceCache::default();
-        let mut sources = EventSources::new(&cache, repository.as_ref()).patient();
-        let (mut tried, mut project) = (Vec::new(), None);
+        let mut sources = EventSources::new(&cache, holding.repository.as_ref()).patient();
+        let mut tried = Vec::new();
         for issue in store.issues(scope, filter).await? {
-            project = Some(issue.project);
             for event in store.events(scope, issue.id, EVENTS_MAX).await? {
-                tried.push(trial::group(&holding, rules, &event, &mut sources));
+                tried.push(trial::group(&holding.rules, rules, &event, &mut sources));
             }
         }
         let owned = match project {
-            Some(project) => owned(store, scope, project, &tried).await?,
+            Some(project) => owned(store, scope, project.id, &tried).await?,
             None => Owned::default(),
         };
         Ok(trial::run(tried, owned))

@@ -29,8 +29,10 @@ use bugsage_core::limits;
 use bugsage_core::scrub::Cleaner;
 
 use crate::forward;
-use crate::store::model::{GroupedBatch, GroupedEvent, Limited};
+use crate::store::model::{GroupedBatch, GroupedEvent, Limited, Project};
 use crate::store::pack::Packer;
+use crate::store::scope::Scope;
+use crate::store::{Store, StoreError};
 
 use sample::{Candidate, Keep, Sampler};
 use sources::{EventSources, SourceCache};
@@ -68,6 +70,27 @@ pub struct By {
     pub repository: Option<Arc<str>>,
     /// Its own rules.
     pub rules: Arc<Rules>,
+}
+
+impl By {
+    /// What the events of a project are grouped by now.
+    ///
+    /// # Errors
+    ///
+    /// Where the store does not tell.
+    pub async fn of(
+        store: &dyn Store,
+        scope: &Scope,
+        project: &Project,
+    ) -> Result<Self, StoreError> {
+        let name = project.id.to_string();
+        let set = store.grouping_rules(scope, &name).await?;
+        let rules = set.map(|set| rules(&set.rules));
+        Ok(Self {
+            repository: project.repository.as_deref().map(Arc::from),
+            rules: rules.unwrap_or_default(),
+        })
+    }
 }
 
 /// A project's rules, as the store has them. They were read before they were set.

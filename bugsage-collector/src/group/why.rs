@@ -119,14 +119,9 @@ impl<'a> Reasons<'a> {
             return Ok(by.clone());
         }
         let projects = self.store.projects(self.scope).await?;
-        let found = projects.into_iter().find(|it| it.id == project);
-        let repository = found.and_then(|it| it.repository).map(Arc::from);
-        let name = project.to_string();
-        let rules = self.store.grouping_rules(self.scope, &name).await?;
-        let rules = rules.map(|set| super::rules(&set.rules));
-        let by = By {
-            repository,
-            rules: rules.unwrap_or_default(),
+        let by = match projects.iter().find(|it| it.id == project) {
+            Some(found) => By::of(self.store, self.scope, found).await?,
+            None => By::default(),
         };
         self.by.insert(project, by.clone());
         Ok(by)

@@ -1,7 +1,10 @@
 //! What is known and said about the grouping of a project's events.
 
+use std::sync::Arc;
+
 use bugsage_core::clock::Timestamp;
-use bugsage_core::fingerprint::Kept;
+use bugsage_core::fingerprint::{Fingerprint, Kept};
+use bugsage_core::id::EventId;
 
 use super::model::Issue;
 
@@ -42,6 +45,31 @@ pub struct OwnedFingerprint {
     pub kept: Vec<Kept>,
     /// The first fingerprint of the event that brought it, where that was written down.
     pub brought_by: Option<String>,
+}
+
+/// Kept events of an issue that was grouped for now, as they are grouped where more is known of them: symbols or
+/// source have come.
+#[derive(Debug, Clone)]
+pub struct Rekey {
+    /// The issue.
+    pub issue: u64,
+    /// Its events, all that are known better.
+    pub events: Vec<RekeyedEvent>,
+}
+
+/// An event whose fingerprints are better than those that it came with.
+#[derive(Debug, Clone)]
+pub struct RekeyedEvent {
+    /// The event.
+    pub event: EventId,
+    /// Its fingerprints, most telling first.
+    pub fingerprints: Vec<Fingerprint>,
+    /// What each is made of, in the same order.
+    pub reasons: Arc<[Vec<Kept>]>,
+    /// One line for lists.
+    pub title: String,
+    /// The function that failed.
+    pub culprit: String,
 }
 
 /// What a project groups by instead of the built-in rules.

@@ -26,7 +26,7 @@ use bugsage_core::trace_context::TraceId;
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
-use grouping::{Regroup, RulesVersion, SimilarIssue};
+use grouping::{Regroup, Rekey, RulesVersion, SimilarIssue};
 use model::{
     Account, CaseFilter, GroupedBatch, Health, IngestKey, Issue, IssueDetail, IssueFilter,
     LeasedJob, LedgerFilter, Limits, NewProject, Poison, Project, Quarantined, Quota, Receipt,
@@ -206,6 +206,16 @@ pub trait Store: Send + Sync + 'static {
         regroup: Regroup,
         at: Timestamp,
     ) -> Result<Issue, StoreError>;
+
+    /// The issues of a project that are grouped for now, and parts of none: they own a provisional fingerprint, and
+    /// none that tells more than one function. Those among its latest 2,000, the latest first.
+    async fn provisional(&self, scope: &Scope, project: u64) -> Result<Vec<u64>, StoreError>;
+
+    /// Groups an issue anew that was grouped for now. Where its events are several bugs, the fewer become issues of
+    /// their own, or come to those that own their fingerprints; what was counted stays. The issue itself gets the
+    /// fingerprints of the others, or becomes a part of the issue that owns these, if that is no less open. Tells
+    /// whether anything has changed.
+    async fn rekey(&self, scope: &Scope, rekey: Rekey, at: Timestamp) -> Result<bool, StoreError>;
 
     /// The issues that own fingerprints of a project, in the same order.
     async fn owners(

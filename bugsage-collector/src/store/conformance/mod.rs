@@ -8,6 +8,7 @@ mod traces;
 mod quarantine;
 mod cases;
 mod regroup;
+mod rekey;
 mod similar;
 
 use std::sync::Arc;
@@ -90,9 +91,13 @@ macro_rules! suite {
             cases::a_healthy_store_says_so,
             regroup::merged_issues_count_as_one_and_come_apart_as_they_were,
             regroup::what_is_said_of_a_part_is_said_of_the_whole,
+            regroup::a_part_comes_out_with_its_own_parts_and_its_own_standing,
             regroup::a_fingerprint_that_is_split_off_stays_apart,
             regroup::what_cannot_be_regrouped_is_refused,
             regroup::the_rules_of_a_project_are_those_that_were_set_last,
+            rekey::events_that_turn_out_to_be_several_bugs_part,
+            rekey::an_issue_that_turns_out_to_be_another_one_is_merged_into_it,
+            rekey::what_is_open_is_not_hidden_and_what_people_said_holds,
             similar::issues_that_look_alike_are_suggested_with_what_they_share,
             similar::a_part_is_no_suggestion_and_later_events_change_none,
         }

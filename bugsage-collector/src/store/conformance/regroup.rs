@@ -109,6 +109,46 @@ pub(super) async fn what_is_said_of_a_part_is_said_of_the_whole(store: &dyn Stor
     assert_eq!(whole.last_release.as_deref(), Some("shop@2.0.0"));
 }
 
+pub(super) async fn a_part_comes_out_with_its_own_parts_and_its_own_standing(store: &dyn Store) {
+    let (shop, [cart, price, mail]) = three(store).await;
+    let merge = |into, issue| Regroup::Merge {
+        into,
+        issues: vec![issue],
+    };
+    let scope = operator();
+    let resolved = store.set_status(&scope, price, Status::Resolved, later(10));
+    resolved.await.expect("is resolved");
+    for (into, issue) in [(price, mail), (cart, price)] {
+        let merged = regroup(store, merge(into, issue)).await;
+        merged.expect("are merged");
+    }
+    let again = at(panic("mail"), later(9));
+    shop.send(store, batch([again])).await;
+    let whole = all_issues(store).await.remove(0);
+    assert_eq!(
+        (whole.id, whole.events, whole.last_seen),
+        (cart, 4, later(9))
+    );
+
+    let apart = regroup(store, Regroup::Unmerge { part: price }).await;
+
+    let apart = apart.expect("is taken out");
+    assert_eq!((apart.events, &*apart.status), (3, "resolved"));
+    let detail = store.issue(&operator(), price).await.expect("is there");
+    let parts: Vec<u64> = detail.parts.iter().map(|part| part.id).collect();
+    assert_eq!(parts, [mail]);
+    let whole = store.issue(&operator(), cart).await.expect("is there");
+    assert_eq!((whole.issue.events, whole.issue.last_seen), (1, later(3)));
+    assert_eq!(whole.issue.status, "unresolved");
+    assert_eq!(whole.parts, []);
+    // Out of the middle: the part of a part goes alone.
+    let merged = regroup(store, merge(cart, price)).await;
+    merged.expect("are merged");
+    let apart = regroup(store, Regroup::Unmerge { part: mail }).await;
+    assert_eq!(apart.expect("is taken out").events, 2);
+    assert_eq!(counts(store).await, [2, 2]);
+}
+
 pub(super) async fn a_fingerprint_that_is_split_off_stays_apart(store: &dyn Store) {
     let shop = Sender::new(store, "shop").await;
     let called_by = |name: &str| panic_called_by("cart", name);

@@ -32,7 +32,7 @@ pub(super) fn regroup(
 }
 
 /// Makes issues parts of another one of their project.
-fn merge(
+pub(super) fn merge(
     tx: &Connection,
     organizations: Organizations,
     into: u64,
@@ -63,7 +63,8 @@ fn merge(
             )));
         }
         tx.execute(
-            "update issues set merged_into = ?1 where id = ?2 or merged_into = ?2",
+            "update issues set merged_into = ?1, merged_with = iif(id = ?2, ?1, merged_with)
+             where id = ?2 or merged_into = ?2",
             params![sql(whole.id), sql(*id)],
         )?;
         tx.execute(
@@ -79,7 +80,8 @@ fn merge(
     issues::one(tx, organizations, whole.id)
 }
 
-/// Makes a part an issue of its own again. It stands where it stood when it was merged.
+/// Makes a part an issue of its own again, with what was merged into it before. It stands where it stood when it was
+/// merged.
 fn unmerge(
     tx: &Connection,
     organizations: Organizations,
@@ -100,14 +102,32 @@ fn unmerge(
         )));
     };
     tx.execute(
-        "update issues set merged_into = null where id = ?",
-        [sql(id)],
+        "with recursive inner (id) as (
+             select ?1 union
+             select i.id from issues i join inner on i.merged_with = inner.id where i.merged_into = ?2)
+         update issues set merged_into = nullif(?1, id), merged_with = iif(id = ?1, null, merged_with)
+         where id in (select id from inner)",
+        params![sql(id), sql(whole)],
     )?;
+    see_last(tx, part.project, sql(whole))?;
     let what = format!("taken out of issue {whole}");
     write_history(tx, part.project, sql(id), at, actor, &what)?;
     let what = format!("issue {id} was taken out of it");
     write_history(tx, part.project, sql(whole), at, actor, &what)?;
     issues::one(tx, organizations, id)
+}
+
+/// Where an issue stands in lists, after a part that had set it is gone.
+fn see_last(tx: &Connection, project: u64, issue: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "update issues set last_seen = max(
+             coalesce((select max(last_seen) from issue_variants where project = ?1 and issue = ?2), 0),
+             coalesce((select max(last_seen) from issues where merged_into = ?2), 0),
+             first_seen)
+         where id = ?2",
+        params![sql(project), issue],
+    )?;
+    Ok(())
 }
 
 /// Makes a fingerprint, with all that came with it, an issue of its own. The events that were kept go along; what was
@@ -155,39 +175,47 @@ fn split(
             "{fingerprint} is all that issue {owner} is known by: there is nothing to split"
         )));
     }
-    tx.execute(
-        "insert into issues (project, kind, level, title, class, culprit, status, substatus, severity,
-             events, users, first_seen, last_seen, first_release, last_release)
-         select project, kind, level, title, class, culprit, 'unresolved', 'ongoing', severity,
-             0, 0, ?1, ?1, null, null from issues where id = ?2",
-        params![sql(at.0), owner],
-    )?;
-    let new = tx.last_insert_rowid();
+    let new = open_beside(tx, unsigned(owner), at)?;
     tx.execute(
         "update fingerprints set issue = ?1
          where project = ?2 and issue = ?3 and (fingerprint = ?4 or brought_by = ?4)",
         params![new, sql(project), owner, fingerprint],
     )?;
-    let moved = tx.execute(
+    tx.execute(
         "update events set issue = ?1 where project = ?2 and issue = ?3 and fingerprint = ?4",
         params![new, sql(project), owner, fingerprint],
     )?;
-    tx.execute(
-        "update issues set kept = kept - ?1 where id = ?2",
-        params![moved as i64, owner],
-    )?;
-    tx.execute(
-        "update issues set (kept, latest_event, latest_event_at) =
-             (select count(*), (select event from events where issue = ?1 order by first_at desc limit 1),
-                 coalesce(max(first_at), 0) from events where issue = ?1)
-         where id = ?1",
-        params![new],
-    )?;
+    count_kept(tx, owner)?;
+    count_kept(tx, new)?;
     let what = format!("split off issue {owner} with {fingerprint}");
     write_history(tx, project, new, at, actor, &what)?;
     let what = format!("{fingerprint} was split off into issue {new}");
     write_history(tx, project, owner, at, actor, &what)?;
     issues::one(tx, organizations, unsigned(new))
+}
+
+/// Opens an issue that is like another one, and has counted nothing yet.
+pub(super) fn open_beside(tx: &Connection, issue: u64, at: Timestamp) -> Result<i64, StoreError> {
+    tx.execute(
+        "insert into issues (project, kind, level, title, class, culprit, status, substatus, severity,
+             events, users, first_seen, last_seen, first_release, last_release)
+         select project, kind, level, title, class, culprit, 'unresolved', 'ongoing', severity,
+             0, 0, ?1, ?1, null, null from issues where id = ?2",
+        params![sql(at.0), sql(issue)],
+    )?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Counts the kept events of an issue after some came or went.
+pub(super) fn count_kept(tx: &Connection, issue: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "update issues set (kept, latest_event, latest_event_at) =
+             (select count(*), (select event from events where issue = ?1 order by first_at desc limit 1),
+                 coalesce(max(first_at), 0) from events where issue = ?1)
+         where id = ?1",
+        params![issue],
+    )?;
+    Ok(())
 }
 
 /// The issues that own fingerprints of a project, in the same order.
@@ -212,7 +240,11 @@ pub(super) fn owners(
 }
 
 /// An issue, or the one that it is a part of.
-fn whole(c: &Connection, organizations: Organizations, id: u64) -> Result<Issue, StoreError> {
+pub(super) fn whole(
+    c: &Connection,
+    organizations: Organizations,
+    id: u64,
+) -> Result<Issue, StoreError> {
     let issue = issues::one(c, organizations, id)?;
     match issue.merged_into {
         Some(whole) => issues::one(c, organizations, whole),

@@ -16,7 +16,9 @@ mod writer;
 mod readers;
 mod ingest;
 mod issues;
+mod fingerprints;
 mod grouping;
+mod rekey;
 mod similar;
 mod events;
 mod traces;
@@ -46,7 +48,7 @@ use bugsage_core::trace_context::TraceId;
 use bugsage_pipeline::case::Case;
 use bugsage_pipeline::subject::Subject;
 
-use super::grouping::{Regroup, RulesVersion, SimilarIssue};
+use super::grouping::{Regroup, Rekey, RulesVersion, SimilarIssue};
 use super::model::{
     Account, CaseFilter, GroupedBatch, Health, IngestKey, Issue, IssueDetail, IssueFilter,
     LeasedJob, LedgerFilter, Limits, NewProject, Poison, Project, Quarantined, Quota, Receipt,
@@ -241,6 +243,18 @@ impl Store for SqliteStore {
     ) -> Result<Issue, StoreError> {
         let (organizations, actor) = (scope.organizations(), scope.actor().to_owned());
         self.write(move |tx| grouping::regroup(tx, organizations, &regroup, &actor, at))
+            .await
+    }
+
+    async fn provisional(&self, scope: &Scope, project: u64) -> Result<Vec<u64>, StoreError> {
+        let organizations = scope.organizations();
+        self.read(move |c| rekey::provisional(c, organizations, project))
+            .await
+    }
+
+    async fn rekey(&self, scope: &Scope, rekey: Rekey, at: Timestamp) -> Result<bool, StoreError> {
+        let (organizations, actor) = (scope.organizations(), scope.actor().to_owned());
+        self.write(move |tx| rekey::rekey(tx, organizations, &rekey, &actor, at))
             .await
     }
 

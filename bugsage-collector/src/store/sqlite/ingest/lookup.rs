@@ -6,14 +6,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::Event;
-use bugsage_core::fingerprint::place::{self, Owners};
-use bugsage_core::fingerprint::{Fingerprint, Strength};
 
 use crate::group::{regression, similar};
 use crate::store::StoreError;
 use crate::store::model::GroupedEvent;
 
-use super::super::{cases, similar as portraits, sql, unsigned};
+use super::super::{cases, fingerprints, similar as portraits, sql, unsigned};
 use super::cache::{Cache, Known};
 use super::tally::Tally;
 use super::write_history;
@@ -49,7 +47,7 @@ pub(super) fn place(
     let issue = match cache.place(project, &grouped.fingerprints) {
         Some(issue) => issue,
         None => {
-            let found = find(tx, project, grouped)?;
+            let found = fingerprints::find(tx, project, &grouped.fingerprints)?;
             if found.is_none() {
                 why |= WHY_FIRST;
             }
@@ -57,7 +55,8 @@ pub(super) fn place(
                 Some(issue) => issue,
                 None => open(tx, project, grouped)?,
             };
-            own(tx, project, issue, grouped, received_at)?;
+            let (all, reasons) = (&grouped.fingerprints, &grouped.reasons);
+            fingerprints::own(tx, project, issue, all, reasons, received_at)?;
             cache.set_place(project, &grouped.fingerprints, issue);
             issue
         }
@@ -99,73 +98,6 @@ pub(super) fn place(
         why,
         ordinal,
     })
-}
-
-/// Gives an issue the fingerprints of its event that nobody owns.
-fn own(
-    tx: &Connection,
-    project: u64,
-    issue: i64,
-    grouped: &GroupedEvent,
-    received_at: Timestamp,
-) -> Result<(), StoreError> {
-    let first = grouped.fingerprints.first().map(ToString::to_string);
-    let mut reasons = grouped.reasons.iter();
-    for fingerprint in &grouped.fingerprints {
-        let reason = reasons
-            .next()
-            .and_then(|kept| serde_json::to_string(kept).ok());
-        tx.prepare_cached(
-            "insert or ignore into fingerprints
-                 (project, fingerprint, issue, reason, brought_by, added_at)
-             values (?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            sql(project),
-            fingerprint.to_string(),
-            issue,
-            reason,
-            first,
-            sql(received_at.0)
-        ])?;
-    }
-    Ok(())
-}
-
-fn find(tx: &Connection, project: u64, grouped: &GroupedEvent) -> Result<Option<i64>, StoreError> {
-    place::find(&grouped.fingerprints, &mut ProjectIssues { tx, project })
-}
-
-/// The issues of a project, as those who own fingerprints.
-struct ProjectIssues<'a> {
-    tx: &'a Connection,
-    project: u64,
-}
-
-impl Owners for ProjectIssues<'_> {
-    type Issue = i64;
-    type Error = StoreError;
-
-    fn owner(&mut self, fingerprint: Fingerprint) -> Result<Option<i64>, StoreError> {
-        let mut owner = self.tx.prepare_cached(
-            "select issue from fingerprints where project = ? and fingerprint = ?",
-        )?;
-        let key = params![sql(self.project), fingerprint.to_string()];
-        Ok(owner.query_row(key, |row| row.get(0)).optional()?)
-    }
-
-    fn has_stronger(&mut self, issue: i64, than: Strength) -> Result<bool, StoreError> {
-        let mut stronger = self.tx.prepare_cached(
-            "select 1 from fingerprints where project = ? and issue = ?
-             and instr(?, substr(fingerprint, 1, 1)) > 0",
-        )?;
-        let letters = match than {
-            Strength::Provisional => "swv",
-            Strength::Single => "wv",
-            Strength::Weak | Strength::Strong => "v",
-        };
-        Ok(stronger.exists(params![sql(self.project), issue, letters])?)
-    }
 }
 
 /// Opens an issue that has counted nothing yet.
