@@ -48,8 +48,8 @@ pub struct Maker {
     shape: Shape,
     run: Arc<Run>,
     stacks: Vec<Arc<StackTrace>>,
-    /// 1 + 1/2 + ... + 1/n, for each bug n.
-    harmonic: Vec<f64>,
+    /// Which bug is how frequent.
+    zipf: Zipf,
     made: u64,
     seed: u64,
 }
@@ -71,12 +71,7 @@ impl Maker {
             shape,
             run: Arc::new(run),
             stacks,
-            harmonic: (1..=shape.bugs)
-                .scan(0.0, |sum, n| {
-                    *sum += 1.0 / n as f64;
-                    Some(*sum)
-                })
-                .collect(),
+            zipf: Zipf::new(shape.bugs),
             made: 0,
             seed,
         }
@@ -86,7 +81,7 @@ impl Maker {
     pub fn event(&mut self) -> Event {
         let number = self.made;
         self.made += 1;
-        let bug = self.bug(number);
+        let bug = self.zipf.number(self.seed << 40 ^ number);
         let at = Timestamp(1_790_000_000_000_000 + number);
         let mut random = [0; 10];
         random[..8].copy_from_slice(&(self.seed << 40 | number).to_be_bytes());
@@ -150,24 +145,42 @@ impl Maker {
         }
     }
 
-    /// The next event, of a bug that no other has.
-    pub fn event_of_new_bug(&mut self) -> Event {
-        let bug = (self.seed << 24) as usize + self.made as usize;
+    /// The next event, of a bug beside those of the shape: there may be more of these than fit into memory.
+    pub fn event_beside(&mut self, bug: usize) -> Event {
         let event = self.event();
         Event {
-            stack: Some(Arc::new(stack(bug, self.shape.frames))),
+            stack: Some(Arc::new(stack(1 << 24 | bug, self.shape.frames))),
             ..event
         }
     }
+}
 
-    /// The bug of an event: n of the harmonic numbers up to n, of all.
-    fn bug(&self, number: u64) -> usize {
-        let mixed = (self.seed << 40 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+/// Numbers of which n comes as often as 1/n says, counted from 1.
+pub struct Zipf {
+    /// 1 + 1/2 + ... + 1/n, for each n.
+    harmonic: Vec<f64>,
+}
+
+impl Zipf {
+    /// So many numbers, from 0.
+    pub fn new(numbers: usize) -> Self {
+        let sums = (1..=numbers).scan(0.0, |sum, n| {
+            *sum += 1.0 / n as f64;
+            Some(*sum)
+        });
+        Self {
+            harmonic: sums.collect(),
+        }
+    }
+
+    /// A number, the same for the same seed.
+    pub fn number(&self, seed: u64) -> usize {
+        let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let share = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
         let wanted = share * self.harmonic.last().copied().unwrap_or(1.0);
-        let bug = self.harmonic.partition_point(|sum| *sum < wanted);
-        bug.min(self.shape.bugs - 1)
+        let number = self.harmonic.partition_point(|sum| *sum < wanted);
+        number.min(self.harmonic.len() - 1)
     }
 }
 

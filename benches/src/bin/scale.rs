@@ -1,12 +1,13 @@
 //! What does a full store cost?
 //!
-//! A million issues with ten million events are put in first. Then events come as in the bench `ingest`,
-//! into this store and into an empty one, and the collector is started again.
+//! A million issues with ten million events are put in first. Then events come as in the bench `ingest`, into this store
+//! and into one with a thousand issues: 500 bugs of their own, and then bugs of all the issues that are there. The
+//! collector is started again at last.
 
 use std::time::Instant;
 
 use anyhow::bail;
-use bugsage_benches::events::{Maker, Shape};
+use bugsage_benches::events::{Maker, Shape, Zipf};
 use bugsage_benches::load::Collector;
 use bugsage_benches::{Figures, cpu_of, median, memory_kib};
 use bugsage_core::batch::BatchBuilder;
@@ -31,8 +32,10 @@ const LIGHT: Shape = Shape {
 };
 
 const BATCH: usize = 2_000;
+const FEW_ISSUES: usize = 1_000;
 const ISSUES: usize = 1_000_000;
-const EVENTS: usize = 10_000_000;
+/// How many events each issue has on average.
+const EVENTS_AN_ISSUE: usize = 10;
 const ROUNDS: u64 = 7;
 
 fn seal(number: u64, events: impl Iterator<Item = Event>) -> Vec<u8> {
@@ -46,33 +49,55 @@ fn seal(number: u64, events: impl Iterator<Item = Event>) -> Vec<u8> {
 
 fn main() -> anyhow::Result<()> {
     let mut figures = Figures::default();
-    let empty = Collector::start()?;
-    let empty_us = cost(&empty, 100)?;
-    empty.stop()?;
+    let few = Collector::start()?;
+    fill(&few, FEW_ISSUES)?;
+    let few_us = cost(&few, LIGHT, 100, |maker| maker.event())?;
+    let few_spread_us = spread(&few, 300, FEW_ISSUES)?;
+    few.stop()?;
 
     let mut full = Collector::start()?;
     let begun = Instant::now();
-    fill(&full)?;
+    fill(&full, ISSUES)?;
     let seconds = begun.elapsed().as_secs_f64();
     figures.add(
         "fill_s",
         seconds,
         "to put a million issues and ten million events in",
     );
-    let disk = full.disk_bytes() as f64 / EVENTS as f64;
+    let disk = full.disk_bytes() as f64 / (ISSUES * EVENTS_AN_ISSUE) as f64;
     figures.add(
         "disk_bytes_per_event",
         disk,
         "of the full store, issues included",
     );
-    let full_us = cost(&full, 200)?;
+    let full_us = cost(&full, LIGHT, 200, |maker| maker.event())?;
+    let full_spread_us = spread(&full, 400, ISSUES)?;
+    for (name, us, words) in [
+        (
+            "few_us_per_event",
+            few_us,
+            "of CPU, 500 bugs, beside a thousand issues",
+        ),
+        ("full_us_per_event", full_us, "the same beside a million"),
+        (
+            "few_spread_us_per_event",
+            few_spread_us,
+            "of CPU, 3 frames, bugs of all thousand issues, n as often as 1/n",
+        ),
+        (
+            "full_spread_us_per_event",
+            full_spread_us,
+            "the same of all million",
+        ),
+    ] {
+        figures.add(name, us, words);
+    }
+    figures.add("full_beside_few", full_us / few_us, "the same bugs");
     figures.add(
-        "empty_us_per_event",
-        empty_us,
-        "of CPU, into an empty store",
+        "full_spread_beside_few",
+        full_spread_us / few_spread_us,
+        "bugs of all issues: more of them in each batch",
     );
-    figures.add("full_us_per_event", full_us, "of CPU, into the full one");
-    figures.add("full_beside_empty", full_us / empty_us, "");
     let peak = memory_kib(full.pid(), "VmHWM") as f64 / 1_024.0;
     figures.add("peak_mib", peak, "resident at most, filling included");
     let times = (0..ROUNDS).map(|_| Ok(full.restart()?.as_secs_f64()));
@@ -87,16 +112,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts issues in, and then events of old ones.
-fn fill(collector: &Collector) -> anyhow::Result<()> {
+/// Puts issues in, and then events of them in turn.
+fn fill(collector: &Collector, issues: usize) -> anyhow::Result<()> {
     let (mut maker, mut connection) = (Maker::new(SMALL, 1), collector.connect()?);
-    for number in 0..EVENTS / BATCH {
-        let is_new = number < ISSUES / BATCH;
-        let events = (0..BATCH).map(|_| match is_new {
-            true => maker.event_of_new_bug(),
-            false => maker.event(),
-        });
-        let status = connection.post(&seal(1 << 40 | number as u64, events))?;
+    for first in (0..issues * EVENTS_AN_ISSUE).step_by(BATCH) {
+        let events = (first..first + BATCH).map(|number| maker.event_beside(number % issues));
+        let status = connection.post(&seal(1 << 40 | first as u64, events))?;
         if status != 200 {
             bail!("a batch was answered {status}");
         }
@@ -104,13 +125,30 @@ fn fill(collector: &Collector) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What an event costs of any issue that is there.
+fn spread(collector: &Collector, seed: u64, issues: usize) -> anyhow::Result<f64> {
+    let (zipf, mut number) = (Zipf::new(issues), seed << 40);
+    cost(collector, SMALL, seed, |maker| {
+        number += 1;
+        maker.event_beside(zipf.number(number))
+    })
+}
+
 /// Microseconds of the collector's CPU for each of many events.
-fn cost(collector: &Collector, seed: u64) -> anyhow::Result<f64> {
+fn cost(
+    collector: &Collector,
+    shape: Shape,
+    seed: u64,
+    mut event: impl FnMut(&mut Maker) -> Event,
+) -> anyhow::Result<f64> {
     let mut costs = Vec::new();
     for round in 0..ROUNDS {
-        let mut maker = Maker::new(LIGHT, seed + round);
+        let mut maker = Maker::new(shape, seed + round);
         let number = |batch: u64| (seed + round) << 40 | batch;
-        let bodies = (0..20).map(|batch| seal(number(batch), (0..BATCH).map(|_| maker.event())));
+        let bodies = (0..20).map(|batch| {
+            let events: Vec<Event> = (0..BATCH).map(|_| event(&mut maker)).collect();
+            seal(number(batch), events.into_iter())
+        });
         let bodies: Vec<Vec<u8>> = bodies.collect();
         let mut connection = collector.connect()?;
         let cpu = cpu_of(collector.pid());

@@ -124,7 +124,7 @@ fn visible(collector: &Collector, figures: &mut Figures) -> anyhow::Result<()> {
         let mut connection = collector.connect()?;
         let mut times = Vec::new();
         for number in 0..LOOKS {
-            let event = maker.event_of_new_bug();
+            let event = maker.event_beside(number);
             let message = format!("visible{number}x");
             // Later than all others, so that its issue stands first.
             let at = Timestamp(event.last_at.0 + 3_600_000_000);
