@@ -177,6 +177,7 @@ fn what_is_not_there_ends_with_three() {
             ended.stderr.starts_with("bugsage: there is no "),
             "{ended:?}"
         );
+        assert!(ended.stderr.contains(": see `bugsage "), "{ended:?}");
         assert_eq!(ended.stdout, "");
     }
 }
@@ -204,6 +205,7 @@ fn wrong_usage_ends_with_two() {
         &["traces", "list", "--limit", "0"],
         &["project", "create", ""],
         &["project", "create", "a\tb"],
+        &["project", "create", "17"],
         &[
             "project",
             "create",

@@ -81,7 +81,7 @@ impl Events {
                     output::json(&EventView::new(&stored, why))?;
                 } else {
                     show(&stored);
-                    reasons(&why);
+                    reasons(&stored, &why);
                 }
             }
         }
@@ -156,20 +156,39 @@ fn facts(event: &Event) {
 }
 
 /// Why it is one bug with the others of its issue.
-fn reasons(why: &Why) {
+fn reasons(stored: &StoredEvent, why: &Why) {
     output::line("");
     let rule = why
         .rule
         .map(|line| format!(" by line {line} of the project's rules"));
     output::line(&format!("grouped{} by", rule.unwrap_or_default()));
     kept(&why.explanation.kept);
+    if let Some(first) = why.fingerprints.first() {
+        output::line(&format!("  fingerprint {first}"));
+    }
+    let mut dropped: Vec<(&str, usize)> = Vec::new();
+    for frame in &why.explanation.dropped {
+        match dropped.iter_mut().find(|(rule, _)| *rule == frame.rule) {
+            Some((_, frames)) => *frames += 1,
+            None => dropped.push((&frame.rule, 1)),
+        }
+    }
+    if !dropped.is_empty() {
+        let dropped = dropped
+            .iter()
+            .map(|(rule, frames)| format!("{frames} {rule}"));
+        let dropped: Vec<String> = dropped.collect();
+        let frames = format!("  frames that did not count: {}", dropped.join(", "));
+        output::line(&output::plain(&frames));
+    }
     if why.explanation.provisional {
         output::line("  for now: symbols or the source may still change it");
     }
     if why.has_changed {
-        output::line(
-            "  when it came it was grouped by something else: rules or source have changed",
-        );
+        let then = stored.fingerprint.as_deref().unwrap_or("something else");
+        output::line(&format!(
+            "  when it came it was grouped by {then}: rules or source have changed"
+        ));
     }
     if let Some(nearest) = &why.nearest {
         let title = output::cut(&nearest.title, 60);

@@ -17,6 +17,9 @@ use super::{DataArgs, output, regroup, similar};
 /// Issues that are listed where nothing else is said.
 const LIMIT: u32 = 100;
 
+/// Fingerprints of an issue that are shown to a person.
+const FINGERPRINTS_SHOWN: usize = 8;
+
 #[derive(Subcommand)]
 pub(super) enum Issues {
     /// List issues, the latest first
@@ -170,6 +173,7 @@ fn list(issues: &[IssueView], json: bool) -> anyhow::Result<ExitCode> {
             vec![
                 issue.id.to_string(),
                 thousands(issue.events),
+                issue.status.clone(),
                 issue.severity.clone(),
                 issue.class.clone(),
                 output::cut(&issue.culprit, 44),
@@ -184,7 +188,7 @@ fn list(issues: &[IssueView], json: bool) -> anyhow::Result<ExitCode> {
         .collect();
     output::table(
         &[
-            "id", "events", "severity", "class", "function", "case", "title",
+            "id", "events", "status", "severity", "class", "function", "case", "title",
         ],
         &[0, 1],
         &rows,
@@ -205,17 +209,36 @@ fn show(view: &IssueDetailView, json: bool) -> anyhow::Result<ExitCode> {
     ));
     output::line(&format!("  class     {} ({})", issue.class, issue.severity));
     output::line(&format!("  function  {}", output::plain(&issue.culprit)));
-    output::line(&format!("  events    {}", thousands(issue.events)));
-    output::line(&format!(
-        "  since     {}",
-        output::plain(issue.first_release.as_deref().unwrap_or("no release told"))
-    ));
+    let status = match &*issue.status {
+        "unresolved" => format!("unresolved, {}", issue.substatus),
+        status => status.to_owned(),
+    };
+    output::line(&format!("  status    {status}"));
+    let (events, users) = (thousands(issue.events), thousands(issue.users));
+    output::line(&format!("  events    {events}, of {users} users"));
+    let of = |release: &Option<String>| {
+        let release = release.as_deref().unwrap_or("no release told");
+        output::plain(release)
+    };
+    let (first, last) = (of(&issue.first_release), of(&issue.last_release));
+    output::line(&format!("  first     {} ({first})", issue.first_seen));
+    output::line(&format!("  last      {} ({last})", issue.last_seen));
     if let Some(whole) = issue.merged_into {
         output::line(&format!("  part of   issue {whole}"));
     }
     if !view.parts.is_empty() {
         let parts: Vec<String> = view.parts.iter().map(u64::to_string).collect();
         output::line(&format!("  parts     issues {}", parts.join(", ")));
+    }
+    let known_by = view.fingerprints.iter().take(FINGERPRINTS_SHOWN);
+    for (number, fingerprint) in known_by.enumerate() {
+        let name = if number == 0 { "known by" } else { "" };
+        output::line(&format!("  {name:<9} {fingerprint}"));
+    }
+    if let Some(further @ 1..) = view.fingerprints.len().checked_sub(FINGERPRINTS_SHOWN) {
+        output::line(&format!(
+            "            and {further} further: --json tells all"
+        ));
     }
     match &issue.case {
         Some(case) => analysis(case),

@@ -188,9 +188,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     let hint = match error.downcast_ref::<StoreError>() {
-        Some(StoreError::NotFound { what, .. }) if *what == "project" => {
-            ": see `bugsage project list`"
-        }
+        Some(StoreError::NotFound { what, .. }) => where_to_look(what),
         _ => "",
     };
     output::error(&format!("bugsage: {error:#}{hint}"));
@@ -207,6 +205,20 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         _ => exit::FAILED,
     };
     ExitCode::from(code)
+}
+
+/// How to find the names of what there is.
+fn where_to_look(what: &str) -> &'static str {
+    match what {
+        "project" => ": see `bugsage project list`",
+        "issue" => ": see `bugsage issues list`",
+        "event" => ": see `bugsage events list --issue ISSUE`; of most events only some are kept",
+        "fingerprint of this issue," => ": see `bugsage issues show ISSUE`",
+        "trace" => ": see `bugsage traces list`",
+        "case" => ": see `bugsage fix list`",
+        "ingest key" => ": see `bugsage key list`",
+        _ => "",
+    }
 }
 
 /// The words of a command were understood, and make no sense.

@@ -252,11 +252,14 @@ pub(super) fn address(data: &DataArgs) -> anyhow::Result<std::net::SocketAddr> {
 
 fn check_name(name: &str) -> anyhow::Result<()> {
     let is_plain = !name.trim().is_empty() && !name.chars().any(char::is_control);
-    if is_plain && name.len() <= NAME_BYTES_MAX {
+    let wrong = if !is_plain || name.len() > NAME_BYTES_MAX {
+        format!("a project's name has 1 to {NAME_BYTES_MAX} bytes and no control characters")
+    } else if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Every command takes both, and would not know which one is meant.
+        "a name of digits alone would be taken for a project's number: add a letter".to_owned()
+    } else {
         return Ok(());
-    }
-    let wrong =
-        format!("a project's name has 1 to {NAME_BYTES_MAX} bytes and no control characters");
+    };
     Err(WrongUsage(wrong).into())
 }
 

@@ -202,17 +202,18 @@ fn show(rules: Option<&RulesVersion>, json: bool) -> anyhow::Result<ExitCode> {
     match rules {
         Some(rules) => {
             let of = format!(
-                "# version {}, set {} by {}",
+                "version {}, set {} by {}:",
                 rules.version,
                 rfc3339(rules.set_at),
                 rules.actor
             );
-            output::line(&of);
+            // Standard output has the rules as they were set, for whoever sets them again.
+            output::error(&of);
             for line in rules.rules.lines() {
                 output::line(&output::plain(line));
             }
         }
-        None => output::line("# none: only the built-in rules hold"),
+        None => output::error("none: only the built-in rules hold"),
     }
     Ok(ExitCode::SUCCESS)
 }

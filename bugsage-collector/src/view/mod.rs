@@ -45,18 +45,24 @@ pub struct IssueView {
     pub class: String,
     /// The function or place that failed.
     pub culprit: String,
-    status: String,
-    substatus: String,
+    /// `unresolved`, `resolved` or `ignored`.
+    pub status: String,
+    /// What kind of unresolved.
+    pub substatus: String,
     /// How bad it is.
     pub severity: String,
     /// Reports, repeats counted.
     pub events: u64,
-    users: u64,
-    first_seen: String,
-    last_seen: String,
+    /// Users that had it, estimated.
+    pub users: u64,
+    /// When it was first seen.
+    pub first_seen: String,
+    /// When it was last seen.
+    pub last_seen: String,
     /// The release that first had it.
     pub first_release: Option<String>,
-    last_release: Option<String>,
+    /// The release that had it last.
+    pub last_release: Option<String>,
     latest_event: Option<String>,
     /// The latest case.
     pub case: Option<CaseView>,
@@ -106,8 +112,10 @@ pub struct IssueDetailView {
     #[serde(flatten)]
     pub issue: IssueView,
     releases: Vec<Value>,
-    history: Vec<Value>,
-    fingerprints: Vec<String>,
+    /// What happened to it, the first first.
+    pub history: Vec<Value>,
+    /// Those that it and its parts own, the first first.
+    pub fingerprints: Vec<String>,
     /// What each of them is made of, and which part owns it.
     grouping: Vec<Value>,
     /// The issues that are a part of it.

@@ -182,6 +182,16 @@ pub(super) async fn a_fingerprint_that_is_split_off_stays_apart(store: &dyn Stor
         return;
     };
     let issue = new.id;
+    // What several fingerprints lead to is told by the first of them alone.
+    let weak = detail
+        .fingerprints
+        .iter()
+        .find(|it| it.brought_by.as_deref() != Some(&*it.fingerprint));
+    let weak = Regroup::Split {
+        issue: detail.issue.id,
+        fingerprint: weak.expect("has some").fingerprint.clone(),
+    };
+    refused(store, weak, "go by first").await;
     let alone = Regroup::Split { issue, fingerprint };
     refused(store, alone, "nothing to split").await;
 }
