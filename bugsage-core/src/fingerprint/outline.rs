@@ -6,6 +6,8 @@ use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::event::Text;
 use crate::stacktrace::{Frame, StackTrace};
 
@@ -195,7 +197,8 @@ impl Anchor {
 /// The parts of all frames, and the names of those that are unlike the ones before them: executors and iterators call
 /// by way of the same few functions again and again.
 fn read(stack: &StackTrace) -> (Vec<Option<Cow<'_, str>>>, Vec<Part>) {
-    let mut known = HashMap::with_capacity(stack.frames.len());
+    // Whoever makes names that collide makes some more comparisons, of frames that are few.
+    let mut known = HashMap::with_capacity_and_hasher(stack.frames.len(), RandomState::default());
     let frames = stack.frames.iter().map(|frame| {
         let function = frame.function.as_deref();
         match known.entry((function, frame.file.as_deref())) {

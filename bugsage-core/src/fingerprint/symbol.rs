@@ -194,6 +194,10 @@ pub const CLOSURE: &str = "{closure}";
 /// With `debug = "line-tables-only"` that is all that an inlined one has of its name.
 pub fn is_closure(symbol: &str) -> bool {
     let symbol = &symbol[..symbol.floor_char_boundary(SYMBOL_BYTES_MAX)];
+    // As most of them end.
+    if symbol.ends_with("{{closure}}") {
+        return true;
+    }
     let symbol = strip_generics(symbol);
     let mut segments = segments_from_end(&symbol).map(|at| &symbol[at]);
     let last = segments.find(|s| !s.is_empty() && !is_hash(s));
@@ -250,7 +254,21 @@ fn write_path(text: &str, depth: usize, path: &mut String) {
             }
             continue;
         }
-        let (raw, behind) = split_top(text, "::");
+        if let Some((self_type, behind)) = plain_impl(text) {
+            rest = behind;
+            path.truncate(start);
+            last = None;
+            if depth < DEPTH_MAX {
+                begin(path, &mut last);
+                write_path(bare_type(self_type), depth + 1, path);
+            }
+            continue;
+        }
+        let (raw, behind) = match text {
+            // How most closures end.
+            "{{closure}}" => (text, None),
+            _ => split_top(text, "::"),
+        };
         rest = behind;
         let raw = trim(raw);
         if let Some(inner) = raw.strip_prefix('<') {
@@ -286,6 +304,38 @@ fn write_path(text: &str, depth: usize, path: &mut String) {
             path.push_str(name);
         }
     }
+}
+
+/// The type of `<impl Trait for Type>` at the beginning, where nothing is in it but paths and their types, and what
+/// follows the `::` behind it.
+fn plain_impl(text: &str) -> Option<(&str, Option<&str>)> {
+    const FOR: &[u8] = b" for ";
+    let bytes = text.as_bytes();
+    let mut begin = bytes.strip_prefix(b"<impl ").map(|_| "<impl ".len())?;
+    let (mut depth, mut end, mut is_for) = (1, None, false);
+    for (at, byte) in bytes.iter().enumerate().skip(begin) {
+        match byte {
+            b'<' => depth += 1,
+            b'>' if depth == 1 => {
+                let behind = &text[at + 1..];
+                let after = behind.strip_prefix("::");
+                let is_whole = after.is_some() || behind.is_empty();
+                return is_whole.then(|| (&text[begin..end.unwrap_or(at)], after));
+            }
+            b'>' => depth -= 1,
+            b' ' if depth == 1 && at >= begin && bytes[at..].starts_with(FOR) => {
+                if !is_for {
+                    (begin, is_for) = (at + FOR.len(), true);
+                } else if end.is_none() {
+                    end = Some(at);
+                }
+            }
+            b':' | b',' | b' ' | b'&' => {}
+            byte if is_word(*byte) => {}
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// How much of a text is a word.

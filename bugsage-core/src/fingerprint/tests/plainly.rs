@@ -200,6 +200,9 @@ fn last_segment(normalized: &str) -> Option<&str> {
 
 fn is_closure(symbol: &str) -> bool {
     let symbol = &symbol[..symbol.floor_char_boundary(SYMBOL_BYTES_MAX)];
+    if symbol.ends_with("{{closure}}") {
+        return true;
+    }
     let symbol = strip_generics(symbol);
     let mut segments = symbol.rsplit("::").filter(|s| !s.is_empty() && !is_hash(s));
     let last = segments.next().unwrap_or("").trim_start_matches('{');
