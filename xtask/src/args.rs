@@ -14,7 +14,8 @@ usage: cargo xtask COMMAND
   bench [NAME] [--json]  the bench programs: codec, fingerprint, ingest, service, scale, sweep, hook,
                          symbols, wire, delivery, fix; --json prints one document, an object by name
   grouping [--json]      how well the grouping rules do on the corpus in tests/corpus, beside those of
-                         others; --record [BUILD] makes the corpus again first
+                         others; --record [BUILD] makes the corpus again first, --compare BUILD tells
+                         whether that would change it
   prove NAME [--slice]   a proof that takes up to an hour: kills, offline, crashes, power,
                          faults, rot, duplicates, bombs, loom, sanitizers, fuzz, soak;
                          --slice is as much of it as the gate has time for

@@ -92,6 +92,12 @@ fn steps(root: &Path) -> Vec<Step> {
         let args = format!("{args} --manifest-path {EXAMPLE} --workspace --locked");
         Program::cargo(&args).variable("CARGO_TARGET_DIR", &example_target)
     };
+    // Two builds of the corpus recorded anew, whose bugs must have the fingerprints of what is kept.
+    let corpus = |build: &str| {
+        Program::cargo("run --quiet --locked --package bugsage-benches --bin grouping --")
+            .arg("--compare")
+            .arg(build)
+    };
     let strict = |program: Program| program.arg("--").arg("-D").arg("warnings");
     vec![
         step("prerequisites", Work::Prerequisites),
@@ -148,6 +154,8 @@ fn steps(root: &Path) -> Vec<Step> {
             "tests",
             Work::Tests(Program::cargo("test --workspace --all-features --locked")),
         ),
+        run("corpus as std prints it", corpus("plain.debug.legacy")),
+        run("corpus as the sdk reports it", corpus("shop.debug.legacy")),
         step("threads in all orders", Work::Prove(Proof::Loom)),
         step("memory", Work::Prove(Proof::Sanitizers)),
         step("hostile bytes", Work::Prove(Proof::Fuzz)),

@@ -112,11 +112,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts issues in, and then events of them in turn.
+/// Puts issues in, each with its events: some in one batch, as a bug that has just come up.
 fn fill(collector: &Collector, issues: usize) -> anyhow::Result<()> {
     let (mut maker, mut connection) = (Maker::new(SMALL, 1), collector.connect()?);
     for first in (0..issues * EVENTS_AN_ISSUE).step_by(BATCH) {
-        let events = (first..first + BATCH).map(|number| maker.event_beside(number % issues));
+        let events =
+            (first..first + BATCH).map(|number| maker.event_beside(number / EVENTS_AN_ISSUE));
         let status = connection.post(&seal(1 << 40 | first as u64, events))?;
         if status != 200 {
             bail!("a batch was answered {status}");

@@ -155,7 +155,7 @@ fn known_better(events: &[StoredEvent], sources: &SourceCache, by: &By) -> Vec<R
         );
         let came_without = stored.fingerprint.as_deref() == Some(&*then.to_string());
         let is_better = now != then && now.strength() > Strength::Provisional;
-        (came_without && is_better).then(|| RekeyedEvent {
+        (came_without && is_better).then_some(RekeyedEvent {
             event: stored.event.id,
             fingerprints: grouping.fingerprints,
             reasons: grouping.reasons,

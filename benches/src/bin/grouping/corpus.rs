@@ -94,30 +94,32 @@ pub(crate) fn read(corpus: &Path) -> anyhow::Result<Vec<Sample>> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     paths.sort();
     let mut samples: Vec<Sample> = Vec::new();
-    let mut files: HashMap<String, Arc<Files>> = HashMap::new();
     for path in paths {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let build = name.and_then(|name| Build::parse(name.strip_suffix(".batches")?));
-        let build = build.with_context(|| format!("{} is named for no build", path.display()))?;
-        let files = files
-            .entry(build.variant.clone())
-            .or_insert_with(|| Arc::new(Files::new(corpus, &build.variant)));
-        for event in events(&path)? {
-            samples.push(sample(&build, event, files)?);
-            if let Some((last, before)) = samples.split_last_mut() {
-                let is_same = |other: &&Sample| {
-                    (&other.build, &other.shown_by, &other.way)
-                        == (&last.build, &last.shown_by, &last.way)
-                };
-                last.number = before.iter().rev().take(64).filter(is_same).count();
-            }
-        }
+        samples.extend(read_build(corpus, &path)?);
     }
     ensure!(
         !samples.is_empty(),
         "{} is empty: record it",
         folder.display()
     );
+    Ok(samples)
+}
+
+/// The samples of one build, whose file may lie anywhere.
+pub(crate) fn read_build(corpus: &Path, path: &Path) -> anyhow::Result<Vec<Sample>> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let build = name.and_then(|name| Build::parse(name.strip_suffix(".batches")?));
+    let build = build.with_context(|| format!("{} is named for no build", path.display()))?;
+    let files = Arc::new(Files::new(corpus, &build.variant));
+    let mut samples: Vec<Sample> = Vec::new();
+    for event in events(path)? {
+        samples.push(sample(&build, event, &files)?);
+        if let Some((last, before)) = samples.split_last_mut() {
+            let is_same =
+                |other: &&Sample| (&other.shown_by, &other.way) == (&last.shown_by, &last.way);
+            last.number = before.iter().rev().take(64).filter(is_same).count();
+        }
+    }
     Ok(samples)
 }
 

@@ -1,6 +1,6 @@
 //! How well the grouping rules fold reports into the bugs behind them, on the corpus of `tests/corpus`:
 //! `cargo xtask grouping [--json]`; `--show BUG` tells what counted of each event
-//! of a bug, and `--record [BUILD]` makes the corpus again.
+//! of a bug, `--record [BUILD]` makes the corpus again, and `--compare BUILD` tells whether that would change it.
 
 mod corpus;
 mod measure;
@@ -54,6 +54,9 @@ fn run() -> anyhow::Result<()> {
         }
         ["--record"] => record::all(root, &folder),
         ["--record", build] => record::one(root, &folder, build),
-        _ => bail!("usage: cargo xtask grouping [--json | --show BUG | --record [BUILD]]"),
+        ["--compare", build] => record::compare(root, &folder, build),
+        _ => bail!(
+            "usage: cargo xtask grouping [--json | --show BUG | --record [BUILD] | --compare BUILD]"
+        ),
     }
 }

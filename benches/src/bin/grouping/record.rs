@@ -77,6 +77,56 @@ pub(crate) fn all(root: &Path, folder: &Path) -> anyhow::Result<()> {
 }
 
 pub(crate) fn one(root: &Path, folder: &Path, name: &str) -> anyhow::Result<()> {
+    let kept = folder.join("events");
+    fs::create_dir_all(&kept)?;
+    record(root, folder, name, &kept)
+}
+
+/// Records a build anew, and tells whether its bugs are the same and have the fingerprints of what is kept.
+pub(crate) fn compare(root: &Path, folder: &Path, name: &str) -> anyhow::Result<()> {
+    let again = root.join("target/corpus/again");
+    let _ = fs::remove_dir_all(&again);
+    fs::create_dir_all(&again)?;
+    record(root, folder, name, &again)?;
+    let fingerprints = |events: &Path| -> anyhow::Result<Vec<String>> {
+        let samples = corpus::read_build(folder, &events.join(format!("{name}.batches")))?;
+        let lines = samples.iter().map(|it| {
+            let of = &it.group(true).fingerprints;
+            let of: Vec<String> = of.iter().map(ToString::to_string).collect();
+            let (bug, number) = (&it.bug, it.number);
+            format!(
+                "{bug} by {} {} {number}: {}",
+                it.shown_by,
+                it.way,
+                of.join(" ")
+            )
+        });
+        let mut lines: Vec<String> = lines.collect();
+        lines.sort();
+        Ok(lines)
+    };
+    let (kept, now) = (fingerprints(&folder.join("events"))?, fingerprints(&again)?);
+    let differ = kept
+        .iter()
+        .filter(|it| !now.contains(it))
+        .map(|it| format!("- {it}"));
+    let differ = differ.chain(
+        now.iter()
+            .filter(|it| !kept.contains(it))
+            .map(|it| format!("+ {it}")),
+    );
+    let differ: Vec<String> = differ.collect();
+    ensure!(
+        differ.is_empty(),
+        "{name} is not what is kept: look why, or keep it with `cargo xtask grouping --record {name}`\n{}",
+        differ.join("\n")
+    );
+    println!("{name}: {} events are as they are kept", kept.len());
+    Ok(())
+}
+
+/// Records a build into a folder.
+fn record(root: &Path, folder: &Path, name: &str, kept: &Path) -> anyhow::Result<()> {
     let build = Build::parse(name).filter(|_| BUILDS.contains(&name));
     let build = build.with_context(|| format!("no build is {name}: {}", BUILDS.join(", ")))?;
     let work = root.join("target/corpus");
@@ -85,8 +135,6 @@ pub(crate) fn one(root: &Path, folder: &Path, name: &str) -> anyhow::Result<()> 
         "plain" => printed_by(&source, &work, &build)?,
         _ => reported_by(&source, &work, &build)?,
     };
-    let kept = folder.join("events");
-    fs::create_dir_all(&kept)?;
     let count = events.len();
     fs::write(
         kept.join(format!("{name}.batches")),
@@ -130,6 +178,8 @@ fn printed_by(source: &Path, work: &Path, build: &Build) -> anyhow::Result<Vec<E
     command
         .args(words)
         .args(["--edition", "2021", "--crate-name", "corpus_plain"])
+        // Some bugs need the SDK to be shown.
+        .args(["-A", "dead_code"])
         .args([
             "--remap-path-prefix",
             &format!("{}={BUILT_IN}", source.display()),
