@@ -201,10 +201,50 @@ pub fn is_closure(symbol: &str) -> bool {
     let symbol = strip_generics(symbol);
     let mut segments = segments_from_end(&symbol).map(|at| &symbol[at]);
     let last = segments.find(|s| !s.is_empty() && !is_hash(s));
-    let last = last.unwrap_or("").trim_start_matches('{');
-    ["closure", "async_"]
-        .iter()
-        .any(|kind| last.starts_with(kind))
+    let last = last.unwrap_or("");
+    match kind_of_made(last) {
+        Some(kind) => ["closure", "async_", "generator", "coroutine"]
+            .iter()
+            .any(|closure| kind.starts_with(closure)),
+        None => false,
+    }
+}
+
+/// What the compiler has made and named itself.
+#[derive(PartialEq)]
+enum Made {
+    /// A closure, or an async block.
+    Closure,
+    /// What stands for the function or type around it.
+    Transparent,
+}
+
+impl Made {
+    fn read(name: &str) -> Option<Self> {
+        let kind = kind_of_made(name)?;
+        let is_transparent = ["async_fn", "impl", "shim"]
+            .iter()
+            .any(|transparent| kind.starts_with(transparent));
+        Some(match is_transparent {
+            true => Made::Transparent,
+            false => Made::Closure,
+        })
+    }
+}
+
+/// The kind of what the compiler has named, as in `{closure#0}`, `{{closure}}`, and `closure$0` of debug information for
+/// Windows.
+fn kind_of_made(name: &str) -> Option<&str> {
+    if name.starts_with('{') {
+        return Some(name.trim_start_matches('{'));
+    }
+    let (kind, number) = name.split_once('$')?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let is_kind = matches!(
+        kind.strip_suffix("_env").unwrap_or(kind),
+        "closure" | "async_block" | "async_fn" | "generator" | "coroutine" | "impl"
+    );
+    (is_number && is_kind).then_some(kind)
 }
 
 struct Bounded(String);
@@ -288,16 +328,11 @@ fn write_path(text: &str, depth: usize, path: &mut String) {
         }
         let name = strip_generics(raw);
         let name = trim(&name);
-        if let Some(braced) = name.strip_prefix('{') {
-            match braced.trim_start_matches('{') {
-                b if b.starts_with("async_fn")
-                    || b.starts_with("impl#")
-                    || b.starts_with("shim") => {}
-                _ if last.is_some_and(|last| &path[last..] == CLOSURE) => {}
-                _ => {
-                    begin(path, &mut last);
-                    path.push_str(CLOSURE);
-                }
+        if let Some(made) = Made::read(&name) {
+            let is_again = last.is_some_and(|last| &path[last..] == CLOSURE);
+            if made == Made::Closure && !is_again {
+                begin(path, &mut last);
+                path.push_str(CLOSURE);
             }
         } else if !name.is_empty() && !is_hash(name) {
             begin(path, &mut last);
@@ -500,6 +535,7 @@ mod tests {
             "shop[732db11e2f5fb19e]::pricing::discount::<u64>",
             "shop::pricing::discount<u64, alloc::vec::Vec<u8>>",
             "shop::pricing::discount::{async_fn#0}",
+            "shop::pricing::discount::async_fn$0",
             "shop::pricing::discount.llvm.123456",
         ] {
             assert_eq!(normalize(symbol), "shop::pricing::discount", "{symbol}");
@@ -515,6 +551,11 @@ mod tests {
             "shop::run::{async_block#0}",
             "shop::run::{{closure}}::{{closure}}::h1a2b3c4d5e6f7a8b",
             "shop::run::{closure#0}::{closure#2}::<fn() -> u8>",
+            "shop::run::{generator#0}",
+            "shop::run::closure$0",
+            "shop::run::closure_env$1<u8>",
+            "shop::run::async_block$0::closure$2",
+            "shop::run::generator$0",
         ] {
             assert_eq!(normalize(symbol), "shop::run::{closure}", "{symbol}");
         }
@@ -595,12 +636,18 @@ mod tests {
             "{closure_env#0}<u8>",
             "{async_fn#0}",
             "shop::run::{async_block#0}::<core::option::Option<u8>>",
+            "shop::run::{generator#0}",
+            "shop::run::closure$0",
+            "async_fn$0",
         ] {
             assert!(is_closure(symbol), "{symbol}");
         }
         for symbol in [
             "shop::run",
             "run<shop::{closure_env#0}>",
+            "shop::async_main",
+            "shop::closures",
+            "shop::impl$0",
             "<shop::{impl#2} as shop::Total>::total",
         ] {
             assert!(!is_closure(symbol), "{symbol}");

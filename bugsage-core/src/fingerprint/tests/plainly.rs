@@ -17,7 +17,7 @@ fn symbol_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => prop::sample::select(vec![
             "shop", "::", "::", "<", ">", "impl ", " for ", " as ", "->", "{closure#0}", "{{closure}}",
-            "{async_fn#0}", "{async_block#1}", "{impl#2}", "{shim:vtable#0}", "[732db11e2f5fb19e]", "[", "]", "&mut ",
+            "{async_fn#0}", "{async_block#1}", "{generator#0}", "closure$0", "closure_env$1", "async_fn$0", "impl$1", "$", "{impl#2}", "{shim:vtable#0}", "[732db11e2f5fb19e]", "[", "]", "&mut ",
             "'a ", "dyn ", "h1a2b3c4d5e6f7a8b", "core", "std", "alloc", "panicking", "panic_with_hook", "try",
             "catch_unwind", "bugsage_sdk", ".llvm.12", ".cold", "_ZN4shop3run17h1a2b3c4d5e6f7a8bE", "é", "(", ")", ", ",
             "__rust_begin_short_backtrace", "_RNvCs1_4shop3run", " ", ":", "main", "tokio", "rust_panic", "slice", "index",
@@ -205,10 +205,34 @@ fn is_closure(symbol: &str) -> bool {
     }
     let symbol = strip_generics(symbol);
     let mut segments = symbol.rsplit("::").filter(|s| !s.is_empty() && !is_hash(s));
-    let last = segments.next().unwrap_or("").trim_start_matches('{');
-    ["closure", "async_"]
-        .iter()
-        .any(|kind| last.starts_with(kind))
+    let kinds = ["closure", "async_", "generator", "coroutine"];
+    let made = segments.next().and_then(made);
+    made.is_some_and(|made| kinds.iter().any(|kind| made.starts_with(kind)))
+}
+
+/// What the compiler calls what it has made: in braces, or with a number behind a dollar.
+fn made(name: &str) -> Option<&str> {
+    if name.starts_with('{') {
+        return Some(name.trim_start_matches('{'));
+    }
+    let kinds = [
+        "closure",
+        "closure_env",
+        "async_block",
+        "async_block_env",
+        "async_fn",
+        "async_fn_env",
+        "generator",
+        "generator_env",
+        "coroutine",
+        "coroutine_env",
+        "impl",
+        "impl_env",
+    ];
+    kinds.into_iter().find(|kind| {
+        let number = name.strip_prefix(kind).and_then(|it| it.strip_prefix('$'));
+        number.is_some_and(|it| !it.is_empty() && it.chars().all(|c| c.is_ascii_digit()))
+    })
 }
 
 fn path(text: &str, depth: usize) -> String {
@@ -235,10 +259,10 @@ fn path(text: &str, depth: usize) -> String {
         }
         let name = strip_generics(raw);
         let name = name.trim();
-        if let Some(braced) = name.strip_prefix('{') {
-            match braced.trim_start_matches('{') {
+        if let Some(made) = made(name) {
+            match made {
                 b if b.starts_with("async_fn")
-                    || b.starts_with("impl#")
+                    || b.starts_with("impl")
                     || b.starts_with("shim") => {}
                 _ if segments.last().is_some_and(|last| last == CLOSURE) => {}
                 _ => segments.push(CLOSURE.to_owned()),
