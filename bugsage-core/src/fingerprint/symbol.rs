@@ -328,7 +328,7 @@ fn write_path(text: &str, depth: usize, path: &mut String) {
         }
         let name = strip_generics(raw);
         let name = trim(&name);
-        if let Some(made) = Made::read(&name) {
+        if let Some(made) = Made::read(name) {
             let is_again = last.is_some_and(|last| &path[last..] == CLOSURE);
             if made == Made::Closure && !is_again {
                 begin(path, &mut last);
