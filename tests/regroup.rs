@@ -205,6 +205,11 @@ fn rules_are_tried_on_what_is_there_and_hold_for_what_comes() {
 
     // Nothing on standard input: only the built-in ones hold again.
     assert_eq!(of_shop(&["rules", "set", "-"])["version"], json!(2));
+    assert_eq!(of_shop(&["rules", "show"])["rules"], json!(""));
+    let first = of_shop(&["rules", "show", "--version", "1"]);
+    assert_eq!(first["rules"], json!(text));
+    let missing = ["rules", "show", "--version", "3", "--project", "shop"];
+    collector.folder().run(&missing).with_code(3);
 }
 
 #[test]

@@ -216,6 +216,7 @@ fn where_to_look(what: &str) -> &'static str {
         "fingerprint of this issue," => ": see `bugsage issues show ISSUE`",
         "trace" => ": see `bugsage traces list`",
         "case" => ": see `bugsage fix list`",
+        "version of these rules," => ": `bugsage rules show` tells the one that holds",
         "ingest key" => ": see `bugsage key list`",
         _ => "",
     }

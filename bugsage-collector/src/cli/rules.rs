@@ -16,11 +16,11 @@ use crate::clock::{SystemClock, rfc3339};
 use crate::group::By;
 use crate::group::sources::{EventSources, SourceCache};
 use crate::group::trial::{self, Owned, Trial, Tried};
-use crate::store::Store;
 use crate::store::grouping::RulesVersion;
 use crate::store::model::{IssueFilter, Project};
 use crate::store::scope::Scope;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoreError};
 
 use super::{DataArgs, WrongUsage, output};
 
@@ -46,8 +46,11 @@ Parts: words, {{ default }}, {{ class }}, {{ message }}, {{ culprit }}, {{ file 
 #[derive(Subcommand)]
 #[command(after_help = LANGUAGE)]
 pub(super) enum Rules {
-    /// Show the rules of a project
+    /// Show the rules of a project, or those that it had: `rules set` makes them hold again
     Show {
+        /// The version; without it, that which holds
+        #[arg(long)]
+        version: Option<u64>,
         #[command(flatten)]
         of: Of,
     },
@@ -83,10 +86,18 @@ impl Rules {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let scope = Scope::local_operator();
         match self {
-            Rules::Show { of } => {
+            Rules::Show { version, of } => {
                 let store = of.data.open_existing()?;
-                let rules = store.grouping_rules(&scope, &of.project).await?;
-                show(rules.as_ref(), of.json)
+                let past = store.past_grouping_rules(&scope, &of.project).await?;
+                let mut past = past.iter();
+                let rules = match version {
+                    Some(version) => Some(
+                        past.find(|it| it.version == version)
+                            .ok_or_else(|| no_version(version, &of.project))?,
+                    ),
+                    None => past.next(),
+                };
+                show(rules, of.json)
             }
             Rules::Try { file, of } => {
                 let (_, rules) = read(&file)?;
@@ -166,6 +177,13 @@ async fn owned(
         owned.add(whole, &store.issue(scope, whole).await?.fingerprints);
     }
     Ok(owned)
+}
+
+fn no_version(version: u64, project: &str) -> StoreError {
+    StoreError::NotFound {
+        what: "version of these rules,",
+        name: format!("{version} of {project}"),
+    }
 }
 
 /// Reads rules, and refuses what is none.

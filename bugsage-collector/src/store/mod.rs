@@ -243,6 +243,13 @@ pub trait Store: Send + Sync + 'static {
         project: &str,
     ) -> Result<Option<RulesVersion>, StoreError>;
 
+    /// What a project has grouped by, the latest first, and no more than the last hundred.
+    async fn past_grouping_rules(
+        &self,
+        scope: &Scope,
+        project: &str,
+    ) -> Result<Vec<RulesVersion>, StoreError>;
+
     /// Sets what a project groups by. It takes effect within a second.
     async fn set_grouping_rules(
         &self,

@@ -245,6 +245,9 @@ pub(super) async fn the_rules_of_a_project_are_those_that_were_set_last(store: &
         assert_eq!((&*set.rules, set.version), (text, version));
         assert_eq!(rules().await.expect("can be read"), Some(set));
     }
+    let past = store.past_grouping_rules(&operator(), "shop").await;
+    let past: Vec<u64> = past.expect("is read").iter().map(|it| it.version).collect();
+    assert_eq!(past, [2, 1]);
     let other = store.grouping_rules(&operator(), "office").await;
     assert!(matches!(other, Err(StoreError::NotFound { .. })));
 }

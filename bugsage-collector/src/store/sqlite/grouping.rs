@@ -258,22 +258,30 @@ pub(super) fn rules(
     organizations: Organizations,
     project: &str,
 ) -> Result<Option<RulesVersion>, StoreError> {
+    Ok(past_rules(c, organizations, project, 1)?.pop())
+}
+
+/// What a project groups by and has grouped by before, the latest first.
+pub(super) fn past_rules(
+    c: &Connection,
+    organizations: Organizations,
+    project: &str,
+    limit: u32,
+) -> Result<Vec<RulesVersion>, StoreError> {
     let project = projects::one(c, organizations, project)?;
-    let found = c
-        .prepare_cached(
-            "select version, rules, set_at, actor from grouping_rules where project = ?
-             order by version desc limit 1",
-        )?
-        .query_row([sql(project.id)], |row| {
-            Ok(RulesVersion {
-                version: unsigned(row.get(0)?),
-                rules: row.get(1)?,
-                set_at: issues::time(row, 2)?,
-                actor: row.get(3)?,
-            })
+    let mut statement = c.prepare_cached(
+        "select version, rules, set_at, actor from grouping_rules where project = ?
+         order by version desc limit ?",
+    )?;
+    let versions = statement.query_map(params![sql(project.id), limit], |row| {
+        Ok(RulesVersion {
+            version: unsigned(row.get(0)?),
+            rules: row.get(1)?,
+            set_at: issues::time(row, 2)?,
+            actor: row.get(3)?,
         })
-        .optional()?;
-    Ok(found)
+    })?;
+    Ok(versions.collect::<Result<_, _>>()?)
 }
 
 /// Sets what a project groups by from now on.

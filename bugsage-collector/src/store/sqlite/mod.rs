@@ -64,6 +64,9 @@ pub use open::{OpenOptions, Owner, SQLITE_VERSION_MIN, make_folder};
 use readers::Readers;
 use writer::Writer;
 
+/// Versions of rules that are told. They may be 64 KiB each.
+const PAST_RULES_MAX: u32 = 100;
+
 /// The embedded store.
 pub struct SqliteStore {
     writer: Writer,
@@ -287,6 +290,16 @@ impl Store for SqliteStore {
     ) -> Result<Option<RulesVersion>, StoreError> {
         let (organizations, project) = (scope.organizations(), project.to_owned());
         self.read(move |c| grouping::rules(c, organizations, &project))
+            .await
+    }
+
+    async fn past_grouping_rules(
+        &self,
+        scope: &Scope,
+        project: &str,
+    ) -> Result<Vec<RulesVersion>, StoreError> {
+        let (organizations, project) = (scope.organizations(), project.to_owned());
+        self.read(move |c| grouping::past_rules(c, organizations, &project, PAST_RULES_MAX))
             .await
     }
 
