@@ -166,8 +166,39 @@ fn by_unit(
         let Ok(mut ranges) = dwarf.unit_ranges(&unit) else {
             continue;
         };
+        let mut declares = false;
         while let Ok(Some(range)) = ranges.next() {
+            declares = true;
             own(range, offset, addresses, owners);
+        }
+        if !declares {
+            let _ = by_lines(&unit, offset, addresses, owners);
+        }
+    }
+    Ok(())
+}
+
+/// For a unit that declares no code and has some all the same: GCC says nothing of functions that it
+/// made itself, such as those that register a file's globals with a sanitizer. One that has none has
+/// no lines to be read either.
+fn by_lines(
+    unit: &Unit<Bytes<'_>>,
+    offset: DebugInfoOffset,
+    addresses: &[u64],
+    owners: &mut [Option<DebugInfoOffset>],
+) -> gimli::Result<()> {
+    let Some(program) = unit.line_program.clone() else {
+        return Ok(());
+    };
+    let mut rows = program.rows();
+    let mut first = None;
+    while let Some((_, row)) = rows.next_row()? {
+        let begin = *first.get_or_insert(row.address());
+        if row.end_sequence() {
+            let end = row.address();
+            let range = gimli::Range { begin, end };
+            own(range, offset, addresses, owners);
+            first = None;
         }
     }
     Ok(())
@@ -363,4 +394,69 @@ fn unit_at<'a>(
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use gimli::write::{
+        Address, DwarfUnit, EndianVec, LineProgram, LineString, Sections as Written,
+    };
+
+    use super::*;
+
+    /// Debug information of one unit that declares no code, and has some at these addresses.
+    fn undeclared(addresses: std::ops::Range<u64>) -> Written<EndianVec<gimli::NativeEndian>> {
+        let encoding = gimli::Encoding {
+            format: gimli::Format::Dwarf32,
+            version: 4,
+            address_size: 8,
+        };
+        let mut dwarf = DwarfUnit::new(encoding);
+        let text = |text: &str| LineString::String(text.as_bytes().to_vec());
+        let mut lines = LineProgram::new(
+            encoding,
+            gimli::LineEncoding::default(),
+            text("/src"),
+            None,
+            text("crypto.c"),
+            None,
+        );
+        let file = lines.add_file(text("crypto.c"), lines.default_directory(), None);
+        lines.begin_sequence(Some(Address::Constant(addresses.start)));
+        lines.row().file = file;
+        lines.row().line = 31;
+        lines.generate_row();
+        lines.end_sequence(addresses.end - addresses.start);
+        dwarf.unit.line_program = lines;
+        let mut sections = Written::new(EndianVec::new(gimli::NativeEndian));
+        dwarf.write(&mut sections).expect("can be written");
+        sections
+    }
+
+    #[test]
+    fn code_that_its_unit_does_not_declare_is_found_by_its_lines() {
+        let written = undeclared(0x1000..0x1020);
+        let section = |id| {
+            let bytes = written.get(id).map_or(&[][..], |section| section.slice());
+            Ok::<_, gimli::Error>(Bytes::new(bytes, gimli::NativeEndian))
+        };
+        let debug = Debug {
+            dwarf: Dwarf::load(section).expect("can be read"),
+            package: None,
+            bytes_max: 0,
+        };
+
+        let calls = debug.look_up(&[0xfff, 0x1000, 0x101f, 0x1020]);
+
+        let place = Place {
+            file: Some("crypto.c".to_owned()),
+            line: Some(31),
+            column: None,
+        };
+        let call = vec![Call {
+            function: None,
+            place,
+        }];
+        assert_eq!(calls, [vec![], call.clone(), call, vec![]]);
+    }
 }
