@@ -5,6 +5,7 @@
 pub mod events;
 pub mod library;
 pub mod load;
+pub mod recorded;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

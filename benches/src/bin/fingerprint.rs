@@ -4,10 +4,11 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 
 use bugsage_benches::events::{Maker, Shape};
-use bugsage_benches::{Figures, nanos_per_call};
+use bugsage_benches::{Figures, nanos_per_call, recorded};
 use bugsage_core::event::Event;
 use bugsage_core::fingerprint::rules::Rules;
 use bugsage_core::fingerprint::source::NoSources;
@@ -15,7 +16,7 @@ use bugsage_core::fingerprint::{self, Alike, Outline};
 use bugsage_core::scrub;
 use bugsage_core::similar::Portrait;
 
-fn main() {
+fn main() -> anyhow::Result<()> {
     let mut figures = Figures::default();
     let rules = Rules::default();
     let mut maker = Maker::new(
@@ -40,7 +41,23 @@ fn main() {
     figures.add(
         "fingerprint_us",
         group / 1e3,
-        "an event with 60 frames, whose stack was never seen",
+        "an event with 60 frames, whose stack was never seen, and of which all have to be looked at",
+    );
+    let long = long_stacks()?;
+    let recorded = nanos_per_call(20_000, |n| {
+        let event = &long[n as usize % long.len()];
+        drop(black_box(fingerprint::group(event, &mut NoSources, &rules)));
+    });
+    figures.add(
+        "recorded_us",
+        recorded / 1e3,
+        "the same of the longest stacks that programs of tests/corpus have reported",
+    );
+    let frames = long.iter().map(frames_of).sum::<usize>() as f64;
+    figures.add(
+        "recorded_frames",
+        frames / long.len() as f64,
+        "how many frames these have in the mean",
     );
     let explain = nanos_per_call(5_000, |_| {
         drop(black_box(fingerprint::explain(
@@ -86,6 +103,20 @@ fn main() {
         "the same event, 20 breadcrumbs and 10 tags",
     );
     figures.print();
+    Ok(())
+}
+
+fn frames_of(event: &Event) -> usize {
+    event.stack.as_ref().map_or(0, |stack| stack.frames.len())
+}
+
+/// The hundred longest stacks that a debug build of the corpus has reported.
+fn long_stacks() -> anyhow::Result<Vec<Event>> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/events");
+    let mut events = recorded::events(&corpus.join("shop.debug.legacy.batches"))?;
+    events.sort_by_key(|event| std::cmp::Reverse(frames_of(event)));
+    events.truncate(100);
+    Ok(events)
 }
 
 /// Nanoseconds of what a collector does for an event whose stack was in its batch before: it knows the stack by its

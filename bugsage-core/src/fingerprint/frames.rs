@@ -4,7 +4,7 @@
 //! the thread, and has std, executors and libraries in between. [`judge`] gives each frame its
 //! part in that; the SDK cuts with it before shipping, the collector groups by what is left.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::sync::Arc;
 
 use crate::stacktrace::{Frame, StackTrace};
@@ -86,6 +86,9 @@ pub(super) const CARRIER_CRATES: &[&str] = &[
     "log",
     "crossbeam_channel",
 ];
+
+/// In the name of what calls the hook, however it is mangled.
+const HOOK_CALLER: &str = "panic_with_hook";
 
 /// C functions at the ends of stacks.
 const C_RUNTIME: &[&str] = &[
@@ -256,40 +259,40 @@ fn judge_file(file: &str) -> Part {
     }
 }
 
-/// The bounds of what tells about the bug: where the panic machinery ends, and where the runtime
-/// begins or a panic would be caught. Who runs a task is by chance, and an optimized build may show
-/// it otherwise.
-pub fn bounds(parts: &[Part]) -> std::ops::Range<usize> {
-    let start = inner_end(parts);
-    let is_end = |part: &Part| matches!(part, Part::Runtime | Part::Catch);
-    let end = parts[start..].iter().position(is_end);
-    start..end.map_or(parts.len(), |at| start + at)
-}
-
-/// Where the panic machinery ends.
+/// Where the panic machinery ends. `part` is that of a frame, and asked for where it matters alone.
 ///
 /// All that the hook has called is inside of what calls the hook, and may be code of the app: a
 /// hook of its own. Beyond that the cut never goes past a frame of the app, so a second panic in a
 /// destructor keeps its own frames.
-fn inner_end(parts: &[Part]) -> usize {
-    let hook = parts.iter().position(|part| *part == Part::Hook);
-    let is_in_hook = |at: usize| at > 0 && parts[at - 1] != Part::Unwinder;
-    let called = hook.filter(|at| is_in_hook(*at)).map_or(0, |at| at + 1);
-    let inner = parts[called..]
-        .iter()
-        .take_while(|part| **part != Part::App);
-    inner
-        .enumerate()
-        .filter(|(_, part)| part.is_machinery())
-        .last()
-        .map_or(called, |(at, _)| called + at + 1)
+pub(super) fn inner_end(
+    frames: &[impl Borrow<Frame>],
+    mut part: impl FnMut(usize) -> Part,
+) -> usize {
+    let hook = frames.iter().enumerate().position(|(at, frame)| {
+        let function = frame.borrow().function.as_deref();
+        // Looking for a word costs a part of what reading a name does.
+        function.is_some_and(|it| it.contains(HOOK_CALLER)) && part(at) == Part::Hook
+    });
+    let called = match hook {
+        Some(at) if at > 0 && part(at - 1) != Part::Unwinder => at + 1,
+        _ => 0,
+    };
+    let mut end = called;
+    for at in called..frames.len() {
+        match part(at) {
+            Part::App => break,
+            part if part.is_machinery() => end = at + 1,
+            _ => {}
+        }
+    }
+    end
 }
 
 /// The stack between the panic machinery and the runtime's end, with `in_app` set by rule, as the
 /// SDK ships it. Both ends of a stack that is too long are kept.
 pub fn trim(frames: Vec<Frame>, symbolicated: bool) -> StackTrace {
     let parts: Vec<Part> = frames.iter().map(judge).collect();
-    let start = inner_end(&parts);
+    let start = inner_end(&frames, |at| parts[at]);
     let runtime = parts[start..].iter().position(|it| *it == Part::Runtime);
     let end = runtime.map_or(parts.len(), |at| start + at);
     let told = if start == end {

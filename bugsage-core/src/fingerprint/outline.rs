@@ -98,21 +98,21 @@ pub struct Outline {
 }
 
 impl Outline {
-    /// The outline of a stack.
+    /// The outline of a stack. Frames further out than those that count are hardly looked at.
     pub fn of(stack: &StackTrace) -> Self {
-        let (mut names, parts) = read(stack);
-        walk(&stack.frames, &parts, |at| names[at].take(), None)
+        walk(&mut Frames::of(stack), None)
     }
 
     /// The outline of a stack for a caller who has the part of each frame already, as [`frames::judge`] says.
     pub fn judged(stack: &StackTrace, parts: &[Part]) -> Self {
-        walk(&stack.frames, parts, |_| None, None)
+        let mut frames = Frames::of(stack);
+        frames.parts = parts.iter().copied().map(Some).collect();
+        walk(&mut frames, None)
     }
 
     /// The outline of a stack, and the frames that do not count with the rule that drops each.
     pub(super) fn explained(stack: &StackTrace, dropped: &mut Vec<Dropped>) -> Self {
-        let (mut names, parts) = read(stack);
-        walk(&stack.frames, &parts, |at| names[at].take(), Some(dropped))
+        walk(&mut Frames::of(stack), Some(dropped))
     }
 
     /// Whether the file of a function that counts is known. Where it is not, the function around the event's location
@@ -194,57 +194,77 @@ impl Anchor {
     }
 }
 
-/// The parts of all frames, and the names of those that are unlike the ones before them: executors and iterators call
-/// by way of the same few functions again and again.
-fn read(stack: &StackTrace) -> (Vec<Option<Cow<'_, str>>>, Vec<Part>) {
-    // Whoever makes names that collide makes some more comparisons, of frames that are few.
-    let mut known = HashMap::with_capacity_and_hasher(stack.frames.len(), RandomState::default());
-    let frames = stack.frames.iter().map(|frame| {
+/// The frames of a stack, each of which is judged when somebody asks for its part.
+struct Frames<'a> {
+    all: &'a [Arc<Frame>],
+    parts: Vec<Option<Part>>,
+    /// Names that were read for that.
+    names: Vec<Option<Cow<'a, str>>>,
+    /// Parts by function and file: executors and iterators call by way of the same few functions again and again.
+    /// Whoever makes names that collide makes some more comparisons, of frames that are few.
+    known: HashMap<(Option<&'a str>, Option<&'a str>), Part, RandomState>,
+}
+
+impl<'a> Frames<'a> {
+    fn of(stack: &'a StackTrace) -> Self {
+        let all = &*stack.frames;
+        Self {
+            all,
+            parts: vec![None; all.len()],
+            names: vec![None; all.len()],
+            known: HashMap::with_capacity_and_hasher(all.len(), RandomState::default()),
+        }
+    }
+
+    fn part(&mut self, at: usize) -> Part {
+        if let Some(part) = self.parts[at] {
+            return part;
+        }
+        let frame = &*self.all[at];
         let function = frame.function.as_deref();
-        match known.entry((function, frame.file.as_deref())) {
-            Entry::Occupied(known) => (None, *known.get()),
+        let part = match self.known.entry((function, frame.file.as_deref())) {
+            Entry::Occupied(known) => *known.get(),
             Entry::Vacant(unknown) => {
                 let symbol = function.map(Symbol::read);
                 let part = *unknown.insert(frames::judge_read(frame, symbol.as_ref()));
-                (symbol.map(|symbol| symbol.name), part)
+                self.names[at] = symbol.map(|symbol| symbol.name);
+                part
             }
-        }
-    });
-    frames.unzip()
+        };
+        self.parts[at] = Some(part);
+        part
+    }
 }
 
 /// Looks for what counts, from the innermost frame on, and no further than needed where nobody asks why the others
-/// do not count. Names that somebody has read already may be taken from there.
-fn walk<'a>(
-    frames: &'a [Arc<Frame>],
-    parts: &'a [Part],
-    mut known: impl FnMut(usize) -> Option<Cow<'a, str>>,
-    mut dropped: Option<&mut Vec<Dropped>>,
-) -> Outline {
-    let bounds = frames::bounds(parts);
-    let mut parents = Parents {
-        frames: &frames[..bounds.end.min(frames.len())],
-        parts,
-        next: 0,
-        name: None,
-    };
+/// do not count.
+fn walk(frames: &mut Frames<'_>, mut dropped: Option<&mut Vec<Dropped>>) -> Outline {
+    let all = frames.all;
+    let start = frames::inner_end(all, |at| frames.part(at));
+    let mut parents = Parents::default();
     let (mut by_name, mut nameless) = (Vec::new(), Vec::new());
-    for (at, (frame, part)) in frames.iter().zip(parts).enumerate() {
+    let mut end: Option<Part> = None;
+    let first = if dropped.is_some() { 0 } else { start };
+    for (at, frame) in all.iter().enumerate().skip(first) {
         let is_settled = by_name.len() >= room(&by_name) && nameless.len() == ANCHORS_MAX;
-        if dropped.is_none() && (is_settled || at >= bounds.end) {
+        if dropped.is_none() && (is_settled || end.is_some()) {
             break;
         }
-        let rule = if at < bounds.start {
+        let part = frames.part(at);
+        if at >= start && is_end(part) {
+            end.get_or_insert(part);
+        }
+        let rule = if at < start {
             Some(Part::Machinery.rule())
-        } else if at >= bounds.end {
-            Some(parts[bounds.end].rule())
-        } else if *part != Part::App {
+        } else if let Some(end) = end {
+            Some(end.rule())
+        } else if part != Part::App {
             Some(part.rule())
         } else if let Some(function) = &frame.function {
-            let own = Name::read(function, known(at));
+            let own = Name::read(function, frames.names[at].take());
             // The body of an async function is called by who awaits it, which is another function.
             let name = if own.last.is_none() && !function.contains("async") {
-                parents.of(at, frame).unwrap_or(&own)
+                parents.of(at, frames).unwrap_or(&own)
             } else {
                 &own
             };
@@ -264,6 +284,12 @@ fn walk<'a>(
         }
     }
     Outline { by_name, nameless }
+}
+
+/// Whether nothing from here on tells about the bug: the runtime begins, or a panic would be caught. Who runs a task is
+/// by chance, and an optimized build may show it otherwise.
+fn is_end(part: Part) -> bool {
+    matches!(part, Part::Runtime | Part::Catch)
 }
 
 /// How many functions are wanted, by what there is of them.
@@ -317,9 +343,8 @@ impl<'a> Name<'a> {
 
 /// Finds the functions that closures without a name stand in, most likely: the next of the app, if it is of the same
 /// file. Between the two lies at most what calls closures, as iterators do.
+#[derive(Default)]
 struct Parents<'a> {
-    frames: &'a [Arc<Frame>],
-    parts: &'a [Part],
     /// Where the last was found, and its name. It is next for all closures up to it, so nothing is looked at again
     /// for each of them.
     next: usize,
@@ -327,23 +352,25 @@ struct Parents<'a> {
 }
 
 impl<'a> Parents<'a> {
-    fn of(&mut self, at: usize, closure: &Frame) -> Option<&Name<'a>> {
-        if self.next <= at {
-            self.next = self.frames.len();
-            self.name = None;
-            for (at, frame) in self.frames.iter().enumerate().skip(at + 1) {
-                let function = frame.function.as_deref();
-                if self.parts[at] == Part::App
-                    && let Some(name) = function.map(|it| Name::read(it, None))
-                    && name.last.is_some()
-                {
+    fn of(&mut self, closure: usize, frames: &mut Frames<'a>) -> Option<&Name<'a>> {
+        let all = frames.all;
+        if self.next <= closure {
+            (self.next, self.name) = (all.len(), None);
+            for (at, frame) in all.iter().enumerate().skip(closure + 1) {
+                let part = frames.part(at);
+                if is_end(part) {
+                    break;
+                }
+                let function = frame.function.as_deref().filter(|_| part == Part::App);
+                let name = function.map(|function| Name::read(function, None));
+                if let Some(name) = name.filter(|name| name.last.is_some()) {
                     (self.next, self.name) = (at, Some(name));
                     break;
                 }
             }
         }
-        let parent = self.frames.get(self.next)?;
-        let is_beside = parent.file.is_some() && parent.file == closure.file;
+        let parent = all.get(self.next)?;
+        let is_beside = parent.file.is_some() && parent.file == all[closure].file;
         self.name.as_ref().filter(|_| is_beside)
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
-use bugsage_core::batch;
+use bugsage_benches::recorded;
 use bugsage_core::event::Event;
 use bugsage_core::fingerprint::rules::Rules;
 use bugsage_core::fingerprint::source::{Functions, NoSources, Sources};
@@ -112,7 +112,7 @@ pub(crate) fn read_build(corpus: &Path, path: &Path) -> anyhow::Result<Vec<Sampl
     let build = build.with_context(|| format!("{} is named for no build", path.display()))?;
     let files = Arc::new(Files::new(corpus, &build.variant));
     let mut samples: Vec<Sample> = Vec::new();
-    for event in events(path)? {
+    for event in recorded::events(path)? {
         samples.push(sample(&build, event, &files)?);
         if let Some((last, before)) = samples.split_last_mut() {
             let is_same =
@@ -121,29 +121,6 @@ pub(crate) fn read_build(corpus: &Path, path: &Path) -> anyhow::Result<Vec<Sampl
         }
     }
     Ok(samples)
-}
-
-/// The events of a file of batches, each behind its length in four bytes.
-pub(crate) fn events(path: &Path) -> anyhow::Result<Vec<Event>> {
-    let bytes = fs::read(path)?;
-    let mut rest = &*bytes;
-    let mut events = Vec::new();
-    while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_le_bytes(*length) as usize;
-        let (body, after) = after
-            .split_at_checked(length)
-            .with_context(|| format!("{} ends within a batch", path.display()))?;
-        let batch = batch::decode(body)?;
-        ensure!(
-            batch.rejected.is_empty(),
-            "{} has bad items: {:?}",
-            path.display(),
-            batch.rejected
-        );
-        events.extend(batch.events.into_iter().map(|(_, event)| event));
-        rest = after;
-    }
-    Ok(events)
 }
 
 fn sample(build: &Build, mut event: Event, files: &Arc<Files>) -> anyhow::Result<Sample> {

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use bugsage_benches::recorded;
 use bugsage_core::batch::BatchBuilder;
 use bugsage_core::clock::Timestamp;
 use bugsage_core::event::{Event, Run};
@@ -155,7 +156,7 @@ fn reported_by(source: &Path, work: &Path, build: &Build) -> anyhow::Result<Vec<
         .stderr(fs::File::create(recorded.with_extension("stderr"))?)
         .status()?;
     ensure!(status.success(), "{} ends with {status}", program.display());
-    corpus::events(&recorded)
+    recorded::events(&recorded)
 }
 
 /// What std prints, by whatever compiler the variant names.

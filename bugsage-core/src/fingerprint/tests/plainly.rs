@@ -1,5 +1,6 @@
 //! The rules as they read most plainly, to compare those with that are to be fast.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -565,7 +566,7 @@ fn walk(stack: &StackTrace, mut drop: impl FnMut(&'static str, &Frame, Option<&s
         .map(|frame| (name_of(frame), judge(frame)))
         .collect();
     let parts: Vec<Part> = named.iter().map(|(_, part)| *part).collect();
-    let bounds = frames::bounds(&parts);
+    let bounds = bounds(stack, &parts);
 
     let (mut by_name, mut nameless) = (Vec::new(), Vec::new());
     for (at, (frame, (name, part))) in stack.frames.iter().zip(&named).enumerate() {
@@ -590,6 +591,23 @@ fn walk(stack: &StackTrace, mut drop: impl FnMut(&'static str, &Frame, Option<&s
         }
     }
     Outline { by_name, nameless }
+}
+
+/// Where the panic machinery ends, and where the runtime begins or a panic would be caught.
+fn bounds(stack: &StackTrace, parts: &[Part]) -> Range<usize> {
+    let is_machinery = |part: &Part| matches!(part, Part::Machinery | Part::Hook | Part::Unwinder);
+    let of_hook = |function: &str| function.contains("panic_with_hook");
+    let hook = stack.frames.iter().zip(parts).position(|(frame, part)| {
+        *part == Part::Hook && frame.function.as_deref().is_some_and(of_hook)
+    });
+    let is_in_hook = |at: &usize| *at > 0 && parts[at - 1] != Part::Unwinder;
+    let called = hook.filter(is_in_hook).map_or(0, |at| at + 1);
+    let app = parts[called..].iter().position(|part| *part == Part::App);
+    let inner = &parts[called..app.map_or(parts.len(), |app| called + app)];
+    let start = called + inner.iter().rposition(is_machinery).map_or(0, |at| at + 1);
+    let is_end = |part: &Part| matches!(part, Part::Runtime | Part::Catch);
+    let end = parts[start..].iter().position(is_end);
+    start..end.map_or(parts.len(), |at| start + at)
 }
 
 fn parent_if_nameless(frame: &Frame, name: &Name, parent: impl FnOnce() -> Option<Name>) -> Name {
