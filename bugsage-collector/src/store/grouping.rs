@@ -24,8 +24,9 @@ pub enum Regroup {
         /// The part.
         part: u64,
     },
-    /// A fingerprint becomes an issue of its own, with those that came with it. Kept events go along; what was
-    /// counted stays. The issue must have another one.
+    /// A fingerprint becomes an issue of its own, with those that came with it. Kept events go along with what they
+    /// were counted as; the counts of others, of which nobody knows any more what they were, and of users stay. The
+    /// issue must have another one.
     Split {
         /// The issue.
         issue: u64,
@@ -66,8 +67,6 @@ pub struct RekeyedEvent {
     pub fingerprints: Vec<Fingerprint>,
     /// What each is made of, in the same order.
     pub reasons: Arc<[Vec<Kept>]>,
-    /// One line for lists.
-    pub title: String,
     /// The function that failed.
     pub culprit: String,
 }

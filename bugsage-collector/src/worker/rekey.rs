@@ -159,7 +159,6 @@ fn known_better(events: &[StoredEvent], sources: &SourceCache, by: &By) -> Vec<R
             event: stored.event.id,
             fingerprints: grouping.fingerprints,
             reasons: grouping.reasons,
-            title: grouping.title,
             culprit: grouping.culprit,
         })
     });

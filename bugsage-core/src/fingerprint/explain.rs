@@ -128,7 +128,7 @@ impl Judged {
     pub(super) fn into_grouping(self, event: &Event, class: &Class<'_>) -> Grouping {
         Grouping {
             fingerprints: self.fingerprints,
-            title: title(event, class),
+            title: title_of(event, class),
             class: name(&class.text),
             culprit: self.culprit,
             in_app: self.in_app,
@@ -557,7 +557,12 @@ fn name(name: &str) -> String {
     crate::limits::cut(name, NAME_BYTES_MAX).into_owned()
 }
 
-fn title(event: &Event, class: &Class<'_>) -> String {
+/// What an event is told by in lists, in one line.
+pub fn title(event: &Event) -> String {
+    title_of(event, &class_of(event))
+}
+
+fn title_of(event: &Event, class: &Class<'_>) -> String {
     const TITLE_BYTES_MAX: usize = 200;
     let line = event
         .message

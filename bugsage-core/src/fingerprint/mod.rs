@@ -42,7 +42,7 @@ pub(crate) mod tests;
 #[cfg(feature = "fingerprint")]
 pub use alike::Alike;
 #[cfg(feature = "fingerprint")]
-pub use explain::{Dropped, Explanation, Grouping, Kept, explain, group, group_on};
+pub use explain::{Dropped, Explanation, Grouping, Kept, explain, group, group_on, title};
 #[cfg(feature = "fingerprint")]
 pub use identity::{Fingerprint, InvalidFingerprint, Strength, VERSION};
 #[cfg(feature = "fingerprint")]

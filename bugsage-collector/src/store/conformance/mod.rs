@@ -93,6 +93,7 @@ macro_rules! suite {
             regroup::what_is_said_of_a_part_is_said_of_the_whole,
             regroup::a_part_comes_out_with_its_own_parts_and_its_own_standing,
             regroup::a_fingerprint_that_is_split_off_stays_apart,
+            regroup::what_is_split_off_counts_as_if_it_had_come_alone,
             regroup::what_cannot_be_regrouped_is_refused,
             regroup::the_rules_of_a_project_are_those_that_were_set_last,
             rekey::events_that_turn_out_to_be_several_bugs_part,

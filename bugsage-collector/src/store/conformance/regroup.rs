@@ -173,11 +173,11 @@ pub(super) async fn a_fingerprint_that_is_split_off_stays_apart(store: &dyn Stor
     let new = regroup(store, split.clone()).await.expect("is split");
 
     assert!(new.latest_event.is_some(), "the kept event goes along");
-    assert_eq!(counts(store).await, [2, 0], "what was counted stays");
+    assert_eq!(counts(store).await, [1, 1]);
     shop.send(store, batch([called_by("shop::run::{{closure}}")]))
         .await;
     shop.send(store, batch([called_by("{closure#7}")])).await;
-    assert_eq!(counts(store).await, [3, 1]);
+    assert_eq!(counts(store).await, [2, 2]);
     let Regroup::Split { fingerprint, .. } = split else {
         return;
     };
@@ -194,6 +194,73 @@ pub(super) async fn a_fingerprint_that_is_split_off_stays_apart(store: &dyn Stor
     refused(store, weak, "go by first").await;
     let alone = Regroup::Split { issue, fingerprint };
     refused(store, alone, "nothing to split").await;
+}
+
+pub(super) async fn what_is_split_off_counts_as_if_it_had_come_alone(store: &dyn Store) {
+    let shop = Sender::new(store, "shop").await;
+    let of = |caller: &str, release: &str, hours, user: &str| Event {
+        message: format!("slot {} is out of order", caller.len()).into(),
+        user: Some(user.into()),
+        count: 5,
+        run: Arc::new(Run {
+            environment: Some("live".into()),
+            ..Run::clone(&in_release("cart", release).run)
+        }),
+        tags: vec![("shard".into(), release.into())],
+        ..at(panic_called_by("cart", caller), later(hours))
+    };
+    // One issue by a weak fingerprint.
+    let stays = [
+        of("{closure#0}", "shop@1.0.0", 2, "ada"),
+        of("{closure#0}", "shop@1.1.0", 3, "ada"),
+    ];
+    let goes = [
+        of("shop::run::{{closure}}", "shop@0.9.0", 1, "ben"),
+        of("shop::run::{{closure}}", "shop@1.1.0", 3, "cid"),
+        of("shop::run::{{closure}}", "shop@1.2.0", 4, "ben"),
+    ];
+    shop.send(store, batch(stays.clone())).await;
+    shop.send(store, batch(goes.clone())).await;
+    let issue = all_issues(store).await[0].id;
+    let detail = store.issue(&operator(), issue).await.expect("is there");
+    let brought = detail
+        .fingerprints
+        .iter()
+        .filter_map(|it| it.brought_by.clone());
+    let split = Regroup::Split {
+        issue,
+        fingerprint: brought.last().expect("has some"),
+    };
+
+    let new = regroup(store, split).await.expect("is split");
+
+    // Beside a store that never had the two as one.
+    for (part, events) in [(issue, &stays[..]), (new.id, &goes[..])] {
+        let alone = Sender::new(store, &format!("alone {part}")).await;
+        alone.send(store, batch(events.to_vec())).await;
+        let all = all_issues(store).await;
+        let expected = all.iter().find(|it| it.project == alone.project.id);
+        let expected = expected.expect("is opened").id;
+        let expected = store.issue(&operator(), expected).await.expect("is there");
+        let found = store.issue(&operator(), part).await.expect("is there");
+        let told = |issue: &Issue| {
+            (
+                issue.events,
+                issue.first_seen,
+                issue.last_seen,
+                issue.first_release.clone(),
+                issue.last_release.clone(),
+                issue.title.clone(),
+                issue.class.clone(),
+                issue.culprit.clone(),
+                issue.latest_event.is_some(),
+            )
+        };
+        assert_eq!(told(&found.issue), told(&expected.issue));
+        assert_eq!(found.hours, expected.hours);
+        assert_eq!(found.releases, expected.releases);
+    }
+    assert_eq!(new.users, 2);
 }
 
 pub(super) async fn what_cannot_be_regrouped_is_refused(store: &dyn Store) {

@@ -60,6 +60,35 @@ pub(super) fn one(
     Packs::new(c).event(&row.ok_or_else(not_found)?)
 }
 
+/// Events by their numbers, without their stacks.
+pub(super) fn without_stacks(c: &Connection, numbers: &[i64]) -> Result<Vec<Event>, StoreError> {
+    let mut statement = c.prepare_cached(
+        "select issue, id >> 16, at, bytes, null, fingerprint, project from events where id = ?",
+    )?;
+    let mut numbers = numbers.to_vec();
+    // Pack by pack.
+    numbers.sort_unstable();
+    let mut packs = Packs::new(c);
+    let event = |number| Ok(packs.event(&statement.query_row([number], kept)?)?.event);
+    numbers.into_iter().map(event).collect()
+}
+
+/// The latest event of an issue that is kept, parts aside, and its first fingerprint.
+pub(super) fn latest(
+    c: &Connection,
+    issue: i64,
+) -> Result<Option<(Event, Option<String>)>, StoreError> {
+    let query = format!(
+        "{SELECT} where e.project = i.project and e.issue = ? order by e.first_at desc limit 1"
+    );
+    let row = c.prepare_cached(&query)?.query_row([issue], kept);
+    let Some(row) = row.optional()? else {
+        return Ok(None);
+    };
+    let stored = Packs::new(c).event(&row)?;
+    Ok(Some((stored.event, stored.fingerprint)))
+}
+
 /// An event as the tables have it.
 struct Kept {
     issue: i64,

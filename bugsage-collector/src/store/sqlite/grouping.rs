@@ -12,7 +12,7 @@ use crate::store::grouping::{Regroup, RulesVersion};
 use crate::store::model::Issue;
 use crate::store::scope::Organizations;
 
-use super::ingest::write_history;
+use super::ingest::{move_events, tell_latest, write_history};
 use super::{issues, projects, scoped, sql, unsigned};
 
 pub(super) fn regroup(
@@ -118,7 +118,7 @@ fn unmerge(
 }
 
 /// Where an issue stands in lists, after a part that had set it is gone.
-fn see_last(tx: &Connection, project: u64, issue: i64) -> Result<(), StoreError> {
+pub(super) fn see_last(tx: &Connection, project: u64, issue: i64) -> Result<(), StoreError> {
     tx.execute(
         "update issues set last_seen = max(
              coalesce((select max(last_seen) from issue_variants where project = ?1 and issue = ?2), 0),
@@ -130,8 +130,7 @@ fn see_last(tx: &Connection, project: u64, issue: i64) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Makes a fingerprint, with all that came with it, an issue of its own. The events that were kept go along; what was
-/// counted stays where it was counted.
+/// Makes a fingerprint, with all that came with it, an issue of its own. The events that were kept go along.
 fn split(
     tx: &Connection,
     organizations: Organizations,
@@ -181,12 +180,14 @@ fn split(
          where project = ?2 and issue = ?3 and (fingerprint = ?4 or brought_by = ?4)",
         params![new, sql(project), owner, fingerprint],
     )?;
-    tx.execute(
-        "update events set issue = ?1 where project = ?2 and issue = ?3 and fingerprint = ?4",
-        params![new, sql(project), owner, fingerprint],
-    )?;
-    count_kept(tx, owner)?;
-    count_kept(tx, new)?;
+    let numbers = tx
+        .prepare_cached(
+            "select id from events where project = ? and issue = ? and fingerprint = ?",
+        )?
+        .query_map(params![sql(project), owner, fingerprint], |row| row.get(0))?
+        .collect::<Result<Vec<i64>, _>>()?;
+    move_events(tx, project, [owner, new], &numbers)?;
+    tell_latest(tx, project, new)?;
     let what = format!("split off issue {owner} with {fingerprint}");
     write_history(tx, project, new, at, actor, &what)?;
     let what = format!("{fingerprint} was split off into issue {new}");

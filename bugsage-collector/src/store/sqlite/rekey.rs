@@ -12,7 +12,7 @@ use crate::store::grouping::{Rekey, RekeyedEvent};
 use crate::store::model::{Issue, Status};
 use crate::store::scope::Organizations;
 
-use super::ingest::write_history;
+use super::ingest::{move_events, write_history};
 use super::{fingerprints, grouping, issues, scoped, sql, unsigned};
 
 /// Issues of a project among which those are looked for that are grouped for now: the latest. It takes some tens of
@@ -132,34 +132,26 @@ fn move_to_their_issue(
         None => {
             let new = grouping::open_beside(tx, issue.id, at)?;
             tx.execute(
-                "update issues set title = ?, culprit = ? where id = ?",
-                params![of.title, of.culprit, new],
+                "update issues set culprit = ? where id = ?",
+                params![of.culprit, new],
             )?;
-            let what = format!(
-                "opened with events of issue {id}: {} is its own bug",
-                of.culprit
-            );
-            write_history(tx, issue.project, new, at, actor, &what)?;
             new
         }
     };
     fingerprints::own(tx, issue.project, target, &of.fingerprints, &of.reasons, at)?;
+    let mut numbers = Vec::with_capacity(events.len());
     for event in events {
         set_first_fingerprint(tx, issue, event)?;
-        tx.prepare_cached(
-            "update events set issue = ? where project = ? and issue = ? and event = ?",
-        )?
-        .execute(params![
-            target,
-            sql(issue.project),
-            id,
-            event.event.to_bytes()
-        ])?;
+        let key = params![sql(issue.project), event.event.to_bytes()];
+        let mut number =
+            tx.prepare_cached("select event from seen_events where project = ? and id = ?")?;
+        numbers.push(number.query_row(key, |row| row.get(0))?);
     }
-    grouping::count_kept(tx, id)?;
-    grouping::count_kept(tx, target)?;
+    move_events(tx, issue.project, [id, target], &numbers)?;
     let what = format!("events of {} went to issue {target}", failed(of));
     write_history(tx, issue.project, id, at, actor, &what)?;
+    let what = format!("events of {} came from issue {id}", failed(of));
+    write_history(tx, issue.project, target, at, actor, &what)?;
     Ok(())
 }
 

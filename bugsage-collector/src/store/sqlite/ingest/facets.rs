@@ -127,13 +127,7 @@ pub(super) fn add_to_hour(
     hour: u64,
     more: &Counts,
 ) -> Result<Vec<u8>, StoreError> {
-    let stored: Option<Option<Vec<u8>>> = tx
-        .prepare_cached(
-            "select facets from issue_hours where project = ? and issue = ? and hour = ?",
-        )?
-        .query_row(params![sql(project), issue, sql(hour)], |row| row.get(0))
-        .optional()?;
-    let mut counts = decode(&stored.flatten().unwrap_or_default());
+    let mut counts = of_hour(tx, project, issue, hour)?;
     for (facet, reports) in more {
         if counts.len() < OF_HOUR_MAX || counts.contains_key(facet) {
             let count = counts.entry(*facet).or_default();
@@ -141,6 +135,34 @@ pub(super) fn add_to_hour(
         }
     }
     Ok(encode(&counts))
+}
+
+/// Takes some off what an hour of an issue has.
+pub(super) fn take_off_hour(
+    tx: &Connection,
+    project: u64,
+    issue: i64,
+    hour: u64,
+    less: &Counts,
+) -> Result<Vec<u8>, StoreError> {
+    let mut counts = of_hour(tx, project, issue, hour)?;
+    for (facet, reports) in less {
+        if let Some(count) = counts.get_mut(facet) {
+            *count = count.saturating_sub(*reports);
+        }
+    }
+    counts.retain(|_, reports| *reports > 0);
+    Ok(encode(&counts))
+}
+
+fn of_hour(tx: &Connection, project: u64, issue: i64, hour: u64) -> Result<Counts, StoreError> {
+    let stored: Option<Option<Vec<u8>>> = tx
+        .prepare_cached(
+            "select facets from issue_hours where project = ? and issue = ? and hour = ?",
+        )?
+        .query_row(params![sql(project), issue, sql(hour)], |row| row.get(0))
+        .optional()?;
+    Ok(decode(&stored.flatten().unwrap_or_default()))
 }
 
 fn encode(counts: &Counts) -> Vec<u8> {

@@ -90,6 +90,58 @@ pub(super) fn all(tx: &Connection, tally: &Tally) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes what was counted at an issue off it again. Its users stay: a sketch does not tell whose mark is whose.
+pub(super) fn take_off(tx: &Connection, issue: i64, delta: &Delta) -> Result<(), StoreError> {
+    tx.prepare_cached("update issues set events = max(events - ?, 0) where id = ?")?
+        .execute(params![sql(delta.reports), issue])?;
+    for (hour, counted) in &delta.hours {
+        let facets = facets::take_off_hour(tx, delta.project, issue, *hour, &counted.facets)?;
+        tx.prepare_cached(
+            "update issue_hours set events = max(events - ?, 0), facets = ?
+             where project = ? and issue = ? and hour = ?",
+        )?
+        .execute(params![
+            sql(counted.reports),
+            facets,
+            sql(delta.project),
+            issue,
+            sql(*hour)
+        ])?;
+    }
+    for variant in &delta.variants {
+        tx.prepare_cached(
+            "update issue_variants set events = max(events - ?, 0)
+             where project = ? and issue = ? and release = ? and environment = ?",
+        )?
+        .execute(params![
+            sql(variant.reports),
+            sql(delta.project),
+            issue,
+            variant.release.as_deref().unwrap_or(""),
+            variant.environment.as_deref().unwrap_or(""),
+        ])?;
+    }
+    for table in ["issue_hours", "issue_variants"] {
+        tx.prepare_cached(&format!(
+            "delete from {table} where project = ? and issue = ? and events = 0"
+        ))?
+        .execute(params![sql(delta.project), issue])?;
+    }
+    // By what is left; where nothing is, it says what it said.
+    tx.prepare_cached(
+        "update issues set (first_seen, last_seen, first_release, last_release) =
+             (select min(v.first_seen), max(v.last_seen),
+                 (select nullif(release, '') from issue_variants
+                  where project = ?1 and issue = ?2 order by first_seen limit 1),
+                 (select release from issue_variants
+                  where project = ?1 and issue = ?2 and release <> '' order by last_seen desc limit 1)
+              from issue_variants v where v.project = ?1 and v.issue = ?2)
+         where id = ?2 and exists (select 1 from issue_variants where project = ?1 and issue = ?2)",
+    )?
+    .execute(params![sql(delta.project), issue])?;
+    Ok(())
+}
+
 fn see_release(
     tx: &Connection,
     project: u64,

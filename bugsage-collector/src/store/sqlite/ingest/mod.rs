@@ -10,6 +10,7 @@ mod facets;
 mod keep;
 mod traces;
 mod lookup;
+mod moved;
 mod tally;
 mod flush;
 
@@ -27,6 +28,7 @@ use super::{runs, sql};
 
 pub(super) use cache::Cache;
 use keep::Keeper;
+pub(super) use moved::{move_events, tell_latest};
 use tally::{Line, Tally};
 pub(super) use traces::root;
 
@@ -226,7 +228,7 @@ impl<'a> Session<'a> {
         self.tally.count(
             sender.project,
             [issue, whole],
-            grouped,
+            (event, &grouped.title),
             is_kept,
             &self.facets,
         );

@@ -7,8 +7,6 @@ use bugsage_core::event::{Event, Level, Text};
 use bugsage_core::id::EventId;
 use bugsage_core::sketch::Sketch;
 
-use crate::store::model::GroupedEvent;
-
 use super::super::HOUR_US;
 use super::Sender;
 use super::facets::Counts;
@@ -145,19 +143,18 @@ impl Tally {
         &mut self,
         project: u64,
         [issue, whole]: [i64; 2],
-        grouped: &GroupedEvent,
+        (event, title): (&Event, &str),
         is_kept: bool,
         facets: &[i64],
     ) {
         let delta = self.issues.entry(issue);
-        let delta = delta.or_insert_with(|| Delta::begin(project, whole, grouped));
-        delta.add(grouped, is_kept, facets);
+        let delta = delta.or_insert_with(|| Delta::begin(project, whole, event, title));
+        delta.add(event, title, is_kept, facets);
     }
 }
 
 impl Delta {
-    fn begin(project: u64, whole: i64, grouped: &GroupedEvent) -> Self {
-        let event = &grouped.event;
+    fn begin(project: u64, whole: i64, event: &Event, title: &str) -> Self {
         Self {
             project,
             whole,
@@ -165,7 +162,7 @@ impl Delta {
             kept: 0,
             first_at: event.first_at,
             first_release: event.run.release.clone(),
-            last: Last::of(grouped),
+            last: Last::of(event, title),
             latest: None,
             hours: HashMap::new(),
             variants: Vec::new(),
@@ -173,8 +170,7 @@ impl Delta {
         }
     }
 
-    fn add(&mut self, grouped: &GroupedEvent, is_kept: bool, facets: &[i64]) {
-        let event = &grouped.event;
+    fn add(&mut self, event: &Event, title: &str, is_kept: bool, facets: &[i64]) {
         self.reports = self.reports.saturating_add(event.count);
         if event.first_at < self.first_at {
             self.first_at = event.first_at;
@@ -184,7 +180,7 @@ impl Delta {
         if event.last_at >= self.last.at {
             self.last = Last {
                 release: event.run.release.clone().or(self.last.release.take()),
-                ..Last::of(grouped)
+                ..Last::of(event, title)
             };
         }
         if is_kept {
@@ -229,13 +225,12 @@ impl Delta {
 }
 
 impl Last {
-    fn of(grouped: &GroupedEvent) -> Self {
-        let event = &grouped.event;
+    fn of(event: &Event, title: &str) -> Self {
         Self {
             at: event.last_at,
             release: event.run.release.clone(),
             level: event.level,
-            title: grouped.title.clone(),
+            title: title.to_owned(),
         }
     }
 }
