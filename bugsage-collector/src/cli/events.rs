@@ -13,7 +13,7 @@ use crate::group::why::{Reasons, Why};
 use crate::store::Store;
 use crate::store::model::StoredEvent;
 use crate::store::scope::Scope;
-use crate::view::{EventView, duration, place, reports, thousands};
+use crate::view::{EventView, duration, place, reports, thousands, without_lines};
 
 use super::{DataArgs, WrongUsage, output};
 
@@ -202,7 +202,11 @@ fn reasons(stored: &StoredEvent, why: &Why) {
 
 fn kept(kept: &[Kept]) {
     for kept in kept {
-        output::line(&output::plain(&format!("  {} {}", kept.rule, kept.value)));
+        let value = match &*kept.value {
+            "" => "(the event has nothing there)",
+            value => value,
+        };
+        output::line(&output::plain(&format!("  {} {value}", kept.rule)));
     }
 }
 
@@ -253,6 +257,9 @@ fn show(stored: &StoredEvent) {
         )));
     }
     output::line("");
+    if let Some(why) = without_lines(event) {
+        output::line(&format!("  {why}"));
+    }
     let frames = event.stack.iter().flat_map(|stack| &stack.frames);
     for (number, frame) in frames.enumerate() {
         let mark = if frame.in_app { '>' } else { ' ' };

@@ -20,6 +20,11 @@ const LIMIT: u32 = 100;
 /// Fingerprints of an issue that are shown to a person.
 const FINGERPRINTS_SHOWN: usize = 8;
 
+const FINGERPRINTS: &str = "\
+Events belong to an issue by its fingerprints, the first of theirs that an issue has. v1- is made of all that a stack \
+tells, w1- of what every build tells, s1- of where it failed, whoever asked for it, and p1- of what is known for now. \
+`issues split` takes the first one of an event: `events show` tells it.";
+
 #[derive(Subcommand)]
 pub(super) enum Issues {
     /// List issues, the latest first
@@ -42,6 +47,7 @@ pub(super) enum Issues {
         json: bool,
     },
     /// Show an issue with its analysis
+    #[command(after_help = FINGERPRINTS)]
     Show {
         /// Its number
         issue: u64,
@@ -186,6 +192,9 @@ fn list(issues: &[IssueView], json: bool) -> anyhow::Result<ExitCode> {
             ]
         })
         .collect();
+    if rows.is_empty() {
+        output::error("no issue: none has come yet, or none is as you want them");
+    }
     output::table(
         &[
             "id", "events", "status", "severity", "class", "function", "case", "title",

@@ -213,7 +213,7 @@ fn where_to_look(what: &str) -> &'static str {
         "project" => ": see `bugsage project list`",
         "issue" => ": see `bugsage issues list`",
         "event" => ": see `bugsage events list --issue ISSUE`; of most events only some are kept",
-        "fingerprint of this issue," => ": see `bugsage issues show ISSUE`",
+        "fingerprint" => ": `bugsage issues show` tells those that an issue has",
         "trace" => ": see `bugsage traces list`",
         "case" => ": see `bugsage fix list`",
         "version of these rules," => ": `bugsage rules show` tells the one that holds",

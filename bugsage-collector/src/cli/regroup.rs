@@ -52,9 +52,12 @@ struct Shared {
 
 impl Merge {
     pub(super) async fn run(self, scope: &Scope) -> anyhow::Result<ExitCode> {
+        let mut issues = self.parts;
+        issues.sort_unstable();
+        issues.dedup();
         let regroup = grouping::Regroup::Merge {
             into: self.issue,
-            issues: self.parts,
+            issues,
         };
         self.shared.say(scope, regroup).await
     }

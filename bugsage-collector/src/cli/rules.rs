@@ -39,9 +39,12 @@ One rule a line, the first that fits decides:
     function:shop::import::* !environment:test -> {{ default }} {{ tag.tenant }}
 
 Fields: kind, level, class, type, message, function, culprit, file, release, environment, tag.NAME.
-`*` stands for anything, `?` for one character, `!` turns a condition round.
+`*` stands for anything, `?` for one character, `!` turns a condition round. The whole value has to fit, in any case
+of letters. What has spaces stands in \", and # begins a comment.
 Parts: words, {{ default }}, {{ class }}, {{ message }}, {{ culprit }}, {{ file }}, {{ release }},
-{{ environment }}, {{ tag.NAME }}.";
+{{ environment }}, {{ tag.NAME }}. A panic, an error and a line of the log are never one issue.
+
+Up to 500 rules in 64 KiB, of 16 conditions and 16 parts each, of 200 bytes each.";
 
 #[derive(Subcommand)]
 #[command(after_help = LANGUAGE)]
@@ -54,7 +57,7 @@ pub(super) enum Rules {
         #[command(flatten)]
         of: Of,
     },
-    /// Try rules on events that are kept: where these would come if they came again
+    /// Try rules on events that are kept: where these would come if they came again, beside the rules that hold
     Try {
         /// The file with the rules, or - for standard input
         file: PathBuf,
@@ -100,21 +103,34 @@ impl Rules {
                 show(rules, of.json)
             }
             Rules::Try { file, of } => {
-                let (_, rules) = read(&file)?;
+                let (text, rules) = read(&file)?;
                 let store = of.data.open_existing()?;
+                let holding = store.grouping_rules(&scope, &of.project).await?;
                 let trial = of.try_on(&store, &scope, &rules).await?;
-                told(&trial, of.json)
+                told(&trial, holding.as_ref(), &text, of.json)
             }
             Rules::Set { file, of } => {
                 let (text, rules) = read(&file)?;
                 let store = of.data.open_existing()?;
-                let now = SystemClock.now();
-                let set = store.set_grouping_rules(&scope, &of.project, &text, now);
-                let set = set.await?;
+                let holding = store.grouping_rules(&scope, &of.project).await?;
+                let hold_already = holds(holding.as_ref(), &text);
+                let set = match holding {
+                    Some(holding) if hold_already => Some(holding),
+                    None if hold_already => None,
+                    _ => {
+                        let now = SystemClock.now();
+                        let set = store.set_grouping_rules(&scope, &of.project, &text, now);
+                        Some(set.await?)
+                    }
+                };
+                let Some(set) = set else {
+                    return show(None, of.json);
+                };
                 if of.json {
                     output::json(&document(Some(&set)))?;
                 } else {
                     let what = match rules.len() {
+                        _ if hold_already => "these rules hold already".to_owned(),
                         0 => "no rule: only the built-in ones hold from now on".to_owned(),
                         1 => "1 rule holds from now on".to_owned(),
                         n => format!("{n} rules hold from now on"),
@@ -158,7 +174,11 @@ impl Of {
             Some(project) => owned(store, scope, project.id, &tried).await?,
             None => Owned::default(),
         };
-        Ok(trial::run(tried, owned))
+        let mut trial = trial::run(tried, owned);
+        for line in rules.lines() {
+            trial.rules.entry(line).or_default();
+        }
+        Ok(trial)
     }
 }
 
@@ -236,7 +256,17 @@ fn show(rules: Option<&RulesVersion>, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn told(trial: &Trial, json: bool) -> anyhow::Result<ExitCode> {
+/// Whether a text is what holds already.
+fn holds(holding: Option<&RulesVersion>, text: &str) -> bool {
+    holding.map_or("", |holding| &holding.rules) == text
+}
+
+fn told(
+    trial: &Trial,
+    holding: Option<&RulesVersion>,
+    text: &str,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     if json {
         output::json(trial)?;
         return Ok(ExitCode::SUCCESS);
@@ -274,7 +304,10 @@ fn told(trial: &Trial, json: bool) -> anyhow::Result<ExitCode> {
         output::line(&format!("issue {} would go on as {into} {by}", moved.issue));
     }
     if trial.merged.is_empty() && trial.split.is_empty() && trial.moved.is_empty() {
-        output::line("nothing would be merged or split");
+        output::line(match holds(holding, text) {
+            true => "these rules hold already: what comes is grouped by them",
+            false => "nothing would be merged or split that is not so by the rules that hold",
+        });
     }
     Ok(ExitCode::SUCCESS)
 }

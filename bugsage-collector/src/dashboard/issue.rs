@@ -17,7 +17,7 @@ use crate::clock::rfc3339;
 use crate::group::why::{Reasons, Why};
 use crate::store::StoreError;
 use crate::store::model::IssueDetail;
-use crate::view::{SimilarView, duration, place, thousands, visible};
+use crate::view::{SimilarView, duration, place, thousands, visible, without_lines};
 
 use super::{Page, Pages, chart, fix, parts, regroup, similar, trace};
 
@@ -201,7 +201,7 @@ fn event_sections(
         @if let Some(stack) = &event.stack {
             section {
                 h2 { "Stack" }
-                @if !stack.symbolicated { p class="quiet" { "Without debug information: build with debug = \"line-tables-only\" to see lines." } }
+                @if let Some(why) = without_lines(event) { p class="quiet" { (why) } }
                 ol class="stack" {
                     @for frame in stack.frames.iter().take(FRAMES_SHOWN) { (frame_item(frame, sources)) }
                 }

@@ -88,6 +88,7 @@ pub fn routes(pages: Arc<Pages>) -> Router {
         .route("/releases", get(releases::page))
         .route("/ledger", get(ledger::page))
         .route("/assets/bugsage.css", get(style))
+        .fallback(|| async { PageError::Nowhere })
         .layer(middleware::from_fn_with_state(pages.clone(), guard))
         .with_state(pages)
 }
@@ -119,29 +120,51 @@ async fn guard(State(pages): State<Arc<Pages>>, request: Request, next: Next) ->
 }
 
 /// A page that could not be made.
-struct PageError(StoreError);
+enum PageError {
+    Store(StoreError),
+    /// What a form of an issue's page asked for could not be done.
+    Form(u64, StoreError),
+    /// A form that no page has: what is wrong with it.
+    Wrong(u64, &'static str),
+    /// There is no such page.
+    Nowhere,
+}
 
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
-        Self(error)
+        Self::Store(error)
     }
 }
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        match self.0 {
+        let (error, issue) = match self {
+            Self::Store(error) => (error, None),
+            Self::Form(issue, error) => (error, Some(issue)),
+            Self::Wrong(issue, problem) => {
+                let page = parts::message("This cannot be read", problem, Some(issue));
+                return (StatusCode::BAD_REQUEST, page).into_response();
+            }
+            Self::Nowhere => {
+                let page = parts::message("Not found", "There is no such page.", None);
+                return (StatusCode::NOT_FOUND, page).into_response();
+            }
+        };
+        match error {
             StoreError::NotFound { what, name } => {
-                let page = parts::message("Not found", &format!("There is no {what} {name}."));
+                let text = format!("There is no {what} {name}.");
+                let page = parts::message("Not found", &text, issue);
                 (StatusCode::NOT_FOUND, page).into_response()
             }
             error @ StoreError::Refused(_) => {
-                let page =
-                    parts::message("Not so", &format!("{}.", capitalized(&error.to_string())));
+                let text = format!("{}.", capitalized(&error.to_string()));
+                let page = parts::message("This cannot be done", &text, issue);
                 (StatusCode::CONFLICT, page).into_response()
             }
             error => {
                 tracing::error!(error = %error, "a page could not be made");
-                let page = parts::message("Not now", "The store cannot be read at the moment.");
+                let text = "The store cannot be read at the moment.";
+                let page = parts::message("Not now", text, issue);
                 (StatusCode::SERVICE_UNAVAILABLE, page).into_response()
             }
         }

@@ -39,11 +39,17 @@ pub(super) fn frame(title: &str, body: Markup) -> Markup {
 }
 
 /// A page with nothing but a sentence.
-pub(super) fn message(title: &str, text: &str) -> Markup {
-    frame(
-        title,
-        html! { h1 { (title) } p { (text) } p { a href="/issues" { "All issues" } } },
-    )
+/// A page with a sentence, and where to go on: back to an issue, where it is about one.
+pub(super) fn message(title: &str, text: &str, issue: Option<u64>) -> Markup {
+    let on = html! {
+        h1 { (title) }
+        p { (text) }
+        p {
+            @if let Some(issue) = issue { a href={ "/issues/" (issue) } { "Back to issue " (issue) } " · " }
+            a href="/issues" { "All issues" }
+        }
+    };
+    frame(title, on)
 }
 
 /// A point in time: how long ago, with the exact time behind it.
@@ -79,7 +85,12 @@ pub(super) fn short(text: &str) -> String {
 
 /// What counted of an event.
 pub(super) fn kept(kept: &[Kept]) -> Markup {
-    html! { ul { @for kept in kept { li { (kept.rule) ": " code { (short(&kept.value)) } } } } }
+    html! { ul { @for kept in kept { li { (kept.rule) ": " (value(&kept.value)) } } } }
+}
+
+/// What counted; an event may have nothing where a rule looks.
+pub(super) fn value(value: &str) -> Markup {
+    html! { @if value.is_empty() { span class="quiet" { "nothing" } } @else { code { (short(value)) } } }
 }
 
 /// Names and values.

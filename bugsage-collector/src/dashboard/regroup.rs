@@ -11,7 +11,6 @@ use serde::Deserialize;
 
 use bugsage_core::fingerprint::{Fingerprint, Kept, Strength};
 
-use crate::store::StoreError;
 use crate::store::grouping::{OwnedFingerprint, Regroup};
 use crate::store::model::IssueDetail;
 use crate::view::thousands;
@@ -44,18 +43,19 @@ pub(super) async fn merge(
 ) -> Done {
     let wanted = form.map(|form| form.0.issue.trim().trim_start_matches('#').to_owned());
     let number = wanted.ok().and_then(|wanted| wanted.parse().ok());
-    let number = number.ok_or_else(|| {
-        StoreError::Refused("the number of an issue is expected, as its address ends".to_owned())
-    })?;
+    let number = number.ok_or(PageError::Wrong(
+        into,
+        "Name an issue by its number, as 12.",
+    ))?;
     let regroup = Regroup::Merge {
         into,
         issues: vec![number],
     };
-    say(&pages, regroup).await
+    say(&pages, into, regroup).await
 }
 
 pub(super) async fn unmerge(State(pages): State<Arc<Pages>>, Path(part): Path<u64>) -> Done {
-    say(&pages, Regroup::Unmerge { part }).await
+    say(&pages, part, Regroup::Unmerge { part }).await
 }
 
 pub(super) async fn split(
@@ -63,14 +63,15 @@ pub(super) async fn split(
     Path(issue): Path<u64>,
     form: Result<Form<Split>, FormRejection>,
 ) -> Done {
-    let form = form.map_err(|_| StoreError::Refused("a fingerprint is expected".to_owned()))?;
+    let form = form.map_err(|_| PageError::Wrong(issue, "Name a fingerprint of the issue."))?;
     let fingerprint = form.0.fingerprint;
-    say(&pages, Regroup::Split { issue, fingerprint }).await
+    say(&pages, issue, Regroup::Split { issue, fingerprint }).await
 }
 
-async fn say(pages: &Pages, regroup: Regroup) -> Done {
+async fn say(pages: &Pages, of: u64, regroup: Regroup) -> Done {
     let now = pages.clock.now();
-    let issue = pages.store.regroup(&pages.scope, regroup, now).await?;
+    let issue = pages.store.regroup(&pages.scope, regroup, now).await;
+    let issue = issue.map_err(|error| PageError::Form(of, error))?;
     // With GET, so that to load the page again says nothing again.
     Ok(Redirect::to(&format!("/issues/{}", issue.id)))
 }
@@ -112,7 +113,7 @@ pub(super) fn section(detail: &IssueDetail) -> Markup {
                             div class="quiet" {
                                 (words(strength)) ": "
                                 @for (at, kept) in kept.iter().enumerate() {
-                                    @if at > 0 { ", " } (kept.rule) " " code { (parts::short(&kept.value)) }
+                                    @if at > 0 { ", " } (kept.rule) " " (parts::value(&kept.value))
                                 }
                             }
                         }
@@ -159,9 +160,9 @@ fn distinct<'a>(owned: &[&'a OwnedFingerprint]) -> Vec<(Option<Strength>, &'a [K
 /// How much a fingerprint tells, in words.
 fn words(strength: Option<Strength>) -> &'static str {
     match strength {
-        Some(Strength::Strong) => "all that there is to know",
-        Some(Strength::Weak) => "as far as every build knows it",
-        Some(Strength::Single) => "by where it failed alone",
+        Some(Strength::Strong) => "by all that its stack tells",
+        Some(Strength::Weak) => "by what every build tells",
+        Some(Strength::Single) => "by where it failed, whoever asked for it",
         Some(Strength::Provisional) => "for now",
         None => "by rules of another version",
     }

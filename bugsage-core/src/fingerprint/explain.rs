@@ -444,8 +444,11 @@ fn reasons<'a>(
     if let Some((source, failing)) = failing {
         let failed: Cow<'_, str> = format!("{file}#{failing}").into();
         // It may have been inlined into who asked for it, and both into what is visible.
-        let visible = visible.and_then(|anchor| symbol::last_segment(&anchor.key));
-        if let Some(visible) = visible.filter(|visible| *visible != failing) {
+        let visible = named.into_iter().flatten().filter_map(|anchor| {
+            let name = symbol::last_segment(&anchor.key)?;
+            (name != failing).then_some(name)
+        });
+        if let Some(visible) = visible.into_iter().next() {
             let asked = source.caller(visible, failing);
             let strength = match asked {
                 Some(_) => Strength::Weak,

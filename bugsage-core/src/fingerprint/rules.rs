@@ -30,7 +30,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::event::{Event, FINGERPRINT_TAG, Text};
+use crate::event::{Event, EventKind, FINGERPRINT_TAG, Level, Text};
 use crate::limits;
 
 use super::{frames, message, symbol};
@@ -111,6 +111,21 @@ pub(super) enum Value {
     Tag(String),
 }
 
+const KINDS: [&str; 3] = [
+    EventKind::Panic.as_str(),
+    EventKind::Error.as_str(),
+    EventKind::Log.as_str(),
+];
+
+const LEVELS: [&str; 6] = [
+    Level::Trace.as_str(),
+    Level::Debug.as_str(),
+    Level::Info.as_str(),
+    Level::Warn.as_str(),
+    Level::Error.as_str(),
+    Level::Fatal.as_str(),
+];
+
 /// Fields by their names; a tag's is `tag.NAME`.
 const FIELDS: &[(&str, Field)] = &[
     ("kind", Field::Kind),
@@ -137,12 +152,20 @@ const VALUES: &[(&str, Value)] = &[
 
 /// What is wrong with rules, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {problem}")]
 pub struct RulesError {
-    /// The line, counted from 1.
-    pub line: u32,
+    /// The line, counted from 1; `None` where it is about all of them.
+    pub line: Option<u32>,
     /// What is wrong there, and what would be right.
     pub problem: String,
+}
+
+impl fmt::Display for RulesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.problem),
+            None => f.write_str(&self.problem),
+        }
+    }
 }
 
 /// What of an event rules look at, beside what stands in it.
@@ -164,23 +187,22 @@ impl Rules {
     pub fn parse(text: &str) -> Result<Self, RulesError> {
         if text.len() > RULES_BYTES_MAX {
             return Err(RulesError {
-                line: 1,
-                problem: format!(
-                    "these rules have {} bytes, and may have {RULES_BYTES_MAX}",
-                    text.len()
-                ),
+                line: None,
+                problem: format!("rules may have {RULES_BYTES_MAX} bytes, and these have more"),
             });
         }
+        // Some editors begin a file with it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut rules = Vec::new();
         for (line, number) in text.lines().zip(1..) {
             let rule = parse_line(line, number).map_err(|problem| RulesError {
-                line: number,
+                line: Some(number),
                 problem,
             })?;
             rules.extend(rule);
             if rules.len() > RULES_MAX {
                 return Err(RulesError {
-                    line: number,
+                    line: Some(number),
                     problem: format!("a project may have {RULES_MAX} rules"),
                 });
             }
@@ -191,6 +213,11 @@ impl Rules {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.rules.len()
+    }
+
+    /// Where they stand, counted from 1.
+    pub fn lines(&self) -> impl Iterator<Item = u32> {
+        self.rules.iter().map(Rule::line)
     }
 
     /// Whether there are none.
@@ -222,6 +249,30 @@ impl Rule {
 }
 
 impl Condition {
+    /// Refuses what no event can have.
+    fn check(&self) -> Result<(), String> {
+        let values: &[&str] = match self.field {
+            Field::Kind => &KINDS,
+            Field::Level => &LEVELS,
+            // An app may tell none of these.
+            Field::Release | Field::Environment | Field::Tag(_) | Field::Message => return Ok(()),
+            _ if self.pattern.is_empty() => {
+                return Err(
+                    "there is nothing behind the :, and no event has nothing there".to_owned(),
+                );
+            }
+            _ => return Ok(()),
+        };
+        match values.iter().any(|value| matches(&self.pattern, value)) {
+            true => Ok(()),
+            false => Err(format!(
+                "no event has {}; there are {}",
+                quote(&self.pattern),
+                values.join(", ")
+            )),
+        }
+    }
+
     fn fits(&self, event: &Event, seen: &Seen<'_>) -> bool {
         let is = |value: &str| matches(&self.pattern, limits::cut(value, VALUE_BYTES_MAX).as_ref());
         match &self.field {
@@ -357,7 +408,7 @@ fn parse_condition(word: &str) -> Result<Condition, String> {
     };
     let (field, pattern) = word.split_once(':').ok_or_else(|| {
         format!(
-            "{} is no condition, which looks like message:*timeout*",
+            "{} is no condition, which looks like message:*timeout*; a pattern with spaces stands in \"",
             quote(word)
         )
     })?;
@@ -373,11 +424,13 @@ fn parse_condition(word: &str) -> Result<Condition, String> {
             ));
         }
     };
-    Ok(Condition {
+    let condition = Condition {
         is_negated,
         field,
         pattern: fold(pattern),
-    })
+    };
+    condition.check()?;
+    Ok(condition)
 }
 
 fn parse_part(word: &str) -> Result<Part, String> {
@@ -542,6 +595,9 @@ mod tests {
         };
         assert_eq!(rules, [expected]);
         assert!(Rules::parse("# nothing\n\n").expect("are rules").is_empty());
+        for text in ["\u{feff}level:WARN -> a", "release: -> a", "kind:* -> a"] {
+            assert_eq!(Rules::parse(text).map(|rules| rules.len()), Ok(1), "{text}");
+        }
     }
 
     #[test]
@@ -556,6 +612,13 @@ mod tests {
                 "\"mesage\" is no field; there are kind, level,",
             ),
             ("timeout -> b", "\"timeout\" is no condition"),
+            ("message:a b -> c", "with spaces stands in \""),
+            (
+                "level:critical -> b",
+                "no event has \"critical\"; there are trace,",
+            ),
+            ("!kind:p?nik -> b", "there are panic, error, log"),
+            ("class: -> b", "nothing behind the :"),
             ("tag.:a -> b", "\"tag.\" is no field"),
             (
                 "class:a -> {{ defualt }}",
@@ -570,7 +633,7 @@ mod tests {
         assert!(problem(&long).contains("200 bytes"));
         assert!(problem(&"class:a -> b\n".repeat(RULES_MAX + 1)).contains("500 rules"));
         assert!(problem(&format!("class:a -> {}", "b ".repeat(17))).contains("16 parts"));
-        assert!(problem(&" ".repeat(RULES_BYTES_MAX + 1)).contains("65537 bytes"));
+        assert!(problem(&" ".repeat(RULES_BYTES_MAX + 1)).starts_with("rules may have 65536"));
     }
 
     #[test]
@@ -599,7 +662,7 @@ mod tests {
         fn any_text_is_rules_or_is_told_what_is_wrong(text in "[a-z:!*?\"\\\\{}. #\n>-]{0,80}") {
             match Rules::parse(&text) {
                 Ok(rules) => prop_assert!(rules.rules.len() <= text.lines().count()),
-                Err(error) => prop_assert!(error.line as usize <= text.lines().count().max(1)),
+                Err(error) => prop_assert!(error.line.unwrap_or(1) as usize <= text.lines().count()),
             }
         }
 

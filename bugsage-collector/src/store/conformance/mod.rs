@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use bugsage_core::batch::Batch;
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::{Event, EventKind, Level, Location, Run, Thread};
+use bugsage_core::event::{Event, EventKind, FINGERPRINT_TAG, Level, Location, Run, Thread};
 use bugsage_core::id::{BatchId, EventId, RunId};
 use bugsage_core::span::Span;
 use bugsage_core::stacktrace::{Frame, StackTrace};
@@ -93,6 +93,7 @@ macro_rules! suite {
             regroup::what_is_said_of_a_part_is_said_of_the_whole,
             regroup::a_part_comes_out_with_its_own_parts_and_its_own_standing,
             regroup::a_fingerprint_that_is_split_off_stays_apart,
+            regroup::an_issue_of_several_classes_tells_of_the_latest,
             regroup::what_is_split_off_counts_as_if_it_had_come_alone,
             regroup::what_cannot_be_regrouped_is_refused,
             regroup::the_rules_of_a_project_are_those_that_were_set_last,

@@ -116,8 +116,10 @@ pub(super) async fn a_part_comes_out_with_its_own_parts_and_its_own_standing(sto
         issues: vec![issue],
     };
     let scope = operator();
-    let resolved = store.set_status(&scope, price, Status::Resolved, later(10));
-    resolved.await.expect("is resolved");
+    for issue in [price, mail] {
+        let resolved = store.set_status(&scope, issue, Status::Resolved, later(10));
+        resolved.await.expect("is resolved");
+    }
     for (into, issue) in [(price, mail), (cart, price)] {
         let merged = regroup(store, merge(into, issue)).await;
         merged.expect("are merged");
@@ -223,13 +225,13 @@ pub(super) async fn what_is_split_off_counts_as_if_it_had_come_alone(store: &dyn
     shop.send(store, batch(goes.clone())).await;
     let issue = all_issues(store).await[0].id;
     let detail = store.issue(&operator(), issue).await.expect("is there");
-    let brought = detail
+    let mut brought = detail
         .fingerprints
         .iter()
         .filter_map(|it| it.brought_by.clone());
     let split = Regroup::Split {
         issue,
-        fingerprint: brought.last().expect("has some"),
+        fingerprint: brought.next_back().expect("has some"),
     };
 
     let new = regroup(store, split).await.expect("is split");
@@ -263,6 +265,27 @@ pub(super) async fn what_is_split_off_counts_as_if_it_had_come_alone(store: &dyn
     assert_eq!(new.users, 2);
 }
 
+pub(super) async fn an_issue_of_several_classes_tells_of_the_latest(store: &dyn Store) {
+    let shop = Sender::new(store, "shop").await;
+    let of = |message: &str, hours| Event {
+        message: message.into(),
+        tags: vec![(FINGERPRINT_TAG.into(), "one".into())],
+        ..at(panic("cart"), later(hours))
+    };
+    let index = of("index out of bounds: the len is 3 but the index is 7", 2);
+    let unwrap = of("called `Option::unwrap()` on a `None` value", 3);
+    let overflow = of("attempt to add with overflow", 1);
+    for (event, class) in [
+        (index, "index_out_of_bounds"),
+        (unwrap, "unwrap_none"),
+        (overflow, "unwrap_none"),
+    ] {
+        shop.send(store, batch([event])).await;
+        assert_eq!(all_issues(store).await[0].class, class);
+    }
+    assert_eq!(counts(store).await, [3]);
+}
+
 pub(super) async fn what_cannot_be_regrouped_is_refused(store: &dyn Store) {
     let (_, [cart, price, mail]) = three(store).await;
     let office = Sender::new(store, "office").await;
@@ -285,6 +308,13 @@ pub(super) async fn what_cannot_be_regrouped_is_refused(store: &dyn Store) {
         .await
         .expect("are merged");
     refused(store, merge(mail, price), "a part of issue").await;
+    let part_of = format!("issue {price} is a part of issue {cart} already");
+    refused(store, merge(price, cart), &part_of).await;
+    // An open one would not be seen any more.
+    let scope = operator();
+    let resolved = store.set_status(&scope, cart, Status::Resolved, later(10));
+    resolved.await.expect("is resolved");
+    refused(store, merge(cart, mail), "is resolved, and issue").await;
     refused(store, Regroup::Unmerge { part: cart }, "its parts are").await;
     for missing in [
         merge(cart, 99),

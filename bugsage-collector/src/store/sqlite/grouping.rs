@@ -6,10 +6,11 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use bugsage_core::clock::Timestamp;
+use bugsage_core::limits;
 
 use crate::store::StoreError;
 use crate::store::grouping::{Regroup, RulesVersion};
-use crate::store::model::Issue;
+use crate::store::model::{Issue, Status};
 use crate::store::scope::Organizations;
 
 use super::ingest::{move_events, tell_latest, write_history};
@@ -44,9 +45,10 @@ pub(super) fn merge(
     for id in merged {
         let issue = issues::one(tx, organizations, *id)?;
         if issue.id == whole.id {
-            return Err(StoreError::Refused(format!(
-                "issue {id} cannot be merged into itself: name another one"
-            )));
+            return Err(StoreError::Refused(match into == whole.id {
+                true => format!("issue {id} cannot be merged into itself: name another one"),
+                false => format!("issue {into} is a part of issue {id} already"),
+            }));
         }
         if issue.project != whole.project {
             return Err(StoreError::Refused(format!(
@@ -60,6 +62,14 @@ pub(super) fn merge(
         if let Some(other) = issue.merged_into {
             return Err(StoreError::Refused(format!(
                 "issue {id} is a part of issue {other} already: unmerge it first, or merge issue {other}"
+            )));
+        }
+        let is_open = |issue: &Issue| issue.status == Status::Unresolved.as_str();
+        if is_open(&issue) && !is_open(&whole) {
+            return Err(StoreError::Refused(format!(
+                "issue {} is {}, and issue {id} is open: nobody would see it any more. Reopen the one, or say of the \
+                 other what is said of it",
+                whole.id, whole.status
             )));
         }
         tx.execute(
@@ -150,8 +160,8 @@ fn split(
         )
         .optional()?;
     let not_found = || StoreError::NotFound {
-        what: "fingerprint of this issue,",
-        name: fingerprint.to_owned(),
+        what: "fingerprint",
+        name: format!("{} of issue {}", limits::cut(fingerprint, 80), issue.id),
     };
     let owner = owner.ok_or_else(not_found)?;
     let is_first = tx
@@ -170,9 +180,15 @@ fn split(
         |row| row.get(0),
     )?;
     if others == 0 {
-        return Err(StoreError::Refused(format!(
-            "{fingerprint} is all that issue {owner} is known by: there is nothing to split"
-        )));
+        return Err(StoreError::Refused(match owner == sql(issue.id) {
+            true => format!(
+                "{fingerprint} is all that issue {owner} is known by: there is nothing to split"
+            ),
+            false => format!(
+                "{fingerprint} is all that part {owner} of issue {} is known by: unmerge {owner}",
+                issue.id
+            ),
+        }));
     }
     let new = open_beside(tx, unsigned(owner), at)?;
     tx.execute(

@@ -326,6 +326,32 @@ fn without_debug_information_the_source_says_what_failed() {
 }
 
 #[test]
+fn without_debug_information_two_bugs_in_a_visible_helper_are_two() {
+    let source = "fn total() { tier(); }\nfn tier() {\n\n\n\n\n\n}\nfn price() { tier(); }";
+    let by = |caller: &str| {
+        let caller = format!("shop::price::{caller}");
+        let frames = [
+            ("shop::price::tier", "", 0),
+            (&*caller, "", 0),
+            ("main", "", 0),
+        ];
+        let event = panic(INDEX, &frames);
+        group(&event, &mut Everywhere(source), &Rules::default()).fingerprints
+    };
+    let with = panic(
+        INDEX,
+        &[
+            ("shop::price::tier", "src/price.rs", 7),
+            ("shop::price::total", "src/price.rs", 19),
+        ],
+    );
+    let with = group(&with, &mut NoSources, &Rules::default()).fingerprints;
+
+    assert_ne!(by("total")[0], by("price")[0]);
+    assert!(with.contains(&by("total")[0]) && !with.contains(&by("price")[0]));
+}
+
+#[test]
 fn without_debug_information_the_place_decides_for_now() {
     let event = panic(INDEX, &[("shop::price::tier", "", 0), ("main", "", 0)]);
     let explanation = explain(&event, &mut NoSources, &Rules::default());

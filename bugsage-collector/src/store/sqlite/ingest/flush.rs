@@ -163,7 +163,14 @@ fn count(tx: &Connection, issue: i64, delta: &Delta) -> Result<(), StoreError> {
         Some((at, id)) => (sql(at.0), Some(id.to_bytes())),
         None => (-1, None),
     };
-    // Sums stay integers, whatever senders claim.
+    let (class, culprit) = delta
+        .last
+        .of
+        .as_ref()
+        .map(|(class, culprit)| (class, culprit))
+        .unzip();
+    // Sums stay integers, whatever senders claim. An issue has several classes where somebody says so; builds that
+    // tell less of a function leave it as it is.
     tx.prepare_cached(
         "update issues set
              events = min(events, 9223372036854775807 - ?2) + ?2,
@@ -173,6 +180,8 @@ fn count(tx: &Connection, issue: i64, delta: &Delta) -> Result<(), StoreError> {
              last_release = case when ?6 >= last_seen then coalesce(?7, last_release) else last_release end,
              title = case when ?6 >= last_seen then ?8 else title end,
              level = case when ?6 >= last_seen then ?9 else level end,
+             culprit = case when ?6 >= last_seen and ?12 <> class then ?13 else culprit end,
+             class = case when ?6 >= last_seen then coalesce(?12, class) else class end,
              last_seen = max(last_seen, ?6),
              latest_event = case when ?10 >= latest_event_at then ?11 else latest_event end,
              latest_event_at = max(latest_event_at, ?10)
@@ -190,6 +199,8 @@ fn count(tx: &Connection, issue: i64, delta: &Delta) -> Result<(), StoreError> {
         delta.last.level.as_str(),
         latest_at,
         latest,
+        class,
+        culprit,
     ])?;
     Ok(())
 }

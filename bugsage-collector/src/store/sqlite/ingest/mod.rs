@@ -29,7 +29,7 @@ use super::{runs, sql};
 pub(super) use cache::Cache;
 use keep::Keeper;
 pub(super) use moved::{move_events, tell_latest};
-use tally::{Line, Tally};
+use tally::{Line, Tally, Told};
 pub(super) use traces::root;
 
 /// Who sends a batch.
@@ -228,7 +228,11 @@ impl<'a> Session<'a> {
         self.tally.count(
             sender.project,
             [issue, whole],
-            (event, &grouped.title),
+            Told {
+                event,
+                title: &grouped.title,
+                of: Some((&grouped.class, &grouped.culprit)),
+            },
             is_kept,
             &self.facets,
         );

@@ -12,7 +12,7 @@ use crate::store::StoreError;
 
 use super::super::{events, grouping, sql};
 use super::cache::Cache;
-use super::tally::Tally;
+use super::tally::{Tally, Told};
 use super::{facets, flush};
 
 /// Moves events, by their numbers. It reads their documents: some milliseconds each at most.
@@ -30,7 +30,12 @@ pub(in super::super) fn move_events(
     for event in events::without_stacks(tx, numbers)? {
         let title = fingerprint::title(&event);
         facets::of(tx, &mut cache, project, &event, &mut of_event)?;
-        tally.count(project, [to, whole], (&event, &title), true, &of_event);
+        let told = Told {
+            event: &event,
+            title: &title,
+            of: None,
+        };
+        tally.count(project, [to, whole], told, true, &of_event);
     }
     let Some(delta) = tally.issues.get(&to) else {
         return Ok(());

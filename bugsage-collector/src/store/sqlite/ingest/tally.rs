@@ -60,6 +60,17 @@ pub(super) struct Last {
     pub(super) release: Option<Text>,
     pub(super) level: Level,
     pub(super) title: String,
+    /// Its class and function, where they are known.
+    pub(super) of: Option<(String, String)>,
+}
+
+/// An event, and what lists tell of it.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    pub(super) event: &'a Event,
+    pub(super) title: &'a str,
+    /// Its class and function.
+    pub(super) of: Option<(&'a str, &'a str)>,
 }
 
 #[derive(Default)]
@@ -143,18 +154,19 @@ impl Tally {
         &mut self,
         project: u64,
         [issue, whole]: [i64; 2],
-        (event, title): (&Event, &str),
+        told: Told<'_>,
         is_kept: bool,
         facets: &[i64],
     ) {
         let delta = self.issues.entry(issue);
-        let delta = delta.or_insert_with(|| Delta::begin(project, whole, event, title));
-        delta.add(event, title, is_kept, facets);
+        let delta = delta.or_insert_with(|| Delta::begin(project, whole, told));
+        delta.add(told, is_kept, facets);
     }
 }
 
 impl Delta {
-    fn begin(project: u64, whole: i64, event: &Event, title: &str) -> Self {
+    fn begin(project: u64, whole: i64, told: Told<'_>) -> Self {
+        let event = told.event;
         Self {
             project,
             whole,
@@ -162,7 +174,7 @@ impl Delta {
             kept: 0,
             first_at: event.first_at,
             first_release: event.run.release.clone(),
-            last: Last::of(event, title),
+            last: Last::of(told),
             latest: None,
             hours: HashMap::new(),
             variants: Vec::new(),
@@ -170,7 +182,8 @@ impl Delta {
         }
     }
 
-    fn add(&mut self, event: &Event, title: &str, is_kept: bool, facets: &[i64]) {
+    fn add(&mut self, told: Told<'_>, is_kept: bool, facets: &[i64]) {
+        let event = told.event;
         self.reports = self.reports.saturating_add(event.count);
         if event.first_at < self.first_at {
             self.first_at = event.first_at;
@@ -178,10 +191,7 @@ impl Delta {
         }
         // The latest by time, not by arrival: old batches may come late.
         if event.last_at >= self.last.at {
-            self.last = Last {
-                release: event.run.release.clone().or(self.last.release.take()),
-                ..Last::of(event, title)
-            };
+            self.last.set(told);
         }
         if is_kept {
             self.kept += 1;
@@ -225,12 +235,34 @@ impl Delta {
 }
 
 impl Last {
-    fn of(event: &Event, title: &str) -> Self {
+    fn of(told: Told<'_>) -> Self {
         Self {
-            at: event.last_at,
-            release: event.run.release.clone(),
-            level: event.level,
-            title: title.to_owned(),
+            at: told.event.last_at,
+            release: told.event.run.release.clone(),
+            level: told.event.level,
+            title: told.title.to_owned(),
+            of: told
+                .of
+                .map(|(class, culprit)| (class.to_owned(), culprit.to_owned())),
+        }
+    }
+
+    /// Most events say what the one before said: its memory is used again.
+    fn set(&mut self, told: Told<'_>) {
+        self.at = told.event.last_at;
+        if let Some(release) = &told.event.run.release {
+            self.release = Some(release.clone());
+        }
+        self.level = told.event.level;
+        told.title.clone_into(&mut self.title);
+        match (&mut self.of, told.of) {
+            (Some((class, culprit)), Some(of)) => {
+                of.0.clone_into(class);
+                of.1.clone_into(culprit);
+            }
+            (before, now) => {
+                *before = now.map(|(class, culprit)| (class.to_owned(), culprit.to_owned()));
+            }
         }
     }
 }
