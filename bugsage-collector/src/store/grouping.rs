@@ -25,7 +25,7 @@ pub enum Regroup {
         part: u64,
     },
     /// A fingerprint becomes an issue of its own, with those that came with it. Kept events go along with what they
-    /// were counted as; the counts of others, of which nobody knows any more what they were, and of users stay. The
+    /// were counted as, the latest 20,000; the counts of others, of which nobody knows any more what they were, and of users stay. The
     /// issue must have another one.
     Split {
         /// The issue.

@@ -60,8 +60,12 @@ pub(super) fn one(
     Packs::new(c).event(&row.ok_or_else(not_found)?)
 }
 
-/// Events by their numbers, without their stacks.
-pub(super) fn without_stacks(c: &Connection, numbers: &[i64]) -> Result<Vec<Event>, StoreError> {
+/// Calls for events by their numbers, without their stacks, one at a time.
+pub(super) fn each_without_stack(
+    c: &Connection,
+    numbers: &[i64],
+    mut call: impl FnMut(&Event) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let mut statement = c.prepare_cached(
         "select issue, id >> 16, at, bytes, null, fingerprint, project from events where id = ?",
     )?;
@@ -69,8 +73,11 @@ pub(super) fn without_stacks(c: &Connection, numbers: &[i64]) -> Result<Vec<Even
     // Pack by pack.
     numbers.sort_unstable();
     let mut packs = Packs::new(c);
-    let event = |number| Ok(packs.event(&statement.query_row([number], kept)?)?.event);
-    numbers.into_iter().map(event).collect()
+    for number in numbers {
+        let kept = statement.query_row([number], kept)?;
+        call(&packs.event(&kept)?.event)?;
+    }
+    Ok(())
 }
 
 /// The latest event of an issue that is kept, parts aside, and its first fingerprint.

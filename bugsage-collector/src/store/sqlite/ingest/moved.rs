@@ -27,16 +27,17 @@ pub(in super::super) fn move_events(
     let whole = tx
         .prepare_cached("select coalesce(merged_into, id) from issues where id = ?")?
         .query_row([to], |row| row.get(0))?;
-    for event in events::without_stacks(tx, numbers)? {
-        let title = fingerprint::title(&event);
-        facets::of(tx, &mut cache, project, &event, &mut of_event)?;
+    events::each_without_stack(tx, numbers, |event| {
+        let title = fingerprint::title(event);
+        facets::of(tx, &mut cache, project, event, &mut of_event)?;
         let told = Told {
-            event: &event,
+            event,
             title: &title,
             of: None,
         };
         tally.count(project, [to, whole], told, true, &of_event);
-    }
+        Ok(())
+    })?;
     let Some(delta) = tally.issues.get(&to) else {
         return Ok(());
     };
