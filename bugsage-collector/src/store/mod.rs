@@ -13,7 +13,7 @@ pub mod pack;
 pub mod trace;
 pub mod sqlite;
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 
 use std::time::Duration;
 

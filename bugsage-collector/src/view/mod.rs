@@ -2,6 +2,7 @@
 //!
 //! More may be added here, nothing renamed. Times are RFC 3339 in UTC, what is not known is null.
 
+mod lines;
 mod project;
 mod similar;
 mod trace;
@@ -14,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use bugsage_core::clock::Timestamp;
-use bugsage_core::event::{Event, Location, Pairs, Text};
+use bugsage_core::event::{Event, Location, Pairs};
 use bugsage_pipeline::analyze::Analysis;
 use bugsage_pipeline::apply::Branch;
 use bugsage_pipeline::case::{Case, Fix};
@@ -27,24 +28,10 @@ use crate::store::model::{Issue, IssueDetail, StoredEvent};
 use crate::store::scope::Scope;
 use crate::store::{Store, StoreError};
 
+pub use lines::without_lines;
 pub use project::ProjectView;
 pub use similar::SimilarView;
 pub use trace::{TraceDetailView, TraceView, duration, left_out, service};
-
-/// Why a stack has no lines, and what would give it some. `None` where it has them.
-pub fn without_lines(event: &Event) -> Option<&'static str> {
-    event.stack.as_ref().filter(|stack| !stack.symbolicated)?;
-    let told = |(name, value): &(Text, Text)| &**name == "build.debug_info" && &**value != "none";
-    Some(match event.contexts.iter().any(told) {
-        true => {
-            "Not all functions and lines are known: the app ended, or its stacks were too many, before its debug \
-             information was read. A longer shutdown_timeout gives it the time."
-        }
-        false => {
-            "Without debug information: build with debug = \"line-tables-only\" to see functions and lines."
-        }
-    })
-}
 
 /// An issue.
 #[derive(Debug, Clone, Serialize)]

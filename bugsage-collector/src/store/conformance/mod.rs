@@ -230,7 +230,7 @@ fn panic_called_by(name: &str, caller: &str) -> Event {
     }
 }
 
-fn panic(name: &str) -> Event {
+pub(crate) fn panic(name: &str) -> Event {
     panic_called_by(name, "shop::main")
 }
 
