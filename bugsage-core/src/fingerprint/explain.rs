@@ -395,7 +395,18 @@ fn reasons<'a>(
         [failed, asked]
     };
     let nameless = outline.nameless();
-    if outline.has_files() {
+    if outline.has_files() && outline.known.is_some_and(|known| known > 0) {
+        // Who asked for it nobody knows: another bug of the same helper looks the same.
+        let failed = nameless.first().filter(|failed| !failed.is_nameless);
+        let failed = named.and_then(<[Anchor]>::first).or(failed);
+        if let Some(failed) = failed {
+            return vec![Reason {
+                is_provisional: true,
+                ..Reason::single(located(failed, location))
+            }];
+        }
+    }
+    if outline.has_files() && outline.known != Some(0) {
         let mut reasons = Vec::with_capacity(6);
         if let Some(named) = named {
             let functions = keys(named);
@@ -422,6 +433,7 @@ fn reasons<'a>(
         return reasons;
     }
     let visible = named.and_then(<[Anchor]>::first);
+    let visible = visible.filter(|_| outline.known != Some(0));
     let Some(location) = event.location.as_ref().filter(|_| event.stack.is_some()) else {
         // A line of the log, or an error that nobody knows the place of.
         let is_provisional = event.stack.is_some();

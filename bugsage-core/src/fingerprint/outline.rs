@@ -95,6 +95,9 @@ pub struct Outline {
     /// Where a closure among them has no name, up to [`CANDIDATES_MAX`]: named by the source, two may be one.
     pub(super) by_name: Vec<Anchor>,
     pub(super) nameless: Vec<Anchor>,
+    /// How many of these are known for sure, where symbols of frames that lie between or behind them were not read in
+    /// time.
+    pub(super) known: Option<usize>,
 }
 
 impl Outline {
@@ -197,6 +200,8 @@ impl Anchor {
 /// The frames of a stack, each of which is judged when somebody asks for its part.
 struct Frames<'a> {
     all: &'a [Arc<Frame>],
+    /// Whether all symbols were read that there are.
+    symbolicated: bool,
     parts: Vec<Option<Part>>,
     /// Names that were read for that.
     names: Vec<Option<Cow<'a, str>>>,
@@ -210,6 +215,7 @@ impl<'a> Frames<'a> {
         let all = &*stack.frames;
         Self {
             all,
+            symbolicated: stack.symbolicated,
             parts: vec![None; all.len()],
             names: vec![None; all.len()],
             known: HashMap::with_capacity_and_hasher(all.len(), RandomState::default()),
@@ -244,6 +250,7 @@ fn walk(frames: &mut Frames<'_>, mut dropped: Option<&mut Vec<Dropped>>) -> Outl
     let mut parents = Parents::default();
     let (mut by_name, mut nameless) = (Vec::new(), Vec::new());
     let mut end: Option<Part> = None;
+    let mut known = None;
     let first = if dropped.is_some() { 0 } else { start };
     for (at, frame) in all.iter().enumerate().skip(first) {
         let is_settled = by_name.len() >= room(&by_name) && nameless.len() == ANCHORS_MAX;
@@ -253,6 +260,10 @@ fn walk(frames: &mut Frames<'_>, mut dropped: Option<&mut Vec<Dropped>>) -> Outl
         let part = frames.part(at);
         if at >= start && is_end(part) {
             end.get_or_insert(part);
+        }
+        let counts = at >= start && end.is_none() && by_name.len() < ANCHORS_MAX;
+        if counts && !frames.symbolicated && frame.function.is_none() {
+            known.get_or_insert(by_name.len());
         }
         let rule = if at < start {
             Some(Part::Machinery.rule())
@@ -283,7 +294,11 @@ fn walk(frames: &mut Frames<'_>, mut dropped: Option<&mut Vec<Dropped>>) -> Outl
             });
         }
     }
-    Outline { by_name, nameless }
+    Outline {
+        by_name,
+        nameless,
+        known,
+    }
 }
 
 /// Whether nothing from here on tells about the bug: the runtime begins, or a panic would be caught. Who runs a task is

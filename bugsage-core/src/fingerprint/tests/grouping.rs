@@ -1,10 +1,13 @@
 //! What counts of an event, rule by rule.
 
+use std::sync::Arc;
+
 use super::{Everywhere, panic};
 use crate::event::{Event, FINGERPRINT_TAG};
 use crate::fingerprint::rules::Rules;
 use crate::fingerprint::source::NoSources;
 use crate::fingerprint::{Fingerprint, InvalidFingerprint, Strength, explain, group};
+use crate::stacktrace::StackTrace;
 
 const INDEX: &str = "index out of bounds: the len is 3 but the index is 9";
 const LIBRARY: &str = "/rustc/59807616e/library/core/src/panicking.rs";
@@ -349,6 +352,38 @@ fn without_debug_information_two_bugs_in_a_visible_helper_are_two() {
 
     assert_ne!(by("total")[0], by("price")[0]);
     assert!(with.contains(&by("total")[0]) && !with.contains(&by("price")[0]));
+}
+
+#[test]
+fn what_could_not_be_read_in_time_is_not_taken_for_what_is_not_there() {
+    let whole = [
+        ("shop::price::tier", "src/price.rs", 7),
+        ("shop::price::total", "src/price.rs", 19),
+        ("shop::main", "src/main.rs", 3),
+    ];
+    let of = |unread: &[usize]| {
+        let mut frames = whole;
+        unread.iter().for_each(|at| frames[*at] = ("", "", 0));
+        let mut event = panic(INDEX, &frames);
+        let mut stack = StackTrace::clone(event.stack.as_deref().expect("has one"));
+        stack.symbolicated = unread.is_empty();
+        event.stack = Some(Arc::new(stack));
+        let explanation = explain(&event, &mut NoSources, &Rules::default());
+        let grouping = group(&event, &mut NoSources, &Rules::default());
+        (grouping.fingerprints, explanation.provisional)
+    };
+    let (all, _) = of(&[]);
+
+    let (caller_unread, is_for_now) = of(&[1]);
+    assert!(is_for_now);
+    assert_eq!(caller_unread.len(), 1);
+    assert!(all.contains(&caller_unread[0]));
+    assert_eq!(caller_unread[0].strength(), Strength::Single);
+    let (failed_unread, is_for_now) = of(&[0, 1]);
+    assert!(is_for_now);
+    assert_eq!(failed_unread.len(), 1);
+    assert_eq!(failed_unread[0].strength(), Strength::Provisional);
+    assert_eq!(of(&[2]).0, all, "enough was read");
 }
 
 #[test]

@@ -24,7 +24,7 @@ impl Sources for Everywhere {
 pub(crate) fn panic(message: &str, frames: &[(&str, &str, u32)]) -> Event {
     let frames = frames.iter().map(|(function, file, line)| {
         Arc::new(Frame {
-            function: Some((*function).into()),
+            function: (!function.is_empty()).then(|| (*function).into()),
             file: (!file.is_empty()).then(|| (*file).into()),
             line: Some(*line),
             ..Frame::default()

@@ -111,8 +111,10 @@ proptest! {
     }
 
     #[test]
-    fn stacks_are_walked_as_plainly(frames in prop::collection::vec(frame().prop_map(Arc::new), 0..20)) {
-        let stack = StackTrace { frames, symbolicated: true };
+    fn stacks_are_walked_as_plainly(
+        frames in prop::collection::vec(frame().prop_map(Arc::new), 0..20), symbolicated: bool,
+    ) {
+        let stack = StackTrace { frames, symbolicated };
         let mut dropped = Vec::new();
         let explained = Outline::explained(&stack, &mut dropped);
 
@@ -569,7 +571,11 @@ fn walk(stack: &StackTrace, mut drop: impl FnMut(&'static str, &Frame, Option<&s
     let bounds = bounds(stack, &parts);
 
     let (mut by_name, mut nameless) = (Vec::new(), Vec::new());
+    let mut known = None;
     for (at, (frame, (name, part))) in stack.frames.iter().zip(&named).enumerate() {
+        if bounds.contains(&at) && by_name.len() < 2 && !stack.symbolicated && name.is_none() {
+            known.get_or_insert(by_name.len());
+        }
         let rule = if at < bounds.start {
             Some(Part::Machinery.rule())
         } else if at >= bounds.end {
@@ -590,7 +596,11 @@ fn walk(stack: &StackTrace, mut drop: impl FnMut(&'static str, &Frame, Option<&s
             drop(rule, frame, name.as_ref().map(|name| &*name.0));
         }
     }
-    Outline { by_name, nameless }
+    Outline {
+        by_name,
+        nameless,
+        known,
+    }
 }
 
 /// Where the panic machinery ends, and where the runtime begins or a panic would be caught.
