@@ -99,7 +99,7 @@ impl EventKind {
     pub const ALL: [EventKind; 3] = [EventKind::Panic, EventKind::Error, EventKind::Log];
 
     /// The kind's name in JSON and SQL.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             EventKind::Panic => "panic",
             EventKind::Error => "error",
@@ -128,7 +128,7 @@ pub enum Level {
 
 impl Level {
     /// The level's name in JSON and SQL.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Level::Trace => "trace",
             Level::Debug => "debug",
@@ -273,7 +273,7 @@ impl Ended {
     ];
 
     /// The word for it in JSON and on pages.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Ended::Running => "running",
             Ended::Unknown => "unknown",

@@ -111,19 +111,15 @@ pub(super) enum Value {
     Tag(String),
 }
 
-const KINDS: [&str; 3] = [
-    EventKind::Panic.as_str(),
-    EventKind::Error.as_str(),
-    EventKind::Log.as_str(),
-];
+const KINDS: [EventKind; 3] = [EventKind::Panic, EventKind::Error, EventKind::Log];
 
-const LEVELS: [&str; 6] = [
-    Level::Trace.as_str(),
-    Level::Debug.as_str(),
-    Level::Info.as_str(),
-    Level::Warn.as_str(),
-    Level::Error.as_str(),
-    Level::Fatal.as_str(),
+const LEVELS: [Level; 6] = [
+    Level::Trace,
+    Level::Debug,
+    Level::Info,
+    Level::Warn,
+    Level::Error,
+    Level::Fatal,
 ];
 
 /// Fields by their names; a tag's is `tag.NAME`.
@@ -251,9 +247,9 @@ impl Rule {
 impl Condition {
     /// Refuses what no event can have.
     fn check(&self) -> Result<(), String> {
-        let values: &[&str] = match self.field {
-            Field::Kind => &KINDS,
-            Field::Level => &LEVELS,
+        let values = match self.field {
+            Field::Kind => KINDS.map(EventKind::as_str).to_vec(),
+            Field::Level => LEVELS.map(Level::as_str).to_vec(),
             // An app may tell none of these.
             Field::Release | Field::Environment | Field::Tag(_) | Field::Message => return Ok(()),
             _ if self.pattern.is_empty() => {
